@@ -1,0 +1,80 @@
+// Package identity is the leaf that all domains share: the ids of people,
+// positions, agencies and accounts, who acts, on what, and the answer whether
+// they may. It has no behaviour, no SQL, and imports the standard library only.
+package identity
+
+import "time"
+
+// Ids are UUIDv7 in their canonical text form, so that they sort by creation.
+type (
+	AgencyID   string
+	UnitID     string
+	PersonID   string
+	PositionID string
+	AccountID  string
+	SessionID  string // public id of a session; never its token
+)
+
+// Actor is who a request acts as. One person may hold several positions; the
+// active one travels with each request, so two tabs may differ.
+type Actor struct {
+	Account  AccountID
+	Person   PersonID
+	Position PositionID // active position; empty for an account without one (system administrator)
+	Agency   AgencyID   // agency of the active position; empty likewise
+	Session  SessionID  // empty when not signed in by a session (SMTP, IMAP)
+	Login    string     // login name, which is the main mail address
+	Name     string     // display name, "Họ đệm tên"
+	Address  string     // remote IP address, for the audit log
+	Roles    []Role     // administrative roles of the account
+}
+
+// Role is an administrative role. Roles of content and administration are
+// separate: a system administrator reads nobody's content.
+type Role string
+
+// The administrative roles.
+const (
+	RoleSystemAdmin Role = "system_admin"
+	RoleAgencyAdmin Role = "agency_admin"
+	RoleAuditor     Role = "auditor"
+)
+
+// Action is what an Actor wants to do, as "domain.verb": "meeting.join".
+type Action string
+
+// ObjectRef names the object of an action.
+type ObjectRef struct {
+	Kind string // "meeting", "conversation", "mailbox", …
+	ID   string
+}
+
+// Decision is the answer to "may this actor do this to that", with the reason
+// that the log keeps.
+type Decision struct {
+	Allowed bool
+	Reason  string // a short stable word: "member", "not_member", "disabled"
+}
+
+// Person is a person as others see them: enough to show name, position, agency
+// in this order, and to write to them.
+type Person struct {
+	ID         PersonID
+	Name       string // display name, "Họ đệm tên", NFC
+	GivenName  string // tên: what Vietnamese people are addressed by
+	Title      string // title of the main position, "Chuyên viên"
+	Unit       string // name of the unit of the main position
+	Agency     AgencyID
+	AgencyName string
+	Address    string // main mail address, lower case
+}
+
+// Revocation tells that an account or one of its sessions has ended. Every
+// node sees each revocation within seconds; whoever holds a connection for it
+// closes the connection.
+type Revocation struct {
+	Seq     int64 // position in the revocation log; rises by one
+	Account AccountID
+	Session SessionID // empty: all sessions and connections of the account
+	At      time.Time
+}

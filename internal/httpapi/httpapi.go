@@ -1,0 +1,229 @@
+// Package httpapi is what every domain's http.go stands on: it registers
+// handlers that return errors on one huma API, finds the actor of a request by
+// its session cookie, limits bodies, writes the access log, and maps error
+// codes to RFC 9457 problem documents in one table.
+//
+// It knows no domain: who a session token belongs to is asked of an
+// Authenticator.
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"commsd/identity"
+	"commsd/internal/errcode"
+)
+
+// PositionHeader names the active position of a request; absent, the person's
+// main position acts. A WebSocket, whose headers a browser cannot set, sends
+// the query parameter "position" instead.
+const PositionHeader = "Commsd-Position"
+
+// Authenticator finds who a session token belongs to. It answers an
+// errcode.Unauthenticated error for a token that is unknown, ended or expired,
+// and errcode.Forbidden for a position that is not the person's. It may be
+// called from many goroutines.
+type Authenticator interface {
+	AuthenticateSession(ctx context.Context, token string, position identity.PositionID, address string) (identity.Actor, error)
+}
+
+// Config holds what New needs. All fields are required unless said otherwise.
+type Config struct {
+	Title         string // of the OpenAPI document
+	Version       string
+	Secure        bool // pages are served over https: the cookie gets the __Host- prefix
+	Authenticator Authenticator
+	Log           *slog.Logger
+	MaxBodyBytes  int64 // of a JSON body; 0 means 1 MiB
+}
+
+// API carries the mux and the huma API that domains register on.
+type API struct {
+	Huma huma.API
+	mux  *http.ServeMux
+	cfg  Config
+}
+
+// New returns an API that serves its OpenAPI 3.1 document at
+// /api/v1/openapi.json. It starts nothing.
+func New(cfg Config) *API {
+	if cfg.MaxBodyBytes == 0 {
+		cfg.MaxBodyBytes = 1 << 20
+	}
+	mux := http.NewServeMux()
+	hc := huma.DefaultConfig(cfg.Title, cfg.Version)
+	hc.OpenAPIPath = "/api/v1/openapi"
+	hc.DocsPath = ""     // the explorer would load scripts from outside
+	hc.SchemasPath = ""  // and schema links serve nobody here
+	hc.CreateHooks = nil // no "$schema" member in answers
+	hc.AllowAdditionalPropertiesByDefault = false
+	hc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"session": {Type: "apiKey", In: "cookie", Name: CookieName(cfg.Secure)},
+	}
+	return &API{Huma: humago.New(mux, hc), mux: mux, cfg: cfg}
+}
+
+// CookieName is the session cookie's name: on plain http a browser refuses the
+// __Host- prefix.
+func CookieName(secure bool) string {
+	if secure {
+		return "__Host-commsd_session"
+	}
+	return "commsd_session"
+}
+
+// Handle mounts a plain handler, for uploads, downloads and sockets; pattern is
+// net/http's. Use Actor in it to demand a signed-in person.
+func (a *API) Handle(pattern string, h HandlerFunc) {
+	a.mux.Handle(pattern, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			a.WriteError(w, r, err)
+		}
+	}))
+}
+
+// HandlerFunc is an http.HandlerFunc that returns its error, which Handle turns
+// into a problem document. It must not return an error after it wrote a body.
+type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
+
+// Handler returns everything that was registered.
+func (a *API) Handler() http.Handler { return a.mux }
+
+// Secure tells whether cookies must be https-only.
+func (a *API) Secure() bool { return a.cfg.Secure }
+
+// Actor finds who sent r. The error is errcode.Unauthenticated when nobody is
+// signed in.
+func (a *API) Actor(r *http.Request) (identity.Actor, error) {
+	token := ""
+	if c, err := r.Cookie(CookieName(a.cfg.Secure)); err == nil {
+		token = c.Value
+	}
+	position := r.Header.Get(PositionHeader)
+	if position == "" {
+		position = r.URL.Query().Get("position")
+	}
+	return a.actor(r.Context(), token, position, r.RemoteAddr)
+}
+
+func (a *API) actor(ctx context.Context, token, position, remote string) (identity.Actor, error) {
+	if token == "" {
+		return identity.Actor{}, errcode.New(errcode.Unauthenticated, "sign in first")
+	}
+	return a.cfg.Authenticator.AuthenticateSession(ctx, token, identity.PositionID(position), Host(remote))
+}
+
+// Host strips the port from a remote address.
+func Host(remote string) string {
+	if i := strings.LastIndexByte(remote, ':'); i >= 0 {
+		return strings.Trim(remote[:i], "[]")
+	}
+	return remote
+}
+
+// Get, Post, Put, Patch and Delete register a handler for signed-in people: it
+// gets the actor, and huma's input and output shapes (struct tags path, query,
+// header; Body for JSON). Its error is mapped by WriteError's table. id is the
+// OpenAPI operation id in kebab-case, "list-people"; tag is the domain.
+func Get[I, O any](a *API, id, tag, path, summary string, h func(context.Context, identity.Actor, *I) (*O, error)) {
+	Register(a, huma.Operation{Method: http.MethodGet, OperationID: id, Tags: []string{tag}, Path: path, Summary: summary}, h)
+}
+
+// Post is Get for POST; it answers 200 unless op says otherwise: use Register
+// for a 201.
+func Post[I, O any](a *API, id, tag, path, summary string, h func(context.Context, identity.Actor, *I) (*O, error)) {
+	Register(a, huma.Operation{Method: http.MethodPost, OperationID: id, Tags: []string{tag}, Path: path, Summary: summary}, h)
+}
+
+// Put is Get for PUT.
+func Put[I, O any](a *API, id, tag, path, summary string, h func(context.Context, identity.Actor, *I) (*O, error)) {
+	Register(a, huma.Operation{Method: http.MethodPut, OperationID: id, Tags: []string{tag}, Path: path, Summary: summary}, h)
+}
+
+// Patch is Get for PATCH.
+func Patch[I, O any](a *API, id, tag, path, summary string, h func(context.Context, identity.Actor, *I) (*O, error)) {
+	Register(a, huma.Operation{Method: http.MethodPatch, OperationID: id, Tags: []string{tag}, Path: path, Summary: summary}, h)
+}
+
+// Delete is Get for DELETE.
+func Delete[I, O any](a *API, id, tag, path, summary string, h func(context.Context, identity.Actor, *I) (*O, error)) {
+	Register(a, huma.Operation{Method: http.MethodDelete, OperationID: id, Tags: []string{tag}, Path: path, Summary: summary}, h)
+}
+
+// Register is Get with the whole operation in the caller's hand (DefaultStatus,
+// Errors, MaxBodyBytes).
+func Register[I, O any](a *API, op huma.Operation, h func(context.Context, identity.Actor, *I) (*O, error)) {
+	op.Security = []map[string][]string{{"session": {}}}
+	RegisterPublic(a, op, func(ctx context.Context, in *I) (*O, error) {
+		rq, ok := ctx.Value(requestKey{}).(huma.Context)
+		if !ok {
+			return nil, errors.New("httpapi: handler ran without its request")
+		}
+		token := ""
+		if c, err := huma.ReadCookie(rq, CookieName(a.cfg.Secure)); err == nil {
+			token = c.Value
+		}
+		actor, err := a.actor(ctx, token, rq.Header(PositionHeader), rq.RemoteAddr())
+		if err != nil {
+			return nil, err
+		}
+		return h(ctx, actor, in)
+	})
+}
+
+// RegisterPublic registers a handler that anyone may call.
+func RegisterPublic[I, O any](a *API, op huma.Operation, h func(context.Context, *I) (*O, error)) {
+	if op.MaxBodyBytes == 0 {
+		op.MaxBodyBytes = a.cfg.MaxBodyBytes
+	}
+	op.Middlewares = append(huma.Middlewares{func(c huma.Context, next func(huma.Context)) {
+		next(huma.WithValue(c, requestKey{}, c))
+	}}, op.Middlewares...)
+	huma.Register(a.Huma, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := h(ctx, in)
+		if err != nil {
+			return nil, a.problem(ctx, op.Method+" "+op.Path, err)
+		}
+		return out, nil
+	})
+}
+
+type requestKey struct{}
+
+// RemoteAddr is the IP address of the client whose handler ctx came from, for
+// public handlers that audit or limit by address.
+func RemoteAddr(ctx context.Context) string {
+	if rq, ok := ctx.Value(requestKey{}).(huma.Context); ok {
+		return Host(rq.RemoteAddr())
+	}
+	return ""
+}
+
+// statuses maps every code to its HTTP status.
+var statuses = map[errcode.Code]int{
+	errcode.Internal:        http.StatusInternalServerError,
+	errcode.Invalid:         http.StatusUnprocessableEntity,
+	errcode.Unauthenticated: http.StatusUnauthorized,
+	errcode.Forbidden:       http.StatusForbidden,
+	errcode.NotFound:        http.StatusNotFound,
+	errcode.Conflict:        http.StatusConflict,
+	errcode.TooLarge:        http.StatusRequestEntityTooLarge,
+	errcode.RateLimited:     http.StatusTooManyRequests,
+	errcode.Unavailable:     http.StatusServiceUnavailable,
+	errcode.Gone:            http.StatusGone,
+}
+
+// Status maps a code to its HTTP status.
+func Status(c errcode.Code) int {
+	if s, ok := statuses[c]; ok {
+		return s
+	}
+	return http.StatusInternalServerError
+}
