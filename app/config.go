@@ -1,0 +1,367 @@
+package app
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is the whole configuration of one node, as the YAML file spells it.
+// docs/configuration.md explains each key; a test keeps the two together.
+type Config struct {
+	Domain        string         `yaml:"domain"`          // mail domain of the installation itself
+	DataDir       string         `yaml:"data_dir"`        // SQLite, blobs and the key file live here
+	SecretKeyFile string         `yaml:"secret_key_file"` // empty: data_dir/secret.key
+	HTTP          HTTPConfig     `yaml:"http"`
+	Admin         AdminConfig    `yaml:"admin"`
+	Database      DatabaseConfig `yaml:"database"`
+	Redis         RedisConfig    `yaml:"redis"`
+	Blobs         BlobsConfig    `yaml:"blobs"`
+	Media         MediaConfig    `yaml:"media"`
+	TURN          TURNConfig     `yaml:"turn"`
+	Mail          MailConfig     `yaml:"mail"`
+	LDAP          LDAPConfig     `yaml:"ldap"`
+	Session       SessionConfig  `yaml:"session"`
+	Log           LogConfig      `yaml:"log"`
+	Stop          StopConfig     `yaml:"stop"`
+
+	// Demo fills an empty directory with the demo people and keeps mail for
+	// outside on the machine. It is a flag, never a key of the file.
+	Demo bool `yaml:"-"`
+}
+
+// HTTPConfig says where pages, API and sockets are served.
+type HTTPConfig struct {
+	Listen       string    `yaml:"listen"`
+	PublicURL    string    `yaml:"public_url"` // as browsers reach it; scheme, host and port only
+	TLS          TLSConfig `yaml:"tls"`
+	MaxBodyBytes int64     `yaml:"max_body_bytes"` // of one JSON request
+}
+
+// TLSConfig names a certificate in PEM files. Both or neither.
+type TLSConfig struct {
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+	ACME bool   `yaml:"acme"`
+}
+
+// AdminConfig is the listener for health, metrics and pprof.
+type AdminConfig struct {
+	Listen string `yaml:"listen"`
+}
+
+// DatabaseConfig selects the SQL engine.
+type DatabaseConfig struct {
+	URL string `yaml:"url"` // empty: SQLite in data_dir; postgres://…
+}
+
+// RedisConfig selects the bus between nodes.
+type RedisConfig struct {
+	URL string `yaml:"url"` // empty: in-process
+}
+
+// BlobsConfig selects where bytes over 32 KiB are kept.
+type BlobsConfig struct {
+	URL string `yaml:"url"` // empty: files in data_dir; s3://…
+}
+
+// MediaConfig says where meetings' audio and video flow.
+type MediaConfig struct {
+	UDPListen string            `yaml:"udp_listen"`
+	TCPListen string            `yaml:"tcp_listen"`
+	Advertise []string          `yaml:"advertise"` // addresses that clients reach this node by
+	APIKeys   map[string]string `yaml:"api_keys"`  // LiveKit API keys of outside programs: key → secret
+}
+
+// TURNConfig is the embedded relay.
+type TURNConfig struct {
+	UDPListen  string `yaml:"udp_listen"`
+	TLSListen  string `yaml:"tls_listen"`
+	ShareHTTPS bool   `yaml:"share_https"`
+}
+
+// MailConfig says where mail is accepted and read.
+type MailConfig struct {
+	SMTPListen        string `yaml:"smtp_listen"`
+	SubmissionListen  string `yaml:"submission_listen"`
+	SubmissionsListen string `yaml:"submissions_listen"`
+	IMAPListen        string `yaml:"imap_listen"`
+	IMAPSListen       string `yaml:"imaps_listen"`
+	Smarthost         string `yaml:"smarthost"` // host:port that takes mail for outside; empty: MX
+	MaxMessageBytes   int64  `yaml:"max_message_bytes"`
+	MaxRecipients     int    `yaml:"max_recipients"`
+}
+
+// LDAPConfig is the address book's listener.
+type LDAPConfig struct {
+	Listen string `yaml:"listen"`
+}
+
+// SessionConfig limits sign-in sessions.
+type SessionConfig struct {
+	MaxAge time.Duration `yaml:"max_age"` // absolute; a new sign-in is needed after it
+}
+
+// LogConfig shapes the log on standard error.
+type LogConfig struct {
+	Format string `yaml:"format"` // text or json
+	Level  string `yaml:"level"`  // debug, info, warn or error
+}
+
+// StopConfig bounds an orderly stop.
+type StopConfig struct {
+	Timeout time.Duration `yaml:"timeout"` // for requests and queues under way
+}
+
+// Default returns the embedded defaults: one machine, loopback only.
+func Default() Config {
+	return Config{
+		Domain:  "g2g.example",
+		DataDir: "data",
+		HTTP:    HTTPConfig{Listen: "127.0.0.1:8080", PublicURL: "http://localhost:8080", MaxBodyBytes: 1 << 20},
+		Admin:   AdminConfig{Listen: "127.0.0.1:8081"},
+		Media:   MediaConfig{UDPListen: "127.0.0.1:7882", TCPListen: "127.0.0.1:7881"},
+		Mail: MailConfig{
+			SMTPListen: "127.0.0.1:2525", SubmissionListen: "127.0.0.1:2587", SubmissionsListen: "127.0.0.1:2465",
+			IMAPListen: "127.0.0.1:2143", IMAPSListen: "127.0.0.1:2993",
+			MaxMessageBytes: 50 << 20, MaxRecipients: 500,
+		},
+		LDAP:    LDAPConfig{Listen: "127.0.0.1:2389"},
+		Session: SessionConfig{MaxAge: 12 * time.Hour},
+		Log:     LogConfig{Format: "text", Level: "info"},
+		Stop:    StopConfig{Timeout: 15 * time.Second},
+	}
+}
+
+// secretKeyFile is where the sealing key lives.
+func (c *Config) secretKeyFile() string {
+	if c.SecretKeyFile != "" {
+		return c.SecretKeyFile
+	}
+	return filepath.Join(c.DataDir, "secret.key")
+}
+
+// secure tells whether browsers reach the pages over https.
+func (c *Config) secure() bool { return strings.HasPrefix(c.HTTP.PublicURL, "https://") }
+
+// KeyError is a configuration key whose value cannot be used. Its text is one
+// line that names the key and the cure.
+type KeyError struct {
+	Key string // "http.listen"
+	Err error
+}
+
+func (e *KeyError) Error() string { return e.Key + ": " + e.Err.Error() }
+
+// Unwrap returns what is wrong with the value.
+func (e *KeyError) Unwrap() error { return e.Err }
+
+func keyErrorf(key, format string, args ...any) error {
+	return &KeyError{Key: key, Err: fmt.Errorf(format, args...)}
+}
+
+// listener is a listening address of the configuration.
+type listener struct {
+	key      string
+	value    string
+	optional bool // empty switches it off
+	media    bool // may leave loopback in the demo
+}
+
+func (c *Config) listeners() []listener {
+	return []listener{
+		{key: "http.listen", value: c.HTTP.Listen},
+		{key: "admin.listen", value: c.Admin.Listen},
+		{key: "media.udp_listen", value: c.Media.UDPListen, media: true},
+		{key: "media.tcp_listen", value: c.Media.TCPListen, optional: true, media: true},
+		{key: "mail.smtp_listen", value: c.Mail.SMTPListen, optional: true},
+		{key: "mail.submission_listen", value: c.Mail.SubmissionListen, optional: true},
+		{key: "mail.submissions_listen", value: c.Mail.SubmissionsListen, optional: true},
+		{key: "mail.imap_listen", value: c.Mail.IMAPListen, optional: true},
+		{key: "mail.imaps_listen", value: c.Mail.IMAPSListen, optional: true},
+		{key: "ldap.listen", value: c.LDAP.Listen, optional: true},
+	}
+}
+
+// Validate checks every key without touching disk or network. The error is a
+// *KeyError.
+func (c *Config) Validate() error {
+	if !validDomain(c.Domain) {
+		return keyErrorf("domain", "%q is no mail domain; write one such as g2g.example", c.Domain)
+	}
+	if c.DataDir == "" {
+		return keyErrorf("data_dir", "is empty; name the folder that holds the data")
+	}
+	if err := c.validateListeners(); err != nil {
+		return err
+	}
+	if err := c.validateHTTP(); err != nil {
+		return err
+	}
+	if err := c.validateURLs(); err != nil {
+		return err
+	}
+	if err := c.validateMedia(); err != nil {
+		return err
+	}
+	if h := c.Mail.Smarthost; h != "" {
+		if host, port, err := net.SplitHostPort(h); err != nil || host == "" || port == "" {
+			return keyErrorf("mail.smarthost", "%q is no host:port; write one such as relay.example:587", h)
+		}
+	}
+	return c.validateLimits()
+}
+
+func (c *Config) validateListeners() error {
+	taken := map[string]string{}
+	for _, l := range c.listeners() {
+		if l.value == "" && l.optional {
+			continue
+		}
+		if _, err := net.ResolveTCPAddr("tcp", numericOnly(l.value)); err != nil {
+			return keyErrorf(l.key, "%q is no address to listen on; write one such as 127.0.0.1:8080", l.value)
+		}
+		if c.Demo && !l.media && !loopback(l.value) {
+			return keyErrorf(l.key, "%q is reachable from outside, and the demo's password is public; use 127.0.0.1, or run without --demo", l.value)
+		}
+		if _, port, _ := net.SplitHostPort(l.value); port == "0" || l.key == "media.udp_listen" {
+			continue
+		}
+		if other, ok := taken[l.value]; ok {
+			return keyErrorf(l.key, "%q is taken by %s; give each its own port", l.value, other)
+		}
+		taken[l.value] = l.key
+	}
+	return nil
+}
+
+// numericOnly makes a host name an error without a look-up: a listener is
+// named by address, or by localhost.
+func numericOnly(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "invalid"
+	}
+	if host == "localhost" || host == "" {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	if _, err := netip.ParseAddr(host); err != nil {
+		return "invalid"
+	}
+	return address
+}
+
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+func (c *Config) validateHTTP() error {
+	u, err := url.Parse(c.HTTP.PublicURL)
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
+		return keyErrorf("http.public_url", "%q is no web address; write one such as https://comms.example", c.HTTP.PublicURL)
+	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		return keyErrorf("http.public_url", "%q has more than scheme, host and port; write %s://%s", c.HTTP.PublicURL, u.Scheme, u.Host)
+	}
+	t := c.HTTP.TLS
+	if (t.Cert == "") != (t.Key == "") {
+		return keyErrorf("http.tls", "cert and key go together; set both files, or neither")
+	}
+	if t.ACME {
+		return keyErrorf("http.tls.acme", "is not served by this version; set http.tls.cert and http.tls.key")
+	}
+	return nil
+}
+
+func (c *Config) validateURLs() error {
+	for _, k := range []struct {
+		key, value, example string
+		schemes             []string
+	}{
+		{"database.url", c.Database.URL, "postgres://user:password@host/database", []string{"postgres", "postgresql"}},
+		{"redis.url", c.Redis.URL, "redis://:password@host:6379/0", []string{"redis", "rediss", "unix"}},
+		{"blobs.url", c.Blobs.URL, "s3://key:secret@host/bucket", []string{"s3"}},
+	} {
+		if k.value == "" {
+			continue
+		}
+		// The value may hold a password: it never stands in the error.
+		u, err := url.Parse(k.value)
+		if err != nil || !slices.Contains(k.schemes, u.Scheme) {
+			return keyErrorf(k.key, "does not begin with %s://; write it like %s, or leave it empty", k.schemes[0], k.example)
+		}
+	}
+	return nil
+}
+
+func (c *Config) validateMedia() error {
+	for _, a := range c.Media.Advertise {
+		if _, err := netip.ParseAddr(a); err != nil {
+			return keyErrorf("media.advertise", "%q is no IP address; write one such as 203.0.113.7", a)
+		}
+	}
+	for key, secret := range c.Media.APIKeys {
+		if len(secret) < 32 {
+			return keyErrorf("media.api_keys", "the secret of %q is shorter than 32 characters; make one with: openssl rand -hex 32", key)
+		}
+	}
+	if c.TURN.UDPListen != "" || c.TURN.TLSListen != "" || c.TURN.ShareHTTPS {
+		return keyErrorf("turn", "the embedded relay is not served by this version; leave udp_listen and tls_listen empty and share_https false")
+	}
+	return nil
+}
+
+func (c *Config) validateLimits() error {
+	for _, l := range []struct {
+		key string
+		ok  bool
+		min string
+	}{
+		{"http.max_body_bytes", c.HTTP.MaxBodyBytes >= 1<<10, "1024"},
+		{"mail.max_message_bytes", c.Mail.MaxMessageBytes >= 64<<10, "65536"},
+		{"mail.max_recipients", c.Mail.MaxRecipients >= 100, "100 (RFC 5321 section 4.5.3.1.8)"},
+		{"session.max_age", c.Session.MaxAge >= time.Minute, "1m"},
+		{"stop.timeout", c.Stop.Timeout >= 0, "0s"},
+	} {
+		if !l.ok {
+			return keyErrorf(l.key, "is too small; use at least %s", l.min)
+		}
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		return keyErrorf("log.format", "%q is neither text nor json", c.Log.Format)
+	}
+	if _, ok := levels[c.Log.Level]; !ok {
+		return keyErrorf("log.level", "%q is none of debug, info, warn, error", c.Log.Level)
+	}
+	return nil
+}
+
+func validDomain(d string) bool {
+	if d == "" || len(d) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(d, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for _, r := range label {
+			if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' {
+				return false
+			}
+		}
+	}
+	return true
+}
