@@ -1,0 +1,64 @@
+# `make run` shows commsd, `make test` checks all of it. README.md explains.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+.DELETE_ON_ERROR:
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GO_TOOLS := go tool -modfile=tools/go.mod
+WEB_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts web/tsconfig*.json -type f 2>/dev/null)
+
+.PHONY: build run test fmt lint vet vulncheck gen gen-check go-test web-check e2e packages clean
+
+build: web/dist/index.html ## the web client and ./commsd
+	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o commsd ./cmd/commsd
+
+run: build ## build, then serve the demo on loopback
+	./commsd serve --demo
+
+test: packages fmt vet lint web-check gen-check go-test e2e ## everything CI checks
+	@echo "all checks passed"
+
+packages: ## Debian packages that the tests drive
+	@tools/install-test-packages.sh
+
+fmt: ## fail on files gofmt would change
+	@files="$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go'))"; \
+	if [ -n "$$files" ]; then echo "run gofmt -w on:"; echo "$$files"; exit 1; fi
+
+vet:
+	go vet ./...
+
+lint:
+	$(GO_TOOLS) golangci-lint run --timeout 10m ./...
+
+vulncheck: ## known vulnerabilities; needs the Internet, so it stands apart
+	$(GO_TOOLS) govulncheck ./...
+	cd web && npm audit --omit=dev
+
+go-test: web/dist/index.html
+	go run ./internal/testengine/cmd/withengines -- go test -race -timeout 10m ./...
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
+
+web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
+	cd web && npm run build
+
+web-check: web/node_modules/.package-lock.json
+	cd web && npm run lint && npm run typecheck && npm test
+
+gen: web/node_modules/.package-lock.json ## the web client's types from the API's own document
+	go run ./cmd/commsd openapi > web/openapi.json
+	cd web && npm run gen
+
+gen-check: gen ## fail when the committed types differ from the API
+	@git diff --exit-code -- web/openapi.json web/src/api/schema.d.ts || \
+	{ echo "the web client's types differ from the API: run make gen and commit"; exit 1; }
+
+e2e: build
+	cd web && npm run e2e
+
+clean:
+	rm -rf commsd artifacts web/dist/assets web/dist/index.html
