@@ -3,7 +3,6 @@ package app
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"reflect"
 	"slices"
@@ -41,8 +40,11 @@ func Load(path string, environ []string, demo bool) (Config, error) {
 }
 
 func decode(text []byte, cfg *Config) error {
+	if empty(text) {
+		return nil // the decoder would clear the defaults
+	}
 	err := yaml.UnmarshalWithOptions(text, cfg, yaml.Strict())
-	if err == nil || (errors.Is(err, io.EOF) && empty(text)) {
+	if err == nil {
 		return nil
 	}
 	var unknown *yaml.UnknownFieldError
@@ -56,11 +58,10 @@ func decode(text []byte, cfg *Config) error {
 	return errors.New(oneLine(err.Error()))
 }
 
-// empty tells a file of comments alone, which means the defaults though the
-// decoder answers io.EOF for it.
+// empty tells a file of comments alone, which means the defaults.
 func empty(text []byte) bool {
 	for line := range strings.Lines(string(text)) {
-		if l := strings.TrimSpace(line); l != "" && !strings.HasPrefix(l, "#") {
+		if l := strings.TrimSpace(line); l != "" && l != "---" && !strings.HasPrefix(l, "#") {
 			return false
 		}
 	}
