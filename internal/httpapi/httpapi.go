@@ -93,8 +93,41 @@ func (a *API) Handle(pattern string, h HandlerFunc) {
 // into a problem document. It must not return an error after it wrote a body.
 type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
 
-// Handler returns everything that was registered.
-func (a *API) Handler() http.Handler { return a.mux }
+// Handler returns everything that was registered. An answer is not kept by
+// any cache unless its handler says otherwise, and never guessed to be another
+// type than it says.
+func (a *API) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if _, pattern := a.mux.Handler(r); pattern == "" {
+			a.unknown(w, r)
+			return
+		}
+		a.mux.ServeHTTP(w, r)
+	})
+}
+
+// unknown answers a path or a method that nobody registered: a problem document
+// like every other error, with the mux's own choice of 404 or 405.
+func (a *API) unknown(w http.ResponseWriter, r *http.Request) {
+	probe := &statusProbe{header: http.Header{}}
+	a.mux.ServeHTTP(probe, r)
+	if allow := probe.header.Get("Allow"); allow != "" {
+		w.Header().Set("Allow", allow)
+		p := &Problem{Status: http.StatusMethodNotAllowed, Title: http.StatusText(http.StatusMethodNotAllowed), Code: errcode.Invalid.String(), Detail: "this address takes " + allow}
+		writeProblem(w, p)
+		return
+	}
+	a.WriteError(w, r, errcode.New(errcode.NotFound, "nothing is served at %s", r.URL.Path))
+}
+
+// statusProbe is a ResponseWriter that keeps the header alone.
+type statusProbe struct{ header http.Header }
+
+func (p *statusProbe) Header() http.Header         { return p.header }
+func (p *statusProbe) Write(b []byte) (int, error) { return len(b), nil }
+func (p *statusProbe) WriteHeader(int)             {}
 
 // Secure tells whether cookies must be https-only.
 func (a *API) Secure() bool { return a.cfg.Secure }

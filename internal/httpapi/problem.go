@@ -77,7 +77,10 @@ func (a *API) problem(ctx context.Context, what string, err error) *Problem {
 
 // WriteError answers r with the problem document of err.
 func (a *API) WriteError(w http.ResponseWriter, r *http.Request, err error) {
-	p := a.problem(r.Context(), r.Method+" "+r.URL.Path, err)
+	writeProblem(w, a.problem(r.Context(), r.Method+" "+r.URL.Path, err))
+}
+
+func writeProblem(w http.ResponseWriter, p *Problem) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // the status is out; a client that left reads nothing
