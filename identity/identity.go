@@ -59,14 +59,15 @@ type Decision struct {
 // Person is a person as others see them: enough to show name, position, agency
 // in this order, and to write to them.
 type Person struct {
-	ID         PersonID
-	Name       string // display name, "Họ đệm tên", NFC
-	GivenName  string // tên: what Vietnamese people are addressed by
-	Title      string // title of the main position, "Chuyên viên"
-	Unit       string // name of the unit of the main position
-	Agency     AgencyID
-	AgencyName string
-	Address    string // main mail address, lower case
+	ID          PersonID
+	Name        string // display name, "Họ đệm tên", NFC
+	GivenName   string // tên: what Vietnamese people are addressed by
+	Title       string // title of the main position, "Chuyên viên"
+	Unit        string // name of the unit of the main position
+	Agency      AgencyID
+	AgencyName  string
+	AgencyShort string // short name, "UBND TP Hà Nội"; may be empty
+	Address     string // main mail address, lower case
 }
 
 // Revocation tells that an account or one of its sessions has ended. Every
