@@ -5,13 +5,14 @@ package identity
 
 import "time"
 
-// Ids are UUIDv7 in their canonical text form, so that they sort by creation.
+// The ids. Each is a UUIDv7 in its canonical text form, so that ids sort by
+// creation.
 type (
-	AgencyID   string
-	UnitID     string
-	PersonID   string
-	PositionID string
-	AccountID  string
+	AgencyID   string // an agency, which is a tenant
+	UnitID     string // a unit of an agency
+	PersonID   string // a person, whatever positions they hold
+	PositionID string // a person's position in a unit
+	AccountID  string // the credentials a person signs in with
 	SessionID  string // public id of a session; never its token
 )
 

@@ -161,10 +161,10 @@ func Host(remote string) string {
 	return remote
 }
 
-// Get, Post, Put, Patch and Delete register a handler for signed-in people: it
-// gets the actor, and huma's input and output shapes (struct tags path, query,
-// header; Body for JSON). Its error is mapped by WriteError's table. id is the
-// OpenAPI operation id in kebab-case, "list-people"; tag is the domain.
+// Get registers a handler for signed-in people: it gets the actor, and huma's
+// input and output shapes (struct tags path, query, header; Body for JSON). Its
+// error is mapped by WriteError's table. id is the OpenAPI operation id in
+// kebab-case, "list-people"; tag is the domain.
 func Get[I, O any](a *API, id, tag, path, summary string, h func(context.Context, identity.Actor, *I) (*O, error)) {
 	Register(a, huma.Operation{Method: http.MethodGet, OperationID: id, Tags: []string{tag}, Path: path, Summary: summary}, h)
 }
