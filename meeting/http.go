@@ -1,0 +1,273 @@
+package meeting
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"commsd/identity"
+	"commsd/internal/httpapi"
+)
+
+// Routes registers the REST API of meetings.
+func (s *Service) Routes(api *httpapi.API) {
+	httpapi.Register(api, huma.Operation{
+		Method: http.MethodPost, OperationID: "create-meeting", Tags: []string{"meeting"}, Path: "/api/v1/meetings",
+		Summary: "Make a meeting and invite people to it", DefaultStatus: http.StatusCreated,
+	}, s.handleCreate)
+	httpapi.Get(api, "list-meetings", "meeting", "/api/v1/meetings",
+		"List the meetings I made, am invited to or came to: those ahead first, soonest first, then those that are over, newest first", s.handleList)
+	httpapi.Get(api, "get-meeting", "meeting", "/api/v1/meetings/{id}", "Get a meeting and who belongs to it", s.handleGet)
+	httpapi.Post(api, "invite-to-meeting", "meeting", "/api/v1/meetings/{id}/invitations", "Invite people of any agency", s.handleInvite)
+	httpapi.Post(api, "join-meeting", "meeting", "/api/v1/meetings/{id}/join", "Get the address and the token that open a meeting's room", s.handleJoin)
+	httpapi.Post(api, "end-meeting", "meeting", "/api/v1/meetings/{id}/end", "End a meeting for everyone; only who made it may", s.handleEnd)
+}
+
+// PersonView is a person on the wire.
+type PersonView struct {
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	GivenName   string `json:"given_name"`
+	Title       string `json:"title"`
+	Unit        string `json:"unit"`
+	AgencyID    string `json:"agency_id"`
+	AgencyName  string `json:"agency_name"`
+	AgencyShort string `json:"agency_short"`
+	Address     string `json:"address"`
+}
+
+func viewPerson(p identity.Person) PersonView {
+	return PersonView{
+		ID: string(p.ID), Name: p.Name, GivenName: p.GivenName, Title: p.Title, Unit: p.Unit,
+		AgencyID: string(p.Agency), AgencyName: p.AgencyName, AgencyShort: p.AgencyShort, Address: p.Address,
+	}
+}
+
+// MeetingView is a meeting on the wire.
+type MeetingView struct {
+	ID        string     `json:"id" doc:"opens the meeting to anyone signed in"`
+	Title     string     `json:"title"`
+	Link      string     `json:"link" doc:"page of the meeting, to send to others"`
+	StartsAt  *time.Time `json:"starts_at,omitempty" doc:"absent when no time was named: it began when it was made"`
+	CreatedAt time.Time  `json:"created_at"`
+	CreatedBy PersonView `json:"created_by"`
+	EndedAt   *time.Time `json:"ended_at,omitempty" doc:"absent while people can come in"`
+	Past      bool       `json:"past" doc:"ended, or started half a day ago"`
+	Relation  string     `json:"relation" enum:"maker,invited,joined,none" doc:"what the meeting is to me; joined: came by the link; none: has the link only"`
+}
+
+// ParticipantView is one person of a meeting, on the wire.
+type ParticipantView struct {
+	Person   PersonView `json:"person"`
+	Relation string     `json:"relation" enum:"maker,invited,joined"`
+}
+
+// MeetingDetail is a meeting with its people.
+type MeetingDetail struct {
+	MeetingView
+	People []ParticipantView `json:"people" doc:"who made it, is invited or came; empty for someone who has only the link"`
+	Inside []PersonView      `json:"inside" doc:"who is in the room right now, as far as known"`
+}
+
+type meetingInput struct {
+	ID string `path:"id" maxLength:"60" doc:"the meeting's id"`
+}
+
+type createInput struct {
+	Body struct {
+		Title    string     `json:"title" doc:"1 to 200 characters on one line" example:"Giao ban tuần"`
+		StartsAt *time.Time `json:"starts_at,omitempty" doc:"absent: now"`
+		Invite   []string   `json:"invite,omitempty" nullable:"false" doc:"ids of people, at most 200"`
+	}
+}
+
+type meetingOutput struct{ Body MeetingView }
+
+func (s *Service) handleCreate(ctx context.Context, actor identity.Actor, in *createInput) (*meetingOutput, error) {
+	d := Draft{Title: in.Body.Title, Invite: personIDs(in.Body.Invite)}
+	if in.Body.StartsAt != nil {
+		d.StartsAt = *in.Body.StartsAt
+	}
+	m, err := s.Create(ctx, actor, d)
+	if err != nil {
+		return nil, err
+	}
+	return s.meetingOutput(ctx, m)
+}
+
+type listOutput struct {
+	Body struct {
+		Meetings []MeetingView `json:"meetings" nullable:"false"`
+	}
+}
+
+func (s *Service) handleList(ctx context.Context, actor identity.Actor, _ *struct{}) (*listOutput, error) {
+	meetings, err := s.List(ctx, actor)
+	if err != nil {
+		return nil, err
+	}
+	views, err := s.viewMeetings(ctx, meetings)
+	if err != nil {
+		return nil, err
+	}
+	out := &listOutput{}
+	out.Body.Meetings = views
+	return out, nil
+}
+
+type detailOutput struct{ Body MeetingDetail }
+
+func (s *Service) handleGet(ctx context.Context, actor identity.Actor, in *meetingInput) (*detailOutput, error) {
+	m, people, err := s.Get(ctx, actor, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	inside := s.Inside(ctx, m.ID)
+	ids := append([]identity.PersonID{m.CreatedBy}, inside...)
+	for _, p := range people {
+		ids = append(ids, p.Person)
+	}
+	known, err := s.people.People(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := &detailOutput{Body: MeetingDetail{MeetingView: viewMeeting(m, known), People: []ParticipantView{}, Inside: []PersonView{}}}
+	for _, p := range people {
+		out.Body.People = append(out.Body.People, ParticipantView{Person: viewPerson(known[p.Person]), Relation: p.Relation})
+	}
+	for _, id := range inside {
+		if p, ok := known[id]; ok {
+			out.Body.Inside = append(out.Body.Inside, viewPerson(p))
+		}
+	}
+	return out, nil
+}
+
+type inviteInput struct {
+	ID   string `path:"id" maxLength:"60" doc:"the meeting's id"`
+	Body struct {
+		People []string `json:"people" nullable:"false" doc:"ids of people, at most 200"`
+	}
+}
+
+type inviteOutput struct {
+	Body struct {
+		Invited []string `json:"invited" nullable:"false" doc:"ids of those who were not invited before"`
+	}
+}
+
+func (s *Service) handleInvite(ctx context.Context, actor identity.Actor, in *inviteInput) (*inviteOutput, error) {
+	added, err := s.Invite(ctx, actor, in.ID, personIDs(in.Body.People))
+	if err != nil {
+		return nil, err
+	}
+	out := &inviteOutput{}
+	out.Body.Invited = make([]string, 0, len(added))
+	for _, id := range added {
+		out.Body.Invited = append(out.Body.Invited, string(id))
+	}
+	return out, nil
+}
+
+type joinInput struct {
+	ID   string `path:"id" maxLength:"60" doc:"the meeting's id"`
+	Body *struct {
+		Tab string `json:"tab,omitempty" doc:"letters and digits that name this tab of this device; a second join of the same tab puts the first one out"`
+	} `required:"false"`
+	host string
+}
+
+// Resolve keeps the host that the client reached us by.
+func (in *joinInput) Resolve(ctx huma.Context) []error {
+	in.host = ctx.Host()
+	return nil
+}
+
+type joinOutput struct {
+	CacheControl string `header:"Cache-Control"`
+	Body         struct {
+		URL      string `json:"url" doc:"where the LiveKit protocol is spoken" example:"ws://localhost:8080"`
+		Token    string `json:"token" doc:"LiveKit access token, for ten minutes"`
+		Identity string `json:"identity" doc:"who the token makes me in the room"`
+	}
+}
+
+func (s *Service) handleJoin(ctx context.Context, actor identity.Actor, in *joinInput) (*joinOutput, error) {
+	tab := ""
+	if in.Body != nil {
+		tab = in.Body.Tab
+	}
+	admitted, err := s.Join(ctx, actor, in.ID, tab)
+	if err != nil {
+		return nil, err
+	}
+	out := &joinOutput{CacheControl: "no-store"}
+	out.Body.URL, out.Body.Token, out.Body.Identity = s.SocketURL(in.host), admitted.Token, admitted.Identity
+	return out, nil
+}
+
+func (s *Service) handleEnd(ctx context.Context, actor identity.Actor, in *meetingInput) (*meetingOutput, error) {
+	m, err := s.End(ctx, actor, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return s.meetingOutput(ctx, m)
+}
+
+func (s *Service) meetingOutput(ctx context.Context, m Meeting) (*meetingOutput, error) {
+	views, err := s.viewMeetings(ctx, []Meeting{m})
+	if err != nil {
+		return nil, err
+	}
+	return &meetingOutput{Body: views[0]}, nil
+}
+
+func (s *Service) viewMeetings(ctx context.Context, meetings []Meeting) ([]MeetingView, error) {
+	var ids []identity.PersonID
+	seen := map[identity.PersonID]bool{}
+	for _, m := range meetings {
+		if !seen[m.CreatedBy] {
+			seen[m.CreatedBy] = true
+			ids = append(ids, m.CreatedBy)
+		}
+	}
+	views := make([]MeetingView, 0, len(meetings))
+	if len(ids) == 0 {
+		return views, nil
+	}
+	known, err := s.people.People(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range meetings {
+		views = append(views, viewMeeting(m, known))
+	}
+	return views, nil
+}
+
+// viewMeeting shows a maker who is no longer in the directory by id alone.
+func viewMeeting(m Meeting, known map[identity.PersonID]identity.Person) MeetingView {
+	by := known[m.CreatedBy]
+	by.ID = m.CreatedBy
+	v := MeetingView{
+		ID: m.ID, Title: m.Title, Link: m.Link, CreatedAt: m.CreatedAt, CreatedBy: viewPerson(by),
+		Past: m.Past, Relation: m.Relation,
+	}
+	if m.Scheduled {
+		v.StartsAt = &m.StartsAt
+	}
+	if !m.EndedAt.IsZero() {
+		v.EndedAt = &m.EndedAt
+	}
+	return v
+}
+
+func personIDs(ids []string) []identity.PersonID {
+	people := make([]identity.PersonID, 0, len(ids))
+	for _, id := range ids {
+		people = append(people, identity.PersonID(id))
+	}
+	return people
+}

@@ -1,0 +1,169 @@
+package meeting_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"commsd/identity"
+	"commsd/internal/accesstoken"
+	"commsd/internal/errcode"
+	"commsd/meeting"
+)
+
+type admission struct{ URL, Token, Identity string }
+
+// join asks for a token and reads it as the media server does.
+func (h *house) join(who, id string, body any) (admission, accesstoken.Claims) {
+	h.t.Helper()
+	var a admission
+	if status, raw := h.call(who, "POST", "/api/v1/meetings/"+id+"/join", body, &a); status != http.StatusOK {
+		h.t.Fatalf("join answered %d: %s", status, raw)
+	}
+	secret, err := h.gate.Secret(h.t.Context())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	claims, err := accesstoken.Parse(a.Token, func(key string) ([]byte, bool) { return secret, key == meeting.APIKey }, h.clock())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return a, claims
+}
+
+func TestJoinMintsToken(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		m := h.create("an", object{"title": "Họp"})
+		a, claims := h.join("chi", m.ID, object{"tab": "abc123"})
+		if want := strings.Replace(h.url, "http://", "wss://", 1); a.URL != want {
+			t.Errorf("url is %q, want the host we came by, %q", a.URL, want)
+		}
+		if a.Identity != "p-chi.abc123" || claims.Identity != a.Identity || claims.Name != "Lê Thị Chi" {
+			t.Errorf("token is of %q %q", claims.Identity, claims.Name)
+		}
+		if claims.Video.Room != "meeting-"+m.ID || !claims.Video.RoomJoin || claims.Video.RoomAdmin || claims.Video.RoomCreate ||
+			!claims.Video.MayPublish() || !claims.Video.MaySubscribe() || claims.Video.MayUpdateOwnMetadata() {
+			t.Errorf("grant is %+v", claims.Video)
+		}
+		if claims.Account != "acc-chi" || claims.Session != "s-chi" || !claims.Expires.Equal(h.clock().Add(10*time.Minute)) {
+			t.Errorf("claims are %+v", claims)
+		}
+		var md meeting.Metadata
+		if err := json.Unmarshal([]byte(claims.Metadata), &md); err != nil {
+			t.Fatal(err)
+		}
+		if want := (meeting.Metadata{Person: "p-chi", Title: "Phó Giám đốc", AgencyName: "UBND thành phố Hà Nội", AgencyShort: "UBND TP Hà Nội"}); md != want {
+			t.Errorf("metadata is %+v, want %+v", md, want)
+		}
+		// Without a tab's name every join is a new one.
+		one, _ := h.join("chi", m.ID, nil)
+		two, _ := h.join("chi", m.ID, object{})
+		if one.Identity == two.Identity || !strings.HasPrefix(one.Identity, "p-chi.") {
+			t.Errorf("two joins of the same person are %q and %q", one.Identity, two.Identity)
+		}
+		for _, tab := range []string{"a.b", strings.Repeat("a", 41), "ă", "a b"} {
+			if status, raw := h.call("an", "POST", "/api/v1/meetings/"+m.ID+"/join", object{"tab": tab}, nil); status != http.StatusUnprocessableEntity {
+				t.Errorf("tab %q answered %d: %s", tab, status, raw)
+			}
+		}
+	})
+}
+
+func TestGateAdmits(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		m := h.create("an", object{"title": "Họp"})
+		_, chi := h.join("chi", m.ID, object{"tab": "one"})
+		admit := func(c accesstoken.Claims) errcode.Code {
+			t.Helper()
+			if err := h.gate.Admit(t.Context(), c); err != nil {
+				return errcode.Of(err)
+			}
+			return admitted
+		}
+		if got := admit(chi); got != admitted {
+			t.Errorf("chi: %v", got)
+		}
+		other := chi
+		other.Identity = "p-binh.one"
+		if got := admit(other); got != errcode.Forbidden {
+			t.Errorf("an identity that never asked: %v", got)
+		}
+		operator := chi
+		operator.Key = "devkey"
+		if got := admit(operator); got != errcode.Forbidden {
+			t.Errorf("an operator's key on a meeting: %v", got)
+		}
+		operator.Video.Room = "bench"
+		if got := admit(operator); got != admitted {
+			t.Errorf("an operator's key on his own room: %v", got)
+		}
+		stray := chi
+		stray.Video.Room = "bench"
+		if got := admit(stray); got != errcode.Forbidden {
+			t.Errorf("a meeting's key on a room of no meeting: %v", got)
+		}
+		unknown := chi
+		unknown.Video.Room = "meeting-0000-0000-0000-0000-0000"
+		if got := admit(unknown); got != errcode.NotFound {
+			t.Errorf("a meeting that is not there: %v", got)
+		}
+
+		h.disabled["acc-chi"] = true
+		if got := admit(chi); got != errcode.Forbidden {
+			t.Errorf("a disabled account: %v", got)
+		}
+		h.disabled["acc-chi"] = false
+
+		// Signing out takes back what that session asked for, and only that.
+		_, an := h.join("an", m.ID, object{"tab": "one"})
+		h.advance(time.Minute)
+		revocation := identity.Revocation{Account: "acc-chi", Session: "another", At: h.clock()}
+		h.revoke(revocation)
+		if got := admit(chi); got != admitted {
+			t.Errorf("chi after another session's end: %v", got)
+		}
+		revocation.Session = "s-chi"
+		h.revoke(revocation)
+		h.revoke(revocation) // the other node does it, too
+		if got := admit(chi); got != errcode.Forbidden {
+			t.Errorf("chi after signing out: %v", got)
+		}
+		if got := admit(an); got != admitted {
+			t.Errorf("an after chi's signing out: %v", got)
+		}
+		h.advance(time.Minute)
+		_, again := h.join("chi", m.ID, object{"tab": "one"})
+		if got := admit(again); got != admitted {
+			t.Errorf("chi, signed in anew: %v", got)
+		}
+		h.revoke(identity.Revocation{Account: "acc-chi", At: h.clock()})
+		if got := admit(again); got != errcode.Forbidden {
+			t.Errorf("chi after the end of all sessions: %v", got)
+		}
+
+		h.call("an", "POST", "/api/v1/meetings/"+m.ID+"/end", nil, nil)
+		if got := admit(an); got != errcode.Gone {
+			t.Errorf("after the end: %v", got)
+		}
+		denied := 0
+		for _, e := range h.audited(m.ID) {
+			if e == "meeting.admit denied" {
+				denied++
+			}
+		}
+		if denied != 6 {
+			t.Errorf("%d denials audited, want 6: %q", denied, h.audited(m.ID))
+		}
+	})
+}
+
+const admitted = errcode.Code(255)
+
+func (h *house) revoke(r identity.Revocation) {
+	h.t.Helper()
+	if err := h.gate.Revoke(h.t.Context(), r); err != nil {
+		h.t.Fatal(err)
+	}
+}
