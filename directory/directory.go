@@ -1,0 +1,189 @@
+// Package directory knows the agencies, their units and people, and who is
+// signed in: one place checks a password, one place opens a session, and every
+// way in (HTTP, WebSocket, SMTP, IMAP) goes through it.
+//
+// It must not know what signed-in people do: meetings, conversations and
+// letters are their own domains and learn of people through identity.
+package directory
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"commsd/audit"
+	"commsd/internal/bus"
+	"commsd/internal/sqldb"
+)
+
+// Config holds what New needs. Fields without a default are required.
+type Config struct {
+	DB     *sqldb.DB
+	Bus    bus.Bus // hints of revocations between nodes
+	Audit  *audit.Log
+	Domain string // the installation's own mail domain, for accounts of no agency
+
+	Log        *slog.Logger          // nil: discards
+	Registerer prometheus.Registerer // nil: no metrics
+	Now        func() time.Time      // nil: time.Now
+	Rand       io.Reader             // nil: crypto/rand; tokens and salts
+
+	SessionLifetime time.Duration  // from sign-in to the end; 0: 12 h
+	Passwords       PasswordParams // cost of new password hashes; zero: 19 MiB, 2 passes, 1 lane
+	MaxHashes       int            // password hashes at once; 0: one less than processors, at least one
+	MaxHashQueue    int            // sign-ins that may wait for a hash; 0: 64
+	CachedSessions  int            // sessions kept in memory; 0: 20000
+}
+
+// Validate names what is missing or out of range.
+func (c Config) Validate() error {
+	switch {
+	case c.DB == nil:
+		return errors.New("directory: Config.DB is required")
+	case c.Bus == nil:
+		return errors.New("directory: Config.Bus is required")
+	case c.Audit == nil:
+		return errors.New("directory: Config.Audit is required")
+	case c.Domain == "":
+		return errors.New("directory: Config.Domain is required")
+	case c.SessionLifetime < 0:
+		return errors.New("directory: Config.SessionLifetime is negative")
+	}
+	if c.Passwords != (PasswordParams{}) {
+		if err := c.Passwords.validate(); err != nil {
+			return fmt.Errorf("directory: Config.Passwords: %w", err)
+		}
+	}
+	return nil
+}
+
+func (c *Config) setDefaults() {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	if c.SessionLifetime == 0 {
+		c.SessionLifetime = 12 * time.Hour
+	}
+	if c.Passwords == (PasswordParams{}) {
+		c.Passwords = PasswordParams{MemoryKiB: 19 * 1024, Passes: 2, Lanes: 1}
+	}
+	if c.MaxHashes <= 0 {
+		// One processor stays free for everybody who is already signed in.
+		c.MaxHashes = max(1, runtime.GOMAXPROCS(0)-1)
+	}
+	if c.MaxHashQueue <= 0 {
+		c.MaxHashQueue = 64
+	}
+	if c.CachedSessions <= 0 {
+		c.CachedSessions = 20000
+	}
+	c.Domain = strings.ToLower(c.Domain)
+}
+
+// Service answers who is who and who is signed in. It may be used from many
+// goroutines.
+type Service struct {
+	// set at construction
+	cfg      Config
+	db       *sqldb.DB
+	log      *slog.Logger
+	now      func() time.Time
+	metrics  *metrics
+	hasher   *hasher
+	dummy    passwordHash // verified against where there is no account
+	throttle *throttle
+	sessions *sessionCache
+	started  time.Time
+	poke     chan struct{} // wakes Run to read the revocation log
+
+	watchMu  sync.Mutex
+	watchers map[*watcher]struct{} // guarded by watchMu
+
+	seenMu sync.Mutex
+	seen   map[string]time.Time // guarded by seenMu: session id → last use not yet written
+}
+
+// New checks cfg and returns a Service; it starts nothing.
+func New(cfg Config) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg.setDefaults()
+	m := newMetrics(cfg.Registerer)
+	h := newHasher(cfg.Passwords, cfg.MaxHashes, cfg.MaxHashQueue, cfg.Rand, m)
+	dummy, err := h.dummy()
+	if err != nil {
+		return nil, fmt.Errorf("directory: %w", err)
+	}
+	return &Service{
+		cfg: cfg, db: cfg.DB, log: cfg.Log, now: cfg.Now, metrics: m,
+		hasher: h, dummy: dummy,
+		throttle: newThrottle(cfg.Now),
+		sessions: newSessionCache(cfg.CachedSessions),
+		started:  cfg.Now(),
+		poke:     make(chan struct{}, 1),
+		watchers: map[*watcher]struct{}{},
+		seen:     map[string]time.Time{},
+	}, nil
+}
+
+// How often Run does what; the bus makes revocations faster than that.
+const (
+	pollEvery  = 2 * time.Second
+	seenEvery  = 10 * time.Second
+	sweepEvery = time.Hour
+)
+
+// Run follows the revocation log, writes when sessions were last used, and
+// removes expired sessions, until ctx ends. It returns nil then. Only one Run
+// may be called on a Service.
+func (s *Service) Run(ctx context.Context) error {
+	sub, err := s.cfg.Bus.Subscribe(revokedTopic)
+	if err != nil {
+		return fmt.Errorf("directory: subscribe to %s: %w", revokedTopic, err)
+	}
+	defer sub.Close()
+	poll, flush, sweep := time.NewTicker(pollEvery), time.NewTicker(seenEvery), time.NewTicker(sweepEvery)
+	defer poll.Stop()
+	defer flush.Stop()
+	defer sweep.Stop()
+
+	follower := revocationFollower{s: s}
+	for {
+		follower.poll(ctx)
+		select {
+		case <-ctx.Done():
+			// The request that carried the last use is answered; only a short
+			// write is left.
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+			s.flushSeen(last)
+			cancel()
+			return nil
+		case <-poll.C:
+		case <-s.poke:
+		case _, ok := <-sub.C:
+			if !ok {
+				return errors.New("directory: the bus closed before Run ended")
+			}
+		case <-flush.C:
+			s.flushSeen(ctx)
+		case <-sweep.C:
+			s.sweepSessions(ctx)
+		}
+	}
+}

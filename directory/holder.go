@@ -1,0 +1,58 @@
+package directory
+
+import "commsd/identity"
+
+// Position is a post (vị trí) that a person holds now.
+type Position struct {
+	ID         identity.PositionID
+	Title      string // chức danh: "Chuyên viên chính"
+	UnitID     identity.UnitID
+	Unit       string
+	Agency     identity.AgencyID
+	AgencyName string
+	Kind       string // KindMain, KindConcurrent or KindActing
+}
+
+// The kinds of position.
+const (
+	KindMain       = "main"
+	KindConcurrent = "concurrent" // kiêm nhiệm
+	KindActing     = "acting"     // quyền
+)
+
+// holder is the owner of an account with what may change from one request to
+// the next: positions and roles.
+type holder struct {
+	account   identity.AccountID
+	person    identity.PersonID
+	login     string
+	name      string
+	disabled  bool
+	positions []Position // valid now, the main one first
+	roles     []identity.Role
+}
+
+// main is the position that acts when a request names none; the zero Position
+// for an account without one.
+func (h holder) main() Position {
+	if len(h.positions) == 0 {
+		return Position{}
+	}
+	return h.positions[0]
+}
+
+func (h holder) position(id identity.PositionID) (Position, bool) {
+	for _, p := range h.positions {
+		if p.ID == id {
+			return p, true
+		}
+	}
+	return Position{}, false
+}
+
+func (h holder) actor(p Position, session identity.SessionID, address string) identity.Actor {
+	return identity.Actor{
+		Account: h.account, Person: h.person, Position: p.ID, Agency: p.Agency, Session: session,
+		Login: h.login, Name: h.name, Address: address, Roles: append([]identity.Role(nil), h.roles...),
+	}
+}

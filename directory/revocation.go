@@ -1,0 +1,192 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"commsd/identity"
+	"commsd/internal/sqldb"
+)
+
+// revokedTopic hints on the bus that the revocation log has grown.
+const revokedTopic = "directory.revoked"
+
+// clockSlack is how far the clocks of two nodes may differ.
+const clockSlack = 10 * time.Second
+
+// revoke appends to the revocation log within tx. Once it is committed, this
+// node forgets the session at once and the others are told.
+func (s *Service) revoke(ctx context.Context, tx *sqldb.Tx, account identity.AccountID, session identity.SessionID) error {
+	seq, err := appendRevocation(ctx, tx, account, session, s.now())
+	if err != nil {
+		return err
+	}
+	tx.AfterCommit(func() {
+		s.sessions.drop(account, session)
+		select {
+		case s.poke <- struct{}{}:
+		default: // Run is going to look anyway
+		}
+		if err := s.cfg.Bus.Publish(context.WithoutCancel(ctx), revokedTopic, []byte(strconv.FormatInt(seq, 10))); err != nil {
+			s.log.WarnContext(ctx, "directory: other nodes learn of a revocation by polling only", "seq", seq, "err", err)
+		}
+	})
+	return nil
+}
+
+// WatchRevocations calls fn for each revocation that Run reads from now on, in
+// order, one at a time, until ctx ends; it returns nil then. fn may take its
+// time; nothing is lost meanwhile.
+func (s *Service) WatchRevocations(ctx context.Context, fn func(identity.Revocation)) error {
+	w := &watcher{wake: make(chan struct{}, 1)}
+	s.watchMu.Lock()
+	s.watchers[w] = struct{}{}
+	s.watchMu.Unlock()
+	defer func() {
+		s.watchMu.Lock()
+		defer s.watchMu.Unlock()
+		delete(s.watchers, w)
+	}()
+	for {
+		for _, r := range w.take() {
+			if ctx.Err() != nil {
+				return nil
+			}
+			fn(r)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.wake:
+		}
+	}
+}
+
+// watcher is the queue of one WatchRevocations. Revocations are rare and
+// small; it is not bounded.
+type watcher struct {
+	wake chan struct{}
+
+	mu    sync.Mutex
+	queue []identity.Revocation
+}
+
+func (w *watcher) add(r identity.Revocation) {
+	w.mu.Lock()
+	w.queue = append(w.queue, r)
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (w *watcher) take() []identity.Revocation {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	q := w.queue
+	w.queue = nil
+	return q
+}
+
+// revocationFollower is Run's place in the revocation log.
+type revocationFollower struct {
+	s       *Service
+	placed  bool
+	cursor  int64 // the last revocation that was handed on
+	failing bool
+}
+
+// poll hands on what is new in the log.
+func (f *revocationFollower) poll(ctx context.Context) {
+	s := f.s
+	for {
+		var news []identity.Revocation
+		err := s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+			if !f.placed {
+				// What ended before this node was made hangs on nothing here.
+				// The slack hands on a little more than needed, which harms
+				// nobody.
+				cursor, err := lastRevocationBefore(ctx, tx, s.started.Add(-clockSlack))
+				if err != nil {
+					return err
+				}
+				f.cursor, f.placed = cursor, true
+			}
+			var err error
+			news, err = readRevocations(ctx, tx, f.cursor, 500)
+			return err
+		})
+		if err != nil {
+			if ctx.Err() != nil {
+				return
+			}
+			s.metrics.pollErrors.Inc()
+			if !f.failing {
+				s.log.ErrorContext(ctx, "directory: cannot read the revocation log; sessions leave the cache after "+cacheFor.String(), "err", err)
+			}
+			f.failing = true
+			return
+		}
+		if f.failing {
+			s.log.InfoContext(ctx, "directory: the revocation log can be read again")
+			f.failing = false
+		}
+		if len(news) == 0 {
+			return
+		}
+		for _, r := range news {
+			s.sessions.drop(r.Account, r.Session)
+			s.metrics.revoked.Inc()
+			s.watchMu.Lock()
+			for w := range s.watchers {
+				w.add(r)
+			}
+			s.watchMu.Unlock()
+			f.cursor = r.Seq
+		}
+	}
+}
+
+func appendRevocation(ctx context.Context, tx *sqldb.Tx, account identity.AccountID, session identity.SessionID, at time.Time) (int64, error) {
+	var seq int64
+	err := tx.QueryRow(ctx, `UPDATE directory_revocation_head SET seq = seq + 1 WHERE id = 1 RETURNING seq`).Scan(&seq)
+	if err != nil {
+		return 0, fmt.Errorf("number a revocation: %w", err)
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO directory_revocations (seq, account_id, session_id, at) VALUES ($1, $2, $3, $4)`,
+		seq, string(account), string(session), at.UnixMicro())
+	if err != nil {
+		return 0, fmt.Errorf("append a revocation: %w", err)
+	}
+	return seq, nil
+}
+
+func lastRevocationBefore(ctx context.Context, tx *sqldb.Tx, at time.Time) (int64, error) {
+	var seq int64
+	err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(seq), 0) FROM directory_revocations WHERE at < $1`, at.UnixMicro()).Scan(&seq)
+	return seq, err
+}
+
+func readRevocations(ctx context.Context, tx *sqldb.Tx, after int64, limit int) ([]identity.Revocation, error) {
+	rows, err := tx.Query(ctx, `SELECT seq, account_id, session_id, at FROM directory_revocations
+		WHERE seq > $1 ORDER BY seq LIMIT $2`, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // Err below tells what went wrong
+	var out []identity.Revocation
+	for rows.Next() {
+		var r identity.Revocation
+		var at int64
+		if err := rows.Scan(&r.Seq, &r.Account, &r.Session, &at); err != nil {
+			return nil, err
+		}
+		r.At = time.UnixMicro(at).UTC()
+		out = append(out, r)
+	}
+	return out, rows.Err()
+}

@@ -1,0 +1,121 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"commsd/audit"
+	"commsd/identity"
+	"commsd/internal/sqldb"
+)
+
+// DemoPassword is the password of all demo accounts. It breaks the password
+// rules, which only the demo may.
+const DemoPassword = "commsd-demo-only"
+
+// SeedDemo fills an empty directory with two agencies and their people, in one
+// transaction. A directory that holds anything is left as it is.
+func (s *Service) SeedDemo(ctx context.Context) error {
+	// Before the transaction: a hash takes longer than others should wait.
+	hashes := map[string]passwordHash{}
+	for _, a := range demoAgencies {
+		for _, u := range a.units {
+			for _, p := range u.people {
+				if !p.account {
+					continue
+				}
+				h, err := s.hasher.hash(ctx, DemoPassword)
+				if err != nil {
+					return fmt.Errorf("directory: demo accounts: %w", err)
+				}
+				hashes[p.address+"@"+a.domain] = h
+			}
+		}
+	}
+	admin, err := s.hasher.hash(ctx, DemoPassword)
+	if err != nil {
+		return fmt.Errorf("directory: demo accounts: %w", err)
+	}
+	seeded := false
+	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		seeded = false
+		var n int
+		err := tx.QueryRow(ctx, `SELECT (SELECT COUNT(*) FROM directory_agencies) + (SELECT COUNT(*) FROM directory_people)`).Scan(&n)
+		if err != nil || n > 0 {
+			return err
+		}
+		now := s.now()
+		adminID, err := insertPerson(ctx, tx, demoAdmin, "admin@"+s.cfg.Domain, now)
+		if err != nil {
+			return err
+		}
+		if err := insertAccount(ctx, tx, adminID, "admin@"+s.cfg.Domain, admin, now, identity.RoleSystemAdmin); err != nil {
+			return err
+		}
+		// RFC 5321 section 4.5.1: postmaster is always received.
+		if err := insertAddress(ctx, tx, adminID, "postmaster@"+s.cfg.Domain, "alias"); err != nil {
+			return err
+		}
+		for _, a := range demoAgencies {
+			if err := seedAgency(ctx, tx, a, adminID, hashes, now); err != nil {
+				return err
+			}
+		}
+		seeded = true
+		return s.cfg.Audit.Record(ctx, tx, audit.Event{Action: "directory.seed_demo", Outcome: audit.OK})
+	})
+	if err != nil {
+		return fmt.Errorf("directory: fill the demo directory: %w", err)
+	}
+	if seeded {
+		s.log.InfoContext(ctx, "directory: filled with demo agencies and people")
+	}
+	return nil
+}
+
+func seedAgency(ctx context.Context, tx *sqldb.Tx, a demoAgency, postmaster identity.PersonID, hashes map[string]passwordHash, now time.Time) error {
+	id, err := insertAgency(ctx, tx, newAgency{identifier: a.identifier, name: a.name, nameEN: a.nameEN, shortName: a.shortName,
+		domains: []string{a.domain}}, now)
+	if err != nil {
+		return err
+	}
+	if err := insertAddress(ctx, tx, postmaster, "postmaster@"+a.domain, "alias"); err != nil {
+		return err
+	}
+	places := map[string]place{}
+	for rank, u := range a.units {
+		parent := place{agency: id}
+		if u.parent != "" {
+			parent = places[u.parent]
+		}
+		at, err := insertUnit(ctx, tx, parent, u.name, u.nameEN, rank)
+		if err != nil {
+			return err
+		}
+		places[u.name] = at
+	}
+	for _, u := range a.units {
+		for seniority, p := range u.people {
+			address := p.address + "@" + a.domain
+			person, err := insertPerson(ctx, tx, p.name, address, now)
+			if err != nil {
+				return err
+			}
+			if err := insertPosition(ctx, tx, person, places[u.name], p.title, KindMain, seniority, now); err != nil {
+				return err
+			}
+			if p.also.unit != "" {
+				if err := insertPosition(ctx, tx, person, places[p.also.unit], p.also.title, p.also.kind, p.also.seniority, now); err != nil {
+					return err
+				}
+			}
+			if p.account {
+				if err := insertAccount(ctx, tx, person, address, hashes[address], now); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}

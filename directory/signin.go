@@ -1,0 +1,205 @@
+package directory
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"commsd/audit"
+	"commsd/identity"
+	"commsd/internal/errcode"
+	"commsd/internal/sqldb"
+)
+
+// One answer for an account that is unknown or disabled and for a password
+// that is wrong.
+func errWrongPassword() error {
+	return errcode.New(errcode.Unauthenticated, "the account or the password is wrong")
+}
+
+// AuthenticatePassword checks a login and its password for a protocol without
+// sessions; scope names it ("smtp", "imap"). The actor acts in the main
+// position. The error is errcode.Unauthenticated when the pair is wrong,
+// errcode.RateLimited when this address failed too often on this account, or
+// too many sign in at once: trying again later is right.
+func (s *Service) AuthenticatePassword(ctx context.Context, login, password, address, scope string) (identity.Actor, error) {
+	acc, err := s.checkPassword(ctx, login, password, address, scope)
+	if err != nil {
+		return identity.Actor{}, err
+	}
+	var actor identity.Actor
+	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		h, err := readHolder(ctx, tx, acc.id, s.now(), "")
+		if err != nil {
+			return err
+		}
+		if h.disabled {
+			return errWrongPassword()
+		}
+		actor = h.actor(h.main(), "", address)
+		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: "account.sign_in",
+			Object: identity.ObjectRef{Kind: "account", ID: string(acc.id)}, Outcome: audit.OK, Detail: map[string]string{"scope": scope}})
+	})
+	if err != nil {
+		return identity.Actor{}, fmt.Errorf("directory: sign in: %w", err)
+	}
+	return actor, nil
+}
+
+// account is what a password is checked against.
+type account struct {
+	id       identity.AccountID
+	person   identity.PersonID
+	hash     string
+	disabled bool
+}
+
+// checkPassword does the same work, one hash and one audited failure, whether
+// the account is unknown, disabled, or the password wrong.
+func (s *Service) checkPassword(ctx context.Context, login, password, address, scope string) (account, error) {
+	login = normalAddress(clip(login, 320))
+	if wait := s.throttle.admit(login, address); wait > 0 {
+		s.metrics.signIns.WithLabelValues(scope, "limited").Inc()
+		s.log.WarnContext(ctx, "directory: sign-in limited", "address", address, "scope", scope)
+		return account{}, errcode.New(errcode.RateLimited,
+			"too many failed attempts from here; try again in %d seconds", int(math.Ceil(wait.Seconds())))
+	}
+	acc, ok, err := s.tryPassword(ctx, login, password)
+	if err != nil {
+		s.throttle.cancel(login, address)
+		return account{}, fmt.Errorf("directory: check a password: %w", err)
+	}
+	if !ok {
+		s.metrics.signIns.WithLabelValues(scope, "failed").Inc()
+		if err := s.recordFailure(ctx, acc, login, address, scope); err != nil {
+			return account{}, fmt.Errorf("directory: record a failed sign-in: %w", err)
+		}
+		return account{}, errWrongPassword()
+	}
+	s.throttle.succeed(login, address)
+	s.metrics.signIns.WithLabelValues(scope, "ok").Inc()
+	return acc, nil
+}
+
+// tryPassword answers false, and the account if there is one, when the pair is
+// wrong.
+func (s *Service) tryPassword(ctx context.Context, login, password string) (account, bool, error) {
+	var acc account
+	err := s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		var err error
+		acc, err = readAccount(ctx, tx, login)
+		return err
+	})
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return account{}, false, err
+	}
+	stored, known := s.dummy, err == nil && !acc.disabled && len(password) <= maxPassword
+	if known {
+		if stored, err = parsePasswordHash(acc.hash); err != nil {
+			return account{}, false, fmt.Errorf("account %s: %w", acc.id, err)
+		}
+	}
+	if len(password) > maxPassword {
+		password = password[:maxPassword]
+	}
+	ok, err := s.hasher.verify(ctx, stored, password)
+	if err != nil || !ok || !known {
+		return acc, false, err
+	}
+	if stored.params != s.hasher.params || len(stored.salt) != saltLength || len(stored.key) != keyLength {
+		s.rehash(ctx, acc, password)
+	}
+	return acc, true, nil
+}
+
+// rehash stores the password at today's cost, now that it is known. A failure
+// is no reason to turn the person away.
+func (s *Service) rehash(ctx context.Context, acc account, password string) {
+	fresh, err := s.hasher.hash(ctx, password)
+	if err == nil {
+		err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+			return updatePasswordHash(ctx, tx, acc.id, acc.hash, fresh.String())
+		})
+	}
+	if err != nil {
+		s.log.WarnContext(ctx, "directory: could not store a password hash at today's cost", "account", acc.id, "err", err)
+	}
+}
+
+func (s *Service) recordFailure(ctx context.Context, acc account, login, address, scope string) error {
+	detail := map[string]string{"scope": scope}
+	if strings.Contains(login, "@") {
+		// Without an @ it may be a password in the wrong field.
+		detail["login"] = login
+	}
+	return s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		return s.cfg.Audit.Record(ctx, tx, audit.Event{
+			Actor:   identity.Actor{Address: address},
+			Action:  "account.sign_in",
+			Object:  identity.ObjectRef{Kind: "account", ID: string(acc.id)},
+			Outcome: audit.Failed, Detail: detail,
+		})
+	})
+}
+
+// AccountActive tells whether an account may still act; unknown ones may not.
+func (s *Service) AccountActive(ctx context.Context, id identity.AccountID) (bool, error) {
+	var active bool
+	err := s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		var err error
+		active, err = readActive(ctx, tx, id)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("directory: account %s: %w", id, err)
+	}
+	return active, nil
+}
+
+// DisableAccount ends all of an account's sessions and connections, everywhere
+// within seconds, and lets it sign in no more. Only a system administrator may,
+// and not to the own account. Disabling twice is no error.
+func (s *Service) DisableAccount(ctx context.Context, actor identity.Actor, id identity.AccountID, reason string) error {
+	event := audit.Event{Actor: actor, Action: "account.disable", Outcome: audit.OK,
+		Object: identity.ObjectRef{Kind: "account", ID: string(id)}, Detail: map[string]string{"reason": clip(reason, 500)}}
+	var refusal error
+	switch {
+	case !hasRole(actor, identity.RoleSystemAdmin):
+		refusal = errcode.New(errcode.Forbidden, "only a system administrator may disable accounts")
+	case actor.Account == id:
+		refusal = errcode.New(errcode.Forbidden, "you cannot disable your own account; ask another administrator")
+	}
+	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		if refusal != nil {
+			event.Outcome = audit.Denied
+			return s.cfg.Audit.Record(ctx, tx, event)
+		}
+		changed, err := disableAccount(ctx, tx, id, s.now())
+		if err != nil || !changed {
+			return err
+		}
+		if err := deleteSessionsOf(ctx, tx, id); err != nil {
+			return err
+		}
+		if err := s.revoke(ctx, tx, id, ""); err != nil {
+			return err
+		}
+		return s.cfg.Audit.Record(ctx, tx, event)
+	})
+	if err != nil {
+		return fmt.Errorf("directory: disable account %s: %w", id, err)
+	}
+	return refusal
+}
+
+func hasRole(a identity.Actor, role identity.Role) bool {
+	for _, r := range a.Roles {
+		if r == role {
+			return true
+		}
+	}
+	return false
+}

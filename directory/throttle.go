@@ -1,0 +1,148 @@
+package directory
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Limits of failed sign-ins. The delay is per account and address together, so
+// that whoever guesses at an account from one place locks nobody out at
+// another. The bucket per address bounds one place that guesses at many
+// accounts; it is wide, since a whole agency may stand behind one address.
+const (
+	freeFailures  = 10 // also mail clients that open several connections at once
+	firstDelay    = time.Second
+	longestDelay  = time.Minute
+	forgetAfter   = 15 * time.Minute
+	addressBurst  = 200
+	addressRefill = time.Second // one more attempt each
+	maxTracked    = 50000       // entries in each table
+)
+
+// throttle counts failed sign-ins on this node.
+type throttle struct {
+	now func() time.Time // set at construction
+
+	mu        sync.Mutex
+	pairs     map[pair]*failures
+	addresses map[string]*bucket
+}
+
+type pair struct{ login, address string }
+
+type failures struct {
+	count int
+	last  time.Time
+	until time.Time // nothing is tried before
+}
+
+type bucket struct {
+	left float64
+	at   time.Time
+}
+
+func newThrottle(now func() time.Time) *throttle {
+	return &throttle{now: now, pairs: map[pair]*failures{}, addresses: map[string]*bucket{}}
+}
+
+// admit says whether one may try login from address now, and else how long to
+// wait. An attempt that is admitted counts as failed until succeed or cancel,
+// so that many at once do not slip through together.
+func (t *throttle) admit(login, address string) (wait time.Duration) {
+	address = network(address)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.now()
+
+	b := t.addresses[address]
+	if b == nil {
+		makeRoom(t.addresses, func(b *bucket) bool { return now.Sub(b.at) > addressBurst*addressRefill })
+		b = &bucket{left: addressBurst, at: now}
+		t.addresses[address] = b
+	}
+	b.left = min(addressBurst, b.left+float64(now.Sub(b.at))/float64(addressRefill))
+	b.at = now
+	if b.left < 1 {
+		return time.Duration((1 - b.left) * float64(addressRefill))
+	}
+
+	p := pair{login, address}
+	f := t.pairs[p]
+	if f == nil || now.Sub(f.last) > forgetAfter {
+		makeRoom(t.pairs, func(f *failures) bool { return now.Sub(f.last) > forgetAfter })
+		f = &failures{}
+		t.pairs[p] = f
+	}
+	if wait := f.until.Sub(now); wait > 0 {
+		return wait
+	}
+	b.left--
+	f.count++
+	f.last = now
+	if over := f.count - freeFailures; over >= 0 {
+		f.until = now.Add(min(longestDelay, firstDelay<<min(over, 16)))
+	}
+	return 0
+}
+
+// succeed forgets the failures of login from address.
+func (t *throttle) succeed(login, address string) {
+	address = network(address)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.pairs, pair{login, address})
+	if b := t.addresses[address]; b != nil {
+		b.left = min(addressBurst, b.left+1)
+	}
+}
+
+// cancel takes back an admitted attempt that was never tried.
+func (t *throttle) cancel(login, address string) {
+	address = network(address)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f := t.pairs[pair{login, address}]; f != nil && f.count > 0 {
+		f.count--
+	}
+	if b := t.addresses[address]; b != nil {
+		b.left = min(addressBurst, b.left+1)
+	}
+}
+
+// network is what one machine may change at will: an IPv4 address stands for
+// itself, an IPv6 address for its /64.
+func network(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return address
+	}
+	a = a.Unmap().WithZone("")
+	if a.Is4() {
+		return a.String()
+	}
+	p, err := a.Prefix(64)
+	if err != nil {
+		return a.String()
+	}
+	return p.String()
+}
+
+// makeRoom drops what is stale, and else anything: a table that somebody fills
+// on purpose costs the limits of some, never memory.
+func makeRoom[K comparable, V any](m map[K]V, stale func(V) bool) {
+	if len(m) < maxTracked {
+		return
+	}
+	for k, v := range m {
+		if stale(v) {
+			delete(m, k)
+		}
+	}
+	for k := range m {
+		if len(m) < maxTracked {
+			return
+		}
+		delete(m, k)
+	}
+}
