@@ -25,8 +25,8 @@ func (s *Service) Routes(api *httpapi.API) {
 	httpapi.Post(api, "end-meeting", "meeting", "/api/v1/meetings/{id}/end", "End a meeting for everyone; only who made it may", s.handleEnd)
 }
 
-// PersonView is a person on the wire.
-type PersonView struct {
+// MeetingPerson is a person on the wire.
+type MeetingPerson struct {
 	ID          string `json:"id"`
 	Name        string `json:"name"`
 	GivenName   string `json:"given_name"`
@@ -38,8 +38,8 @@ type PersonView struct {
 	Address     string `json:"address"`
 }
 
-func viewPerson(p identity.Person) PersonView {
-	return PersonView{
+func viewPerson(p identity.Person) MeetingPerson {
+	return MeetingPerson{
 		ID: string(p.ID), Name: p.Name, GivenName: p.GivenName, Title: p.Title, Unit: p.Unit,
 		AgencyID: string(p.Agency), AgencyName: p.AgencyName, AgencyShort: p.AgencyShort, Address: p.Address,
 	}
@@ -47,35 +47,35 @@ func viewPerson(p identity.Person) PersonView {
 
 // MeetingView is a meeting on the wire.
 type MeetingView struct {
-	ID        string     `json:"id" doc:"opens the meeting to anyone signed in"`
-	Title     string     `json:"title"`
-	Link      string     `json:"link" doc:"page of the meeting, to send to others"`
-	StartsAt  *time.Time `json:"starts_at,omitempty" doc:"absent when no time was named: it began when it was made"`
-	CreatedAt time.Time  `json:"created_at"`
-	CreatedBy PersonView `json:"created_by"`
-	EndedAt   *time.Time `json:"ended_at,omitempty" doc:"absent while people can come in"`
-	Past      bool       `json:"past" doc:"ended, or started half a day ago"`
-	Relation  string     `json:"relation" enum:"maker,invited,joined,none" doc:"what the meeting is to me; joined: came by the link; none: has the link only"`
+	ID        string        `json:"id" doc:"opens the meeting to anyone signed in"`
+	Title     string        `json:"title"`
+	Link      string        `json:"link" doc:"page of the meeting, to send to others"`
+	StartsAt  *time.Time    `json:"starts_at,omitempty" doc:"absent when no time was named: it began when it was made"`
+	CreatedAt time.Time     `json:"created_at"`
+	CreatedBy MeetingPerson `json:"created_by"`
+	EndedAt   *time.Time    `json:"ended_at,omitempty" doc:"absent while people can come in"`
+	Past      bool          `json:"past" doc:"ended, or started half a day ago"`
+	Relation  string        `json:"relation" enum:"maker,invited,joined,none" doc:"what the meeting is to me; joined: came by the link; none: has the link only"`
 }
 
-// ParticipantView is one person of a meeting, on the wire.
-type ParticipantView struct {
-	Person   PersonView `json:"person"`
-	Relation string     `json:"relation" enum:"maker,invited,joined"`
+// MeetingParticipant is one person of a meeting, on the wire.
+type MeetingParticipant struct {
+	Person   MeetingPerson `json:"person"`
+	Relation string        `json:"relation" enum:"maker,invited,joined"`
 }
 
 // MeetingDetail is a meeting with its people.
 type MeetingDetail struct {
 	MeetingView
-	People []ParticipantView `json:"people" doc:"who made it, is invited or came; empty for someone who has only the link"`
-	Inside []PersonView      `json:"inside" doc:"who is in the room right now, as far as known"`
+	People []MeetingParticipant `json:"people" doc:"who made it, is invited or came; empty for someone who has only the link"`
+	Inside []MeetingPerson      `json:"inside" doc:"who is in the room right now, as far as known"`
 }
 
 type meetingInput struct {
 	ID string `path:"id" maxLength:"60" doc:"the meeting's id"`
 }
 
-type createInput struct {
+type createMeetingInput struct {
 	Body struct {
 		Title    string     `json:"title" doc:"1 to 200 characters on one line" example:"Giao ban tuần"`
 		StartsAt *time.Time `json:"starts_at,omitempty" doc:"absent: now"`
@@ -85,7 +85,7 @@ type createInput struct {
 
 type meetingOutput struct{ Body MeetingView }
 
-func (s *Service) handleCreate(ctx context.Context, actor identity.Actor, in *createInput) (*meetingOutput, error) {
+func (s *Service) handleCreate(ctx context.Context, actor identity.Actor, in *createMeetingInput) (*meetingOutput, error) {
 	d := Draft{Title: in.Body.Title, Invite: personIDs(in.Body.Invite)}
 	if in.Body.StartsAt != nil {
 		d.StartsAt = *in.Body.StartsAt
@@ -97,13 +97,13 @@ func (s *Service) handleCreate(ctx context.Context, actor identity.Actor, in *cr
 	return s.meetingOutput(ctx, m)
 }
 
-type listOutput struct {
+type listMeetingsOutput struct {
 	Body struct {
 		Meetings []MeetingView `json:"meetings" nullable:"false"`
 	}
 }
 
-func (s *Service) handleList(ctx context.Context, actor identity.Actor, _ *struct{}) (*listOutput, error) {
+func (s *Service) handleList(ctx context.Context, actor identity.Actor, _ *struct{}) (*listMeetingsOutput, error) {
 	meetings, err := s.List(ctx, actor)
 	if err != nil {
 		return nil, err
@@ -112,14 +112,14 @@ func (s *Service) handleList(ctx context.Context, actor identity.Actor, _ *struc
 	if err != nil {
 		return nil, err
 	}
-	out := &listOutput{}
+	out := &listMeetingsOutput{}
 	out.Body.Meetings = views
 	return out, nil
 }
 
-type detailOutput struct{ Body MeetingDetail }
+type meetingDetailOutput struct{ Body MeetingDetail }
 
-func (s *Service) handleGet(ctx context.Context, actor identity.Actor, in *meetingInput) (*detailOutput, error) {
+func (s *Service) handleGet(ctx context.Context, actor identity.Actor, in *meetingInput) (*meetingDetailOutput, error) {
 	m, people, err := s.Get(ctx, actor, in.ID)
 	if err != nil {
 		return nil, err
@@ -133,9 +133,9 @@ func (s *Service) handleGet(ctx context.Context, actor identity.Actor, in *meeti
 	if err != nil {
 		return nil, err
 	}
-	out := &detailOutput{Body: MeetingDetail{MeetingView: viewMeeting(m, known), People: []ParticipantView{}, Inside: []PersonView{}}}
+	out := &meetingDetailOutput{Body: MeetingDetail{MeetingView: viewMeeting(m, known), People: []MeetingParticipant{}, Inside: []MeetingPerson{}}}
 	for _, p := range people {
-		out.Body.People = append(out.Body.People, ParticipantView{Person: viewPerson(known[p.Person]), Relation: p.Relation})
+		out.Body.People = append(out.Body.People, MeetingParticipant{Person: viewPerson(known[p.Person]), Relation: p.Relation})
 	}
 	for _, id := range inside {
 		if p, ok := known[id]; ok {
@@ -145,25 +145,25 @@ func (s *Service) handleGet(ctx context.Context, actor identity.Actor, in *meeti
 	return out, nil
 }
 
-type inviteInput struct {
+type inviteToMeetingInput struct {
 	ID   string `path:"id" maxLength:"60" doc:"the meeting's id"`
 	Body struct {
 		People []string `json:"people" nullable:"false" doc:"ids of people, at most 200"`
 	}
 }
 
-type inviteOutput struct {
+type inviteToMeetingOutput struct {
 	Body struct {
 		Invited []string `json:"invited" nullable:"false" doc:"ids of those who were not invited before"`
 	}
 }
 
-func (s *Service) handleInvite(ctx context.Context, actor identity.Actor, in *inviteInput) (*inviteOutput, error) {
+func (s *Service) handleInvite(ctx context.Context, actor identity.Actor, in *inviteToMeetingInput) (*inviteToMeetingOutput, error) {
 	added, err := s.Invite(ctx, actor, in.ID, personIDs(in.Body.People))
 	if err != nil {
 		return nil, err
 	}
-	out := &inviteOutput{}
+	out := &inviteToMeetingOutput{}
 	out.Body.Invited = make([]string, 0, len(added))
 	for _, id := range added {
 		out.Body.Invited = append(out.Body.Invited, string(id))
@@ -171,7 +171,7 @@ func (s *Service) handleInvite(ctx context.Context, actor identity.Actor, in *in
 	return out, nil
 }
 
-type joinInput struct {
+type joinMeetingInput struct {
 	ID   string `path:"id" maxLength:"60" doc:"the meeting's id"`
 	Body *struct {
 		Tab string `json:"tab,omitempty" doc:"letters and digits that name this tab of this device; a second join of the same tab puts the first one out"`
@@ -180,12 +180,12 @@ type joinInput struct {
 }
 
 // Resolve keeps the host that the client reached us by.
-func (in *joinInput) Resolve(ctx huma.Context) []error {
+func (in *joinMeetingInput) Resolve(ctx huma.Context) []error {
 	in.host = ctx.Host()
 	return nil
 }
 
-type joinOutput struct {
+type joinMeetingOutput struct {
 	CacheControl string `header:"Cache-Control"`
 	Body         struct {
 		URL      string `json:"url" doc:"where the LiveKit protocol is spoken" example:"ws://localhost:8080"`
@@ -194,7 +194,7 @@ type joinOutput struct {
 	}
 }
 
-func (s *Service) handleJoin(ctx context.Context, actor identity.Actor, in *joinInput) (*joinOutput, error) {
+func (s *Service) handleJoin(ctx context.Context, actor identity.Actor, in *joinMeetingInput) (*joinMeetingOutput, error) {
 	tab := ""
 	if in.Body != nil {
 		tab = in.Body.Tab
@@ -203,7 +203,7 @@ func (s *Service) handleJoin(ctx context.Context, actor identity.Actor, in *join
 	if err != nil {
 		return nil, err
 	}
-	out := &joinOutput{CacheControl: "no-store"}
+	out := &joinMeetingOutput{CacheControl: "no-store"}
 	out.Body.URL, out.Body.Token, out.Body.Identity = s.SocketURL(in.host), admitted.Token, admitted.Identity
 	return out, nil
 }

@@ -200,10 +200,10 @@ type Participant struct {
 
 // Invited is the body of a KindInvited notification.
 type Invited struct {
-	MeetingID string     `json:"meeting_id"`
-	Title     string     `json:"title"`
-	StartsAt  *time.Time `json:"starts_at,omitempty"` // absent: now
-	By        PersonView `json:"by"`
+	MeetingID string        `json:"meeting_id"`
+	Title     string        `json:"title"`
+	StartsAt  *time.Time    `json:"starts_at,omitempty"` // absent: now
+	By        MeetingPerson `json:"by"`
 }
 
 // Object is how the audit log names a meeting.
