@@ -1,0 +1,64 @@
+package sfu
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"github.com/pion/webrtc/v4"
+)
+
+var dataLabels = map[DataKind]string{Reliable: "_reliable", Lossy: "_lossy"}
+
+// Most bytes that may wait for a slow subscriber. Past it lossy packets are
+// dropped, as their name says; a subscriber that far behind on reliable ones
+// has lost the thread and is made to join again.
+var dataBacklog = [2]uint64{Reliable: 4 << 20, Lossy: 64 << 10}
+
+// dataSender sends packets of one kind to one subscriber.
+type dataSender struct {
+	channel atomic.Pointer[webrtc.DataChannel] // nil until open
+}
+
+// dataChannel takes the data channels that a client opens on its publisher
+// connection; unknown ones are left alone.
+func (t *publisher) dataChannel(dc *webrtc.DataChannel) {
+	for kind, label := range dataLabels {
+		if dc.Label() == label {
+			dc.OnMessage(func(m webrtc.DataChannelMessage) { t.p.relay(kind, m.Data) })
+		}
+	}
+}
+
+// relay sends a data packet of p to those it is for.
+func (p *Participant) relay(kind DataKind, data []byte) {
+	if !p.mayData.Load() || p.route == nil {
+		return
+	}
+	out, to, ok := p.route(kind, data)
+	if !ok {
+		return
+	}
+	for _, m := range *p.room.members.Load() {
+		if m == p || len(to) > 0 && !slices.Contains(to, m.identity) {
+			continue
+		}
+		m.sub.sendData(kind, out)
+	}
+}
+
+func (t *subscriber) sendData(kind DataKind, data []byte) {
+	dc := t.data[kind].channel.Load()
+	if dc == nil {
+		return // not up yet: LiveKit's clients send to who is there
+	}
+	if dc.BufferedAmount() > dataBacklog[kind] {
+		t.p.room.sfu.metrics.dataDropped.Inc()
+		if kind == Reliable {
+			t.p.room.post(left{t.p, ReasonMediaFailure, ActionReconnect})
+		}
+		return
+	}
+	if err := dc.Send(data); err != nil {
+		t.p.log.Debug("data not sent", "err", err)
+	}
+}

@@ -1,0 +1,246 @@
+package sfu
+
+import "time"
+
+// Kind is the kind of a track.
+type Kind uint8
+
+// The kinds.
+const (
+	Audio Kind = iota
+	Video
+)
+
+// Source says where a track comes from.
+type Source string
+
+// The sources.
+const (
+	SourceUnknown          Source = "unknown"
+	SourceCamera           Source = "camera"
+	SourceMicrophone       Source = "microphone"
+	SourceScreenShare      Source = "screen_share"
+	SourceScreenShareAudio Source = "screen_share_audio"
+)
+
+// VideoLayer describes one simulcast layer as its publisher announced it.
+type VideoLayer struct {
+	Quality       uint8 // 0 low, 1 medium, 2 high
+	Width, Height uint32
+	Bitrate       uint32 // bit/s
+	SSRC          uint32
+	RID           string
+}
+
+// TrackInfo is what others may know of a published track.
+type TrackInfo struct {
+	SID           string // "TR_…"
+	CID           string // the publisher's own name for it
+	MID           string
+	Kind          Kind
+	Source        Source
+	Name          string
+	Stream        string // tracks of one stream are played in step
+	MimeType      string // "video/VP8"; empty until media has arrived
+	Muted         bool
+	Width, Height uint32
+	Simulcast     bool
+	Layers        []VideoLayer
+	Stereo        bool
+	DisableDTX    bool
+	DisableRED    bool
+	Encryption    uint8   // of the payload, end to end; opaque to the SFU
+	Features      []int32 // audio processing the publisher announced; opaque to the SFU
+	Version       uint32  // rises by one with every change
+	Published     time.Time
+}
+
+// Permission says what a participant may do in its room.
+type Permission struct {
+	Subscribe      bool
+	Publish        bool
+	PublishData    bool
+	UpdateMetadata bool
+	Hidden         bool     // nobody else sees the participant
+	Sources        []Source // what it may publish; empty: everything
+}
+
+func (p Permission) mayPublish(s Source) bool {
+	if !p.Publish {
+		return false
+	}
+	for _, allowed := range p.Sources {
+		if s == allowed {
+			return true
+		}
+	}
+	return len(p.Sources) == 0
+}
+
+// State is how far a participant has come.
+type State uint8
+
+// The states.
+const (
+	Joining      State = iota // signalling is up
+	Joined                    // the connection is being negotiated
+	Active                    // media flows
+	Disconnected              // gone; the last that is heard of it
+)
+
+// ParticipantInfo is what others may know of a participant.
+type ParticipantInfo struct {
+	SID        string // "PA_…"; new with every join
+	Identity   string // unique in the room
+	Name       string
+	Metadata   string
+	Attributes map[string]string
+	State      State
+	JoinedAt   time.Time
+	Version    uint32 // rises with every change
+	Permission Permission
+	Publisher  bool // has a connection to publish on
+	Tracks     []TrackInfo
+	Reason     Reason // why it is Disconnected
+}
+
+// RoomInfo is what participants may know of their room.
+type RoomInfo struct {
+	SID          string // "RM_…"; new each time the room comes to life
+	Name         string
+	Created      time.Time
+	Participants int
+	Publishers   int
+}
+
+// Speaker is how loud a participant is.
+type Speaker struct {
+	SID    string // of the participant
+	Level  float32
+	Active bool
+}
+
+// Reason says why a participant's place ended.
+type Reason uint8
+
+// The reasons.
+const (
+	ReasonUnknown Reason = iota
+	ReasonClient
+	ReasonDuplicate // somebody joined with the same identity
+	ReasonShutdown
+	ReasonRemoved
+	ReasonRoomClosed
+	ReasonStateMismatch
+	ReasonSignalLost
+	ReasonMediaTimeout
+	ReasonMediaFailure
+)
+
+// Action says what a client whose place ended is to do.
+type Action uint8
+
+// The actions.
+const (
+	ActionDisconnect Action = iota
+	ActionReconnect         // join again, with new connections
+)
+
+// Target names one of a participant's two connections.
+type Target uint8
+
+// The targets.
+const (
+	TargetPublisher Target = iota
+	TargetSubscriber
+)
+
+// DataKind is how a data packet travels.
+type DataKind uint8
+
+// The kinds of data packets.
+const (
+	Reliable DataKind = iota
+	Lossy
+)
+
+// Event is something a participant's client has to hear. It is one of the
+// types below.
+type Event interface{ event() }
+
+type (
+	// EventJoined is the first event of a participant.
+	EventJoined struct {
+		Room   RoomInfo
+		Self   ParticipantInfo
+		Others []ParticipantInfo
+	}
+	// EventResumed is the first event after Resume.
+	EventResumed struct {
+		Room   RoomInfo
+		Self   ParticipantInfo
+		Others []ParticipantInfo
+	}
+	// EventParticipants brings what changed of participants, oneself included.
+	EventParticipants struct{ Participants []ParticipantInfo }
+	// EventTrackPublished answers AddTrack.
+	EventTrackPublished struct {
+		CID   string
+		Track TrackInfo
+	}
+	// EventTrackRefused answers an AddTrack that is not allowed.
+	EventTrackRefused struct {
+		CID    string
+		Limit  bool // too many tracks, rather than no permission
+		Reason string
+	}
+	// EventMetadataRefused answers an UpdateMetadata that is not allowed.
+	EventMetadataRefused struct {
+		RequestID uint32
+		Limit     bool
+	}
+	// EventMetadataUpdated answers an UpdateMetadata that was done.
+	EventMetadataUpdated struct{ RequestID uint32 }
+	// EventOffer is an offer of the subscriber connection.
+	EventOffer struct {
+		SDP string
+		ID  uint32
+	}
+	// EventAnswer answers an offer for the publisher connection.
+	EventAnswer struct {
+		SDP string
+		ID  uint32
+	}
+	// EventCandidate brings an ICE candidate of ours, as RTCIceCandidateInit JSON.
+	EventCandidate struct {
+		Target Target
+		Init   string
+	}
+	// EventSpeakers brings whose speaking changed.
+	EventSpeakers struct{ Speakers []Speaker }
+	// EventSubscriptionFailed says that a wanted track is not to be had.
+	EventSubscriptionFailed struct{ TrackSID string }
+	// EventTrackSubscribed says that somebody receives one's track for the
+	// first time.
+	EventTrackSubscribed struct{ TrackSID string }
+	// EventLeft is the last event of a participant.
+	EventLeft struct {
+		Reason Reason
+		Action Action
+	}
+)
+
+func (EventJoined) event()             {}
+func (EventResumed) event()            {}
+func (EventParticipants) event()       {}
+func (EventTrackPublished) event()     {}
+func (EventTrackRefused) event()       {}
+func (EventMetadataRefused) event()    {}
+func (EventMetadataUpdated) event()    {}
+func (EventOffer) event()              {}
+func (EventAnswer) event()             {}
+func (EventCandidate) event()          {}
+func (EventSpeakers) event()           {}
+func (EventSubscriptionFailed) event() {}
+func (EventTrackSubscribed) event()    {}
+func (EventLeft) event()               {}

@@ -1,0 +1,245 @@
+package sfu
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/webrtc/v4"
+)
+
+const (
+	keyFrameEvery = 500 * time.Millisecond // at most one request a layer
+	layerStalled  = 800 * time.Millisecond // a layer without packets for this long does not count
+)
+
+// clockBase makes times of the media path plain numbers.
+var clockBase = time.Now()
+
+// layer is one RTP stream of a published track: the whole track, or one of its
+// simulcast layers. Its read loop forwards.
+type layer struct {
+	// Set at construction.
+	pub      *publisher
+	remote   *webrtc.TrackRemote
+	receiver *webrtc.RTPReceiver
+	kind     Kind
+	ssrc     uint32
+	rid      string
+	rank     int    // 0 low, 1 medium, 2 high
+	cid      string // the client's id of the track, as SDP has it
+	mid      string
+	mime     string
+	levelID  uint8 // header extension ids, 0 when not negotiated
+	twccID   uint8
+	ring     *ring
+	rx       reception
+
+	// Set by the room's run before start.
+	track *track
+
+	lastSeen atomic.Int64 // since clockBase, ns; 0: never
+	asking   atomic.Bool  // the nack timer runs
+
+	mu      sync.Mutex
+	lastPLI time.Time // guarded by mu
+	pliDue  bool      // guarded by mu; a request waits for the throttle
+	ended   bool      // guarded by mu
+	timers  sync.WaitGroup
+}
+
+func newLayer(pub *publisher, remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) *layer {
+	l := &layer{
+		pub: pub, remote: remote, receiver: receiver, ssrc: uint32(remote.SSRC()), rid: remote.RID(),
+		cid: remote.ID(), mid: receiver.RTPTransceiver().Mid(), mime: remote.Codec().MimeType,
+	}
+	size := audioRing
+	if remote.Kind() == webrtc.RTPCodecTypeVideo {
+		l.kind, size = Video, videoRing
+	}
+	l.ring = newRing(size)
+	l.rx.clock = float64(remote.Codec().ClockRate)
+	switch l.rid {
+	case "q":
+	case "h":
+		l.rank = 1
+	default:
+		l.rank = 2
+	}
+	for _, e := range receiver.GetParameters().HeaderExtensions {
+		switch e.URI {
+		case extAudioLevel:
+			l.levelID = uint8(e.ID)
+		case extTWCC:
+			l.twccID = uint8(e.ID)
+		}
+	}
+	return l
+}
+
+// start begins to read. The track must be set.
+func (l *layer) start() { l.pub.startLayer(l) }
+
+// read is the layer's loop, from the first packet to the end of the stream.
+func (l *layer) read() {
+	buf := make([]byte, maxRTPBytes)
+	var pkt packet
+	for {
+		n, _, err := l.remote.Read(buf)
+		if err != nil {
+			break
+		}
+		if pkt.parse(buf[:n]) {
+			l.packet(&pkt, buf[:n], time.Now())
+		}
+	}
+	l.mu.Lock()
+	l.ended = true
+	l.mu.Unlock()
+	l.timers.Wait()
+	l.pub.p.room.post(layerEnded{l.pub.p, l})
+}
+
+// packet takes one packet in and forwards it.
+func (l *layer) packet(pkt *packet, raw []byte, at time.Time) {
+	since := at.Sub(clockBase)
+	now := int64(since)
+	m := l.pub.p.room.sfu.metrics
+	m.received.Inc()
+	if ext := pkt.extension(l.twccID); len(ext) == 2 {
+		l.pub.feedback.received(l.ssrc, uint16(ext[0])<<8|uint16(ext[1]), now)
+	}
+	gaps, lost := l.rx.packet(pkt.seq, pkt.ts, at, since)
+	l.lastSeen.Store(now)
+	l.ring.put(pkt.seq, raw)
+	t := l.track
+	var v vp8
+	if l.kind == Video {
+		if gaps {
+			l.askMissing(nackDelay)
+		}
+		if lost {
+			l.requestKeyFrame()
+		}
+		// A packet of padding alone has no descriptor; it keeps the numbers whole.
+		if !v.parse(pkt.payload) && len(pkt.payload) > 0 {
+			return
+		}
+	} else if ext := pkt.extension(l.levelID); len(ext) >= 1 {
+		t.audio.add(ext[0] & 0x7F)
+	}
+	if t.muted.Load() {
+		return
+	}
+	sent := 0
+	for _, d := range *t.subs.Load() {
+		if d.forward(l, pkt, &v, now) {
+			sent++
+		}
+	}
+	m.forwarded.Add(float64(sent))
+}
+
+// after runs fn once, unless the layer has ended.
+func (l *layer) after(d time.Duration, fn func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return
+	}
+	l.timers.Add(1)
+	time.AfterFunc(d, func() {
+		defer l.timers.Done()
+		fn()
+	})
+}
+
+// askMissing asks the publisher for lost packets, in a moment and until they
+// have come.
+func (l *layer) askMissing(in time.Duration) {
+	if !l.asking.CompareAndSwap(false, true) {
+		return
+	}
+	l.after(in, func() {
+		l.asking.Store(false)
+		seqs, again, lost := l.rx.nack(time.Now())
+		if len(seqs) > 0 {
+			l.pub.p.room.sfu.metrics.nacks.Add(float64(len(seqs)))
+			l.pub.write([]rtcp.Packet{&rtcp.TransportLayerNack{MediaSSRC: l.ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(seqs)}})
+		}
+		if lost {
+			l.requestKeyFrame()
+		}
+		if again > 0 {
+			l.askMissing(again)
+		}
+	})
+}
+
+// requestKeyFrame asks the publisher for a key frame (PLI, RFC 4585, 6.3.1),
+// now or as soon as the throttle lets it.
+func (l *layer) requestKeyFrame() {
+	if l.kind != Video {
+		return
+	}
+	l.mu.Lock()
+	wait := keyFrameEvery - time.Since(l.lastPLI)
+	if wait > 0 {
+		due := l.pliDue
+		l.pliDue = true
+		l.mu.Unlock()
+		if !due {
+			l.after(wait, func() {
+				l.mu.Lock()
+				l.pliDue = false
+				l.mu.Unlock()
+				l.tryKeyFrame()
+			})
+		}
+		return
+	}
+	l.mu.Unlock()
+	l.tryKeyFrame()
+}
+
+// tryKeyFrame is requestKeyFrame without a second try, for callers that come
+// again with the next packet.
+func (l *layer) tryKeyFrame() {
+	l.mu.Lock()
+	if l.ended || time.Since(l.lastPLI) < keyFrameEvery {
+		l.mu.Unlock()
+		return
+	}
+	l.lastPLI = time.Now()
+	l.mu.Unlock()
+	l.pub.p.room.sfu.metrics.plis.Inc()
+	l.pub.write([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: l.ssrc}})
+}
+
+// readRTCP takes the publisher's sender reports, which tie its timestamps to
+// a clock, and hands them on so that sound and picture stay in step.
+func (l *layer) readRTCP() {
+	for {
+		var packets []rtcp.Packet
+		var err error
+		if l.rid == "" {
+			packets, _, err = l.receiver.ReadRTCP()
+		} else {
+			packets, _, err = l.receiver.ReadSimulcastRTCP(l.rid)
+		}
+		if err != nil {
+			return
+		}
+		for _, p := range packets {
+			sr, ok := p.(*rtcp.SenderReport)
+			if !ok || sr.SSRC != l.ssrc {
+				continue
+			}
+			l.rx.senderReport(sr.NTPTime, time.Now())
+			for _, d := range *l.track.subs.Load() {
+				d.senderReport(l, sr.NTPTime, sr.RTPTime)
+			}
+		}
+	}
+}

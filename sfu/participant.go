@@ -1,0 +1,332 @@
+package sfu
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+
+	"commsd/internal/errcode"
+)
+
+const (
+	maxTracks     = 32
+	maxMetadata   = 64 << 10 // metadata and attributes together, bytes
+	maxNameLength = 256
+)
+
+// Participant is one place in a room. Its exported methods may be called from
+// any goroutine; they do not wait for their effect, which arrives as events.
+type Participant struct {
+	// Set at construction.
+	room           *room
+	log            *slog.Logger
+	sid            string
+	identity       string
+	joinedAt       time.Time
+	autoSubscribe  bool
+	streamPerTrack bool
+	route          func(kind DataKind, data []byte) ([]byte, []string, bool)
+	pub            *publisher
+	sub            *subscriber
+
+	// Written by the room's run, read by anyone.
+	events  atomic.Pointer[attachment]
+	mayData atomic.Bool
+
+	// Owned by the room's run.
+	name       string
+	metadata   string
+	attributes map[string]string
+	perm       Permission
+	state      State
+	version    uint32
+	reason     Reason
+	publishing bool
+	tracks     map[string]*track // published, by SID
+	unmatched  []*layer          // media whose AddTrack has not come
+	subs       map[string]*downTrack
+	wanted     map[string]bool // what was asked for, by track SID
+	away       *time.Timer     // while signalling is lost
+	media      *time.Timer     // while there is no media connection
+}
+
+// attachment is one signalling connection.
+type attachment struct {
+	number int
+	emit   func(Event)
+}
+
+func newParticipant(r *room, req JoinRequest) *Participant {
+	p := &Participant{
+		room: r, sid: newID("PA_"), identity: req.Identity, joinedAt: time.Now(),
+		autoSubscribe: req.AutoSubscribe, streamPerTrack: req.StreamPerTrack, route: req.Route,
+		name: req.Name, metadata: req.Metadata, attributes: maps.Clone(req.Attributes), perm: req.Permission,
+		tracks: make(map[string]*track), subs: make(map[string]*downTrack), wanted: make(map[string]bool),
+	}
+	p.log = r.log.With("identity", p.identity, "sid", p.sid)
+	p.events.Store(&attachment{number: 1, emit: req.Events})
+	p.mayData.Store(req.Permission.PublishData)
+	p.pub, p.sub = newPublisher(p), newSubscriber(p)
+	return p
+}
+
+// SID is the participant's id, new with each join.
+func (p *Participant) SID() string { return p.sid }
+
+// Identity is the participant's identity.
+func (p *Participant) Identity() string { return p.identity }
+
+func (p *Participant) emit(e Event) { p.events.Load().emit(e) }
+
+func (p *Participant) info() ParticipantInfo {
+	i := ParticipantInfo{
+		SID: p.sid, Identity: p.identity, Name: p.name, Metadata: p.metadata, Attributes: p.attributes,
+		State: p.state, JoinedAt: p.joinedAt, Version: p.version, Permission: p.perm, Publisher: p.publishing, Reason: p.reason,
+	}
+	for _, t := range p.tracks {
+		if t.announced {
+			i.Tracks = append(i.Tracks, t.info)
+		}
+	}
+	slices.SortFunc(i.Tracks, func(a, b TrackInfo) int { return a.Published.Compare(b.Published) })
+	return i
+}
+
+// close ends both connections and waits for their goroutines.
+func (p *Participant) close() {
+	p.pub.close()
+	p.sub.close()
+}
+
+func (p *Participant) stopTimers() {
+	for _, t := range []*time.Timer{p.away, p.media} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+}
+
+// armMedia gives the participant MediaTimeout to get its receiving connection
+// up.
+func (p *Participant) armMedia() {
+	if p.media != nil {
+		p.media.Stop()
+	}
+	p.media = time.AfterFunc(p.room.sfu.cfg.MediaTimeout, func() {
+		p.room.post(left{p, ReasonMediaTimeout, ActionReconnect})
+	})
+}
+
+// Leave ends the participant's place at its own wish.
+func (p *Participant) Leave() { p.room.post(left{p, ReasonClient, ActionDisconnect}) }
+
+// End ends the participant's place for another reason.
+func (p *Participant) End(reason Reason, action Action) { p.room.post(left{p, reason, action}) }
+
+// SignalLost says that the signalling connection of the given number broke.
+// The place is kept for Config.ResumeWindow.
+func (p *Participant) SignalLost(attachment int) { p.room.post(signalLost{p, attachment}) }
+
+// Resume attaches a new signalling connection to the place and restarts ICE.
+// It returns the attachment's number (Join's was 1), and errcode.Gone when the
+// place has ended.
+func (p *Participant) Resume(ctx context.Context, events func(Event)) (int, error) {
+	answer := make(chan int, 1)
+	gone := errcode.New(errcode.Gone, "the session has ended")
+	if !p.room.post(resumed{p, events, answer}) {
+		return 0, gone
+	}
+	select {
+	case n := <-answer:
+		if n == 0 {
+			return 0, gone
+		}
+		return n, nil
+	case <-p.room.done:
+		return 0, gone
+	case <-ctx.Done():
+		return 0, errcode.Wrap(ctx.Err(), errcode.Unavailable, "the room does not answer")
+	}
+}
+
+// Offer hands in the client's offer for the publisher connection. The answer
+// carries the same id.
+func (p *Participant) Offer(sdp string, id uint32) { p.pub.offer(sdp, id) }
+
+// Answer hands in the client's answer for the subscriber connection; id is the
+// offer's, 0 when the client does not say.
+func (p *Participant) Answer(sdp string, id uint32) { p.sub.answer(sdp, id) }
+
+// Candidate hands in an ICE candidate of the client.
+func (p *Participant) Candidate(target Target, c webrtc.ICECandidateInit) {
+	if target == TargetPublisher {
+		p.pub.candidate(c)
+	} else {
+		p.sub.candidate(c)
+	}
+}
+
+// AddTrack announces a track. Its offer may have come before.
+func (p *Participant) AddTrack(t TrackInfo) { p.room.post(trackAdded{p, t}) }
+
+// Mute says whether a track of the participant's own is muted. While it is,
+// its packets are not forwarded.
+func (p *Participant) Mute(trackSID string, muted bool) { p.room.post(trackMuted{p, trackSID, muted}) }
+
+// Subscribe asks for tracks or refuses them.
+func (p *Participant) Subscribe(trackSIDs []string, on bool) {
+	p.room.post(subscribed{p, trackSIDs, on})
+}
+
+// TrackSettings is how a participant wants to receive a track. Choosing a
+// layer by size comes with the allocator of the media plane's own issue.
+type TrackSettings struct {
+	Disabled      bool
+	Width, Height uint32
+	FPS           uint32
+	Quality       uint8
+	Priority      uint32
+}
+
+// SetTrack says how tracks are to be received.
+func (p *Participant) SetTrack(trackSIDs []string, s TrackSettings) {
+	p.room.post(trackSet{p, trackSIDs, s})
+}
+
+// MetadataUpdate changes what a participant says of itself. Nil fields stay;
+// an attribute set to "" goes.
+type MetadataUpdate struct {
+	RequestID      uint32
+	Name, Metadata *string
+	Attributes     map[string]string
+}
+
+// UpdateMetadata changes what the participant says of itself.
+func (p *Participant) UpdateMetadata(u MetadataUpdate) { p.room.post(metadataUpdated{p, u}) }
+
+// UpdateTrack changes what the participant says of its own track.
+func (p *Participant) UpdateTrack(trackSID string, change func(*TrackInfo)) {
+	p.room.post(trackUpdated{p, trackSID, change})
+}
+
+type signalLost struct {
+	p          *Participant
+	attachment int
+}
+
+func (e signalLost) apply(r *room) {
+	p := e.p
+	if r.bySID[p.sid] != p || p.events.Load().number != e.attachment {
+		return
+	}
+	if p.away != nil {
+		p.away.Stop()
+	}
+	p.away = time.AfterFunc(r.sfu.cfg.ResumeWindow, func() {
+		r.post(awayTooLong(e))
+	})
+}
+
+type awayTooLong signalLost
+
+func (e awayTooLong) apply(r *room) {
+	if e.p.events.Load().number == e.attachment {
+		r.leave(e.p, ReasonSignalLost, ActionDisconnect)
+	}
+}
+
+type resumed struct {
+	p      *Participant
+	events func(Event)
+	answer chan<- int // has room for the one answer
+}
+
+func (e resumed) apply(r *room) {
+	p := e.p
+	if r.bySID[p.sid] != p {
+		e.answer <- 0
+		return
+	}
+	if p.away != nil {
+		p.away.Stop()
+	}
+	n := p.events.Load().number + 1
+	p.events.Store(&attachment{number: n, emit: e.events})
+	p.emit(EventResumed{Room: r.info(), Self: p.info(), Others: r.othersOf(p)})
+	p.armMedia()
+	p.sub.restart()
+	e.answer <- n
+}
+
+// mediaUp and mediaDown tell of the receiving connection.
+type mediaUp struct{ p *Participant }
+
+func (e mediaUp) apply(r *room) {
+	p := e.p
+	if r.bySID[p.sid] != p {
+		return
+	}
+	if p.media != nil {
+		p.media.Stop()
+		p.media = nil
+	}
+	if p.state != Active {
+		p.state = Active
+		r.touch(p)
+	}
+}
+
+type mediaDown struct{ p *Participant }
+
+func (e mediaDown) apply(r *room) {
+	if r.bySID[e.p.sid] == e.p && e.p.media == nil {
+		e.p.armMedia()
+	}
+}
+
+type metadataUpdated struct {
+	p *Participant
+	u MetadataUpdate
+}
+
+func (e metadataUpdated) apply(r *room) {
+	p, u := e.p, e.u
+	if r.bySID[p.sid] != p {
+		return
+	}
+	if !p.perm.UpdateMetadata {
+		p.emit(EventMetadataRefused{RequestID: u.RequestID})
+		return
+	}
+	metadata, name, attributes := p.metadata, p.name, maps.Clone(p.attributes)
+	if u.Metadata != nil {
+		metadata = *u.Metadata
+	}
+	if u.Name != nil {
+		name = *u.Name
+	}
+	for k, v := range u.Attributes {
+		if attributes == nil {
+			attributes = make(map[string]string)
+		}
+		if attributes[k] = v; v == "" {
+			delete(attributes, k)
+		}
+	}
+	size := len(metadata)
+	for k, v := range attributes {
+		size += len(k) + len(v)
+	}
+	if size > maxMetadata || len(name) > maxNameLength {
+		p.emit(EventMetadataRefused{RequestID: u.RequestID, Limit: true})
+		return
+	}
+	p.metadata, p.name, p.attributes = metadata, name, attributes
+	p.emit(EventMetadataUpdated{RequestID: u.RequestID})
+	r.touch(p)
+}

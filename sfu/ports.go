@@ -1,0 +1,307 @@
+package sfu
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/pion/dtls/v3"
+	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
+	"github.com/pion/logging"
+	"github.com/pion/webrtc/v4"
+
+	"commsd/internal/errcode"
+)
+
+// socketBuffer is asked of the kernel for the shared UDP sockets; it grants
+// what net.core.rmem_max and wmem_max allow.
+const socketBuffer = 16 << 20
+
+// ports are the bound sockets.
+type ports struct {
+	udp []*net.UDPConn
+	tcp []net.Listener
+
+	udpMux io.Closer // set by newAPI; may be nil
+	tcpMux io.Closer
+}
+
+// listenAddr reads "host:port", where host is an IP address or empty for all.
+func listenAddr(s string) (netip.AddrPort, error) {
+	host, _, err := net.SplitHostPort(s)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("split: %w", err)
+	}
+	if host == "" {
+		s = "0.0.0.0" + s
+	}
+	ap, err := netip.ParseAddrPort(s)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("parse: %w", err)
+	}
+	return ap, nil
+}
+
+// listen binds what cfg names.
+func listen(cfg Config) (*ports, error) {
+	p := &ports{}
+	fail := func(key, addr string, err error) (*ports, error) {
+		p.close()
+		return nil, errcode.Wrap(err, errcode.Unavailable, "%s: cannot listen on %s; is another server running?", key, addr)
+	}
+	if cfg.UDPListen != "" {
+		first, err := listenAddr(cfg.UDPListen)
+		if err != nil {
+			return nil, err
+		}
+		port := first.Port()
+		for i, addr := range addresses(first.Addr(), cfg.MachineAddresses) {
+			c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, port)))
+			if err != nil {
+				if i > 0 { // an address of the machine that cannot be had is none of ours
+					continue
+				}
+				return fail("media.udp_listen", cfg.UDPListen, err)
+			}
+			// What the kernel grants is enough to go on with.
+			_ = c.SetReadBuffer(socketBuffer)
+			_ = c.SetWriteBuffer(socketBuffer)
+			p.udp = append(p.udp, c)
+			port = uint16(c.LocalAddr().(*net.UDPAddr).Port)
+		}
+	}
+	if cfg.TCPListen != "" {
+		first, err := listenAddr(cfg.TCPListen)
+		if err != nil {
+			return nil, err
+		}
+		port := first.Port()
+		for i, addr := range addresses(first.Addr(), cfg.MachineAddresses) {
+			l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, port)))
+			if err != nil {
+				if i > 0 {
+					continue
+				}
+				return fail("media.tcp_listen", cfg.TCPListen, err)
+			}
+			p.tcp = append(p.tcp, l)
+			port = uint16(l.Addr().(*net.TCPAddr).Port)
+		}
+	}
+	return p, nil
+}
+
+// addresses lists what to bind for a listen address: itself and, for loopback
+// where that is asked for, the machine's other addresses.
+func addresses(listen netip.Addr, machine bool) []netip.Addr {
+	all := []netip.Addr{listen}
+	if !machine || !listen.IsLoopback() {
+		return all
+	}
+	found, err := net.InterfaceAddrs()
+	if err != nil {
+		return all
+	}
+	for _, a := range found {
+		n, ok := a.(*net.IPNet)
+		if !ok {
+			continue
+		}
+		addr, ok := netip.AddrFromSlice(n.IP)
+		if addr = addr.Unmap(); ok && addr.IsGlobalUnicast() {
+			all = append(all, addr)
+		}
+	}
+	return all
+}
+
+func (p *ports) udpAddrs() []netip.AddrPort {
+	out := make([]netip.AddrPort, 0, len(p.udp))
+	for _, c := range p.udp {
+		out = append(out, c.LocalAddr().(*net.UDPAddr).AddrPort())
+	}
+	return out
+}
+
+func (p *ports) tcpAddrs() []netip.AddrPort {
+	out := make([]netip.AddrPort, 0, len(p.tcp))
+	for _, l := range p.tcp {
+		out = append(out, l.Addr().(*net.TCPAddr).AddrPort())
+	}
+	return out
+}
+
+// close releases everything. Errors of closing have no reader.
+func (p *ports) close() {
+	if p.udpMux != nil {
+		_ = p.udpMux.Close()
+	}
+	if p.tcpMux != nil {
+		_ = p.tcpMux.Close()
+	}
+	for _, c := range p.udp {
+		_ = c.Close()
+	}
+	for _, l := range p.tcp {
+		_ = l.Close()
+	}
+}
+
+// newAPI makes what PeerConnections are made of. It starts the readers of the
+// shared sockets, which end with ports.close.
+func newAPI(cfg Config, p *ports, log *slog.Logger) (*webrtc.API, error) {
+	var se webrtc.SettingEngine
+	loggers := pionLoggers{log}
+	se.LoggerFactory = loggers
+	se.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled) // asks the network nothing
+	se.DisableActiveTCP(true)
+	// Clients are reached by peer-reflexive pairs alone, see publisher.candidate.
+	se.SetPrflxAcceptanceMinWait(0)
+	se.SetSRTPReplayProtectionWindow(512)
+	se.SetSRTCPReplayProtectionWindow(512)
+	se.SetReceiveMTU(maxRTPBytes)
+	// AES-GCM costs a third of AES-CM with HMAC-SHA1.
+	se.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AEAD_AES_256_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)
+
+	// The muxes know their addresses; for TCP Pion asks the interfaces as well.
+	bound := make(map[netip.Addr]bool)
+	wildcard, loopback := false, false
+	for _, ap := range append(p.udpAddrs(), p.tcpAddrs()...) {
+		addr := ap.Addr().Unmap()
+		bound[addr] = true
+		wildcard = wildcard || addr.IsUnspecified()
+		loopback = loopback || addr.IsLoopback()
+	}
+	se.SetIncludeLoopbackCandidate(loopback)
+	se.SetIPFilter(func(ip net.IP) bool {
+		addr, ok := netip.AddrFromSlice(ip)
+		addr = addr.Unmap()
+		return ok && (wildcard || bound[addr]) && !addr.IsLinkLocalUnicast()
+	})
+	if len(cfg.Advertise) > 0 {
+		if err := se.SetICEAddressRewriteRules(webrtc.ICEAddressRewriteRule{
+			External: cfg.Advertise, AsCandidateType: webrtc.ICECandidateTypeHost, Mode: webrtc.ICEAddressRewriteReplace,
+		}); err != nil {
+			return nil, errcode.Wrap(err, errcode.Invalid, "media.advertise: cannot be used")
+		}
+	}
+	var networks []webrtc.NetworkType
+	if len(p.udp) > 0 {
+		networks = append(networks, webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6)
+		muxes := make([]ice.UDPMux, 0, len(p.udp))
+		for _, c := range p.udp {
+			muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: c, Logger: loggers.NewLogger("udpmux")}))
+		}
+		mux := muxes[0]
+		if len(muxes) > 1 {
+			mux = ice.NewMultiUDPMuxDefault(muxes...)
+		}
+		se.SetICEUDPMux(mux)
+		p.udpMux = mux
+	}
+	if len(p.tcp) > 0 {
+		networks = append(networks, webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6)
+		mux := webrtc.NewICETCPMux(loggers.NewLogger("tcpmux"), joinListeners(p.tcp), 128)
+		se.SetICETCPMux(mux)
+		p.tcpMux = mux
+	}
+	se.SetNetworkTypes(networks)
+
+	media, err := newMediaEngine()
+	if err != nil {
+		return nil, err
+	}
+	// An empty registry: NACK, reports and feedback are ours, on the media path
+	// Pion's cost more than the forwarding.
+	return webrtc.NewAPI(webrtc.WithSettingEngine(se), webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(&interceptor.Registry{})), nil
+}
+
+// joinedListener accepts from several listeners on one port as if they were
+// one that listens on all addresses.
+type joinedListener struct {
+	all   []net.Listener
+	addr  net.Addr
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+	wg    sync.WaitGroup
+}
+
+func joinListeners(all []net.Listener) net.Listener {
+	if len(all) == 1 {
+		return all[0]
+	}
+	j := &joinedListener{all: all, conns: make(chan net.Conn), done: make(chan struct{})}
+	j.addr = &net.TCPAddr{IP: net.IPv4zero, Port: all[0].Addr().(*net.TCPAddr).Port}
+	for _, l := range all {
+		j.wg.Add(1)
+		go func() {
+			defer j.wg.Done()
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				select {
+				case j.conns <- c:
+				case <-j.done:
+					_ = c.Close()
+				}
+			}
+		}()
+	}
+	return j
+}
+
+// Accept waits for the next connection of any listener.
+func (j *joinedListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-j.conns:
+		return c, nil
+	case <-j.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close closes all listeners and waits for their goroutines.
+func (j *joinedListener) Close() error {
+	var err error
+	j.once.Do(func() {
+		close(j.done)
+		for _, l := range j.all {
+			err = errors.Join(err, l.Close())
+		}
+		j.wg.Wait()
+	})
+	return err
+}
+
+// Addr is the unspecified address with the common port.
+func (j *joinedListener) Addr() net.Addr { return j.addr }
+
+// pionLoggers leads Pion's logs into ours. Pion warns of what any client can
+// cause, so its warnings are for debugging.
+type pionLoggers struct{ log *slog.Logger }
+
+// NewLogger implements logging.LoggerFactory.
+func (f pionLoggers) NewLogger(scope string) logging.LeveledLogger {
+	return pionLogger{f.log.With("pion", scope)}
+}
+
+type pionLogger struct{ log *slog.Logger }
+
+func (pionLogger) Trace(string)                   {}
+func (pionLogger) Tracef(string, ...any)          {}
+func (pionLogger) Debug(string)                   {}
+func (pionLogger) Debugf(string, ...any)          {}
+func (pionLogger) Info(string)                    {}
+func (pionLogger) Infof(string, ...any)           {}
+func (l pionLogger) Warn(msg string)              { l.log.Debug(msg) }
+func (l pionLogger) Warnf(f string, args ...any)  { l.log.Debug(fmt.Sprintf(f, args...)) }
+func (l pionLogger) Error(msg string)             { l.log.Debug(msg) }
+func (l pionLogger) Errorf(f string, args ...any) { l.log.Debug(fmt.Sprintf(f, args...)) }

@@ -1,0 +1,314 @@
+package sfu
+
+import (
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	roomQueue       = 256
+	maxParticipants = 1000 // of one room on one node, until the numbers of bench/ say more
+)
+
+// room is one meeting. Its loop alone touches what it owns; everybody else
+// posts events.
+type room struct {
+	// Set at construction.
+	sfu     *SFU
+	log     *slog.Logger
+	name    string
+	sid     string
+	created time.Time
+	events  chan event
+	done    chan struct{} // closed when the loop has ended
+
+	// Guarded by sfu.mu.
+	expected int // joins that the loop has not seen
+
+	// Written by run, read by anyone.
+	members atomic.Pointer[[]*Participant]
+
+	// Owned by run.
+	bySID      map[string]*Participant
+	byIdentity map[string]*Participant
+	tracks     map[string]*track
+	changed    []*Participant // to tell of when the event is done
+	speaking   map[*Participant]Speaker
+	speakers   *time.Ticker // while there is audio
+}
+
+// event changes a room. apply runs on the room's loop and must not block.
+type event interface{ apply(r *room) }
+
+func newRoom(s *SFU, name string) *room {
+	r := &room{
+		sfu: s, name: name, sid: newID("RM_"), created: time.Now(),
+		events: make(chan event, roomQueue), done: make(chan struct{}),
+		bySID: make(map[string]*Participant), byIdentity: make(map[string]*Participant),
+		tracks: make(map[string]*track), speaking: make(map[*Participant]Speaker),
+	}
+	r.log = s.log.With("room", name)
+	r.members.Store(&[]*Participant{})
+	return r
+}
+
+// post hands the loop an event. It reports false when the room has ended. It
+// must not be called from the loop itself.
+func (r *room) post(e event) bool {
+	select {
+	case r.events <- e:
+		return true
+	case <-r.done:
+		return false
+	}
+}
+
+// run is the room's loop. It ends when nobody is left and nobody is coming.
+func (r *room) run() {
+	defer close(r.done)
+	defer r.sfu.metrics.rooms.Dec()
+	r.log.Info("room opened", "sid", r.sid)
+	for {
+		var tick <-chan time.Time
+		if r.speakers != nil {
+			tick = r.speakers.C
+		}
+		select {
+		case e := <-r.events:
+			e.apply(r)
+		case <-tick:
+			r.tellSpeakers()
+		}
+		r.tellChanges()
+		if len(r.bySID) == 0 && r.retire() {
+			if r.speakers != nil {
+				r.speakers.Stop()
+			}
+			r.log.Info("room closed", "sid", r.sid, "lasted", time.Since(r.created).Round(time.Second))
+			return
+		}
+	}
+}
+
+// retire takes the room out of the map unless somebody is on the way in.
+func (r *room) retire() bool {
+	r.sfu.mu.Lock()
+	defer r.sfu.mu.Unlock()
+	if r.expected > 0 {
+		return false
+	}
+	delete(r.sfu.rooms, r.name)
+	return true
+}
+
+func (r *room) info() RoomInfo {
+	i := RoomInfo{SID: r.sid, Name: r.name, Created: r.created}
+	for _, p := range r.bySID {
+		if !p.perm.Hidden {
+			i.Participants++
+			if len(p.tracks) > 0 {
+				i.Publishers++
+			}
+		}
+	}
+	return i
+}
+
+// othersOf lists whom p may see.
+func (r *room) othersOf(p *Participant) []ParticipantInfo {
+	var out []ParticipantInfo
+	for _, o := range r.bySID {
+		if o != p && !o.perm.Hidden {
+			out = append(out, o.info())
+		}
+	}
+	slices.SortFunc(out, func(a, b ParticipantInfo) int { return a.JoinedAt.Compare(b.JoinedAt) })
+	return out
+}
+
+// touch notes that p changed.
+func (r *room) touch(p *Participant) {
+	p.version++
+	if !slices.Contains(r.changed, p) {
+		r.changed = append(r.changed, p)
+	}
+}
+
+// tellChanges tells everybody who changed during the last event.
+func (r *room) tellChanges() {
+	if len(r.changed) == 0 {
+		return
+	}
+	all := make([]ParticipantInfo, 0, len(r.changed))
+	for _, p := range r.changed {
+		all = append(all, p.info())
+	}
+	for _, to := range r.bySID {
+		seen := all
+		if slices.ContainsFunc(r.changed, func(p *Participant) bool { return p.perm.Hidden && p != to }) {
+			seen = nil
+			for i, p := range r.changed {
+				if !p.perm.Hidden || p == to {
+					seen = append(seen, all[i])
+				}
+			}
+		}
+		if len(seen) > 0 {
+			to.emit(EventParticipants{seen})
+		}
+	}
+	clear(r.changed)
+	r.changed = r.changed[:0]
+}
+
+func (r *room) publishMembers() {
+	all := make([]*Participant, 0, len(r.bySID))
+	for _, p := range r.bySID {
+		all = append(all, p)
+	}
+	r.members.Store(&all)
+}
+
+// leave ends p's place.
+func (r *room) leave(p *Participant, reason Reason, action Action) {
+	if r.bySID[p.sid] != p {
+		return
+	}
+	delete(r.bySID, p.sid)
+	if r.byIdentity[p.identity] == p {
+		delete(r.byIdentity, p.identity)
+	}
+	delete(r.speaking, p)
+	r.publishMembers()
+	for _, t := range p.tracks {
+		r.dropTrack(t)
+	}
+	for _, d := range p.subs {
+		d.track.removeSub(d)
+	}
+	clear(p.subs)
+	p.stopTimers()
+	p.state, p.reason = Disconnected, reason
+	p.version++
+	if !p.perm.Hidden {
+		gone := EventParticipants{[]ParticipantInfo{p.info()}}
+		for _, to := range r.bySID {
+			to.emit(gone)
+		}
+	}
+	r.changed = slices.DeleteFunc(r.changed, func(c *Participant) bool { return c == p })
+	p.emit(EventLeft{Reason: reason, Action: action})
+	r.sfu.metrics.participants.Dec()
+	r.log.Info("participant left", "identity", p.identity, "sid", p.sid, "reason", reason)
+	r.sfu.running.Add(1)
+	go func() {
+		defer r.sfu.running.Done()
+		p.close()
+	}()
+}
+
+// wants tells whether p is to receive t.
+func (r *room) wants(p *Participant, t *track) bool {
+	if t.owner == p || !p.perm.Subscribe || t.owner.perm.Hidden || len(*t.layers.Load()) == 0 {
+		return false
+	}
+	if wanted, said := p.wanted[t.info.SID]; said {
+		return wanted
+	}
+	return p.autoSubscribe
+}
+
+// subscribe begins or ends what p receives of t, as p wants it.
+func (r *room) subscribe(p *Participant, t *track) {
+	d, has := p.subs[t.info.SID]
+	switch want := r.wants(p, t); {
+	case want && !has:
+		d = newDownTrack(p, t)
+		p.subs[t.info.SID] = d
+		t.addSub(d)
+		p.sub.add(d)
+		if !t.heard {
+			t.heard = true
+			t.owner.emit(EventTrackSubscribed{t.info.SID})
+		}
+	case !want && has:
+		delete(p.subs, t.info.SID)
+		t.removeSub(d)
+		p.sub.remove(d)
+	}
+}
+
+// dropTrack takes t away from everybody.
+func (r *room) dropTrack(t *track) {
+	delete(r.tracks, t.info.SID)
+	delete(t.owner.tracks, t.info.SID)
+	for _, p := range r.bySID {
+		if d, ok := p.subs[t.info.SID]; ok {
+			delete(p.subs, t.info.SID)
+			t.removeSub(d)
+			p.sub.remove(d)
+		}
+		delete(p.wanted, t.info.SID)
+	}
+}
+
+type joined struct{ p *Participant }
+
+func (e joined) apply(r *room) {
+	r.sfu.mu.Lock()
+	r.expected--
+	r.sfu.mu.Unlock()
+	p := e.p
+	if len(r.bySID) >= maxParticipants {
+		p.emit(EventLeft{Reason: ReasonUnknown, Action: ActionDisconnect})
+		return
+	}
+	if old := r.byIdentity[p.identity]; old != nil {
+		r.leave(old, ReasonDuplicate, ActionDisconnect)
+	}
+	p.state, p.version = Joined, 1
+	r.bySID[p.sid], r.byIdentity[p.identity] = p, p
+	r.publishMembers()
+	r.sfu.metrics.participants.Inc()
+	r.log.Info("participant joined", "identity", p.identity, "sid", p.sid)
+	p.emit(EventJoined{Room: r.info(), Self: p.info(), Others: r.othersOf(p)})
+	r.touch(p)
+	p.armMedia()
+	p.sub.start()
+	for _, t := range r.tracks {
+		r.subscribe(p, t)
+	}
+}
+
+type removed struct {
+	identity string
+	reason   Reason
+}
+
+func (e removed) apply(r *room) {
+	if p := r.byIdentity[e.identity]; p != nil {
+		r.leave(p, e.reason, ActionDisconnect)
+	}
+}
+
+// left ends a place for a reason found outside the loop.
+type left struct {
+	p      *Participant
+	reason Reason
+	action Action
+}
+
+func (e left) apply(r *room) { r.leave(e.p, e.reason, e.action) }
+
+type roomClosed struct {
+	reason Reason
+	action Action
+}
+
+func (e roomClosed) apply(r *room) {
+	for _, p := range r.bySID {
+		r.leave(p, e.reason, e.action)
+	}
+}

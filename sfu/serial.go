@@ -1,0 +1,70 @@
+package sfu
+
+import "sync"
+
+// serial runs functions one after the other on a goroutine that exists only
+// while there are some: the actor behind each PeerConnection, whose calls
+// block and must neither overlap nor hold up a room. Do never blocks.
+type serial struct {
+	idle func() // set at construction; runs when the queue has become empty; may be nil
+
+	mu      sync.Mutex
+	queue   []func() // guarded by mu
+	running bool     // guarded by mu
+	closed  bool     // guarded by mu; refuse more
+	wg      sync.WaitGroup
+}
+
+// Do queues fn. It reports false when the queue is closed.
+func (s *serial) Do(fn func()) bool { return s.add(fn, false) }
+
+// Close queues fn as the last function. It reports false when the queue was
+// closed already.
+func (s *serial) Close(fn func()) bool { return s.add(fn, true) }
+
+func (s *serial) add(fn func(), last bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.closed = last
+	s.queue = append(s.queue, fn)
+	if !s.running {
+		s.running = true
+		s.wg.Add(1)
+		go s.run()
+	}
+	return true
+}
+
+// Wait blocks until a closed queue has run out.
+func (s *serial) Wait() { s.wg.Wait() }
+
+func (s *serial) run() {
+	defer s.wg.Done()
+	for {
+		s.mu.Lock()
+		if len(s.queue) == 0 {
+			idle := s.idle
+			if s.closed {
+				idle = nil
+			}
+			s.mu.Unlock()
+			if idle != nil {
+				idle()
+			}
+			s.mu.Lock()
+			if len(s.queue) == 0 {
+				s.running = false
+				s.mu.Unlock()
+				return
+			}
+		}
+		fn := s.queue[0]
+		s.queue[0] = nil
+		s.queue = s.queue[1:]
+		s.mu.Unlock()
+		fn()
+	}
+}

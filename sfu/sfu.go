@@ -1,0 +1,282 @@
+// Package sfu forwards the media of meetings: a selective forwarding unit
+// (RFC 7667, 3.7) on Pion. A room has one event loop that owns who is in it
+// and who receives what; each participant has one PeerConnection to publish on
+// and one to receive on; packets go from a publisher's read loop straight to
+// its subscribers and never pass through a room's loop.
+//
+// It must not know HTTP, WebSockets, the words of the signalling protocol,
+// tokens, accounts or SQL: signaling translates between its events and a wire
+// protocol.
+//
+// Obeyed: RFC 3550 (RTP), 3711 (SRTP), 4585 (NACK, PLI), 5104 (FIR), 6464
+// (audio levels), 6544 (ICE-TCP), 7741 (VP8), 8445 (ICE), 8853 (simulcast),
+// 8829 (JSEP), draft-holmer-rmcat-transport-wide-cc-extensions-01.
+package sfu
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"commsd/internal/errcode"
+)
+
+// Config holds what New needs. Its zero value serves nothing: at least one of
+// the listen addresses must be set.
+type Config struct {
+	// UDPListen and TCPListen are "host:port" of the one UDP and the one TCP
+	// port that all media uses; empty turns the transport off. Port 0 lets the
+	// kernel choose.
+	UDPListen, TCPListen string
+	// Advertise lists the IP addresses that clients are told instead of those
+	// listened on, for a server behind NAT.
+	Advertise []string
+	// MachineAddresses makes a listen address on loopback stand for all
+	// addresses of this machine as well: browsers without special flags leave
+	// loopback out of ICE.
+	MachineAddresses bool
+	// ResumeWindow is how long a participant keeps its place after its
+	// signalling connection broke; 0 means 20 s.
+	ResumeWindow time.Duration
+	// MediaTimeout is how long a participant may be without a media connection;
+	// 0 means 30 s.
+	MediaTimeout time.Duration
+	// SpeakerInterval is how often speakers are told; 0 means 400 ms.
+	SpeakerInterval time.Duration
+
+	Log        *slog.Logger          // nil: slog.Default
+	Registerer prometheus.Registerer // may be nil
+}
+
+// Validate names the field at fault.
+func (c Config) Validate() error {
+	if c.UDPListen == "" && c.TCPListen == "" {
+		return errcode.New(errcode.Invalid, "media.udp_listen: set it, or media.tcp_listen; without both no media can flow")
+	}
+	for name, addr := range map[string]string{"media.udp_listen": c.UDPListen, "media.tcp_listen": c.TCPListen} {
+		if addr == "" {
+			continue
+		}
+		if _, err := listenAddr(addr); err != nil {
+			return errcode.Wrap(err, errcode.Invalid, "%s: %q is not an IP address and port such as 0.0.0.0:7882", name, addr)
+		}
+	}
+	for _, a := range c.Advertise {
+		if ip, err := netip.ParseAddr(a); err != nil || ip.IsUnspecified() {
+			return errcode.New(errcode.Invalid, "media.advertise: %q is not an IP address that clients can reach", a)
+		}
+	}
+	return nil
+}
+
+// SFU forwards media. Its methods may be called from any goroutine.
+type SFU struct {
+	// Set at construction.
+	cfg     Config
+	log     *slog.Logger
+	metrics *metrics
+	ready   chan struct{} // closed once api is set
+	done    chan struct{} // closed once Run has ended
+
+	// Set by Run before ready is closed.
+	api   *webrtc.API
+	certs []webrtc.Certificate
+
+	running sync.WaitGroup // rooms and closing participants; Run waits for it
+
+	mu       sync.Mutex
+	ports    *ports           // guarded by mu; bound sockets
+	rooms    map[string]*room // guarded by mu
+	draining bool             // guarded by mu
+	ran      bool             // guarded by mu
+}
+
+// New validates cfg. It starts nothing.
+func New(cfg Config) (*SFU, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("sfu: %w", err)
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.ResumeWindow == 0 {
+		cfg.ResumeWindow = 20 * time.Second
+	}
+	if cfg.MediaTimeout == 0 {
+		cfg.MediaTimeout = 30 * time.Second
+	}
+	if cfg.SpeakerInterval == 0 {
+		cfg.SpeakerInterval = 400 * time.Millisecond
+	}
+	m, err := newMetrics(cfg.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("sfu: %w", err)
+	}
+	return &SFU{
+		cfg: cfg, log: cfg.Log, metrics: m,
+		ready: make(chan struct{}), done: make(chan struct{}), rooms: make(map[string]*room),
+	}, nil
+}
+
+// Listen binds the ports, so that one in use is known before anything runs.
+// The error names the configuration key. Run calls it where it was not called;
+// after it, Run must be called to release them.
+func (s *SFU) Listen() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ports != nil {
+		return nil
+	}
+	p, err := listen(s.cfg)
+	if err != nil {
+		return err
+	}
+	s.ports = p
+	return nil
+}
+
+// Ready is closed once participants can join.
+func (s *SFU) Ready() <-chan struct{} { return s.ready }
+
+// Run serves until ctx ends; then it ends every participant's place and
+// releases the ports. It may be called once.
+func (s *SFU) Run(ctx context.Context) error {
+	if err := s.Listen(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if s.ran {
+		s.mu.Unlock()
+		return fmt.Errorf("sfu: run twice")
+	}
+	s.ran = true
+	p := s.ports
+	s.mu.Unlock()
+	defer close(s.done)
+	defer p.close()
+
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("sfu: make DTLS key: %w", err)
+	}
+	cert, err := webrtc.GenerateCertificate(key)
+	if err != nil {
+		return fmt.Errorf("sfu: make DTLS certificate: %w", err)
+	}
+	s.certs = []webrtc.Certificate{*cert}
+	if s.api, err = newAPI(s.cfg, p, s.log); err != nil {
+		return err
+	}
+	close(s.ready)
+	s.log.Info("media is served", "udp", p.udpAddrs(), "tcp", p.tcpAddrs(), "advertise", s.cfg.Advertise)
+	<-ctx.Done()
+	s.closeAll(ActionDisconnect)
+	s.running.Wait()
+	return nil
+}
+
+// Drain refuses further joins and tells every client to join again, which a
+// balancer leads to another node or a restarted server answers.
+func (s *SFU) Drain() { s.closeAll(ActionReconnect) }
+
+func (s *SFU) closeAll(action Action) {
+	s.mu.Lock()
+	s.draining = true
+	rooms := make([]*room, 0, len(s.rooms))
+	for _, r := range s.rooms {
+		rooms = append(rooms, r)
+	}
+	s.mu.Unlock()
+	for _, r := range rooms {
+		r.post(roomClosed{reason: ReasonShutdown, action: action})
+	}
+}
+
+// JoinRequest asks for a place in a room.
+type JoinRequest struct {
+	Room       string
+	Identity   string
+	Name       string
+	Metadata   string
+	Attributes map[string]string
+	Permission Permission
+	// AutoSubscribe receives every track without asking for it.
+	AutoSubscribe bool
+	// StreamPerTrack gives each track a stream of its own, for Firefox, which
+	// keeps the stream's name but not the track's.
+	StreamPerTrack bool
+	// Events gets what the client must hear, EventJoined first and EventLeft
+	// last. It is called from several goroutines, must be safe for that, and
+	// must not block.
+	Events func(Event)
+	// Route decides about each data packet the participant sends: what is
+	// forwarded, to which identities (none: everybody), and whether at all. It
+	// is called from the connection's goroutines.
+	Route func(kind DataKind, data []byte) (out []byte, to []string, ok bool)
+}
+
+// Join takes a place in a room, which comes to life with its first
+// participant. A participant of the same identity loses its place. The error
+// is errcode.Unavailable while the SFU starts, drains or has stopped.
+func (s *SFU) Join(ctx context.Context, req JoinRequest) (*Participant, error) {
+	select {
+	case <-s.ready:
+	case <-ctx.Done():
+		return nil, errcode.Wrap(ctx.Err(), errcode.Unavailable, "media is not served yet")
+	}
+	s.mu.Lock()
+	if s.draining {
+		s.mu.Unlock()
+		return nil, errcode.New(errcode.Unavailable, "the server is stopping")
+	}
+	r, ok := s.rooms[req.Room]
+	if !ok {
+		r = newRoom(s, req.Room)
+		s.rooms[req.Room] = r
+		s.metrics.rooms.Inc()
+		s.running.Add(1)
+		go func() {
+			defer s.running.Done()
+			r.run()
+		}()
+	}
+	r.expected++ // keeps the room alive until the loop has seen the join
+	s.mu.Unlock()
+	p := newParticipant(r, req)
+	if !r.post(joined{p}) {
+		return nil, errcode.New(errcode.Unavailable, "the room is closing")
+	}
+	return p, nil
+}
+
+// Remove ends the place of whoever has identity in room. It reports whether
+// the room is live.
+func (s *SFU) Remove(room, identity string, reason Reason) bool {
+	s.mu.Lock()
+	r, ok := s.rooms[room]
+	s.mu.Unlock()
+	return ok && r.post(removed{identity: identity, reason: reason})
+}
+
+// Ports returns the addresses that are listened on, for tests and for the
+// connection self-test; empty before Listen.
+func (s *SFU) Ports() (udp, tcp []netip.AddrPort) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ports == nil {
+		return nil, nil
+	}
+	return s.ports.udpAddrs(), s.ports.tcpAddrs()
+}
+
+// newID returns prefix and 16 random characters.
+func newID(prefix string) string { return prefix + rand.Text()[:16] }

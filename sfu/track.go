@@ -1,0 +1,280 @@
+package sfu
+
+import (
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// track is one published track: its layers, and who receives it.
+type track struct {
+	// Set at construction.
+	owner *Participant
+	audio audioLevel
+
+	// Written by the room's run, read by the layers' read loops.
+	layers atomic.Pointer[[]*layer]
+	subs   atomic.Pointer[[]*downTrack]
+	muted  atomic.Bool
+
+	// Owned by the room's run.
+	info      TrackInfo
+	announced bool // others know of it
+	heard     bool // somebody has received it
+}
+
+func newTrack(owner *Participant, info TrackInfo) *track {
+	t := &track{owner: owner, info: info}
+	t.layers.Store(&[]*layer{})
+	t.subs.Store(&[]*downTrack{})
+	t.muted.Store(info.Muted)
+	return t
+}
+
+// The lists are copied on write, so that forwarding takes no lock.
+
+func (t *track) addSub(d *downTrack) {
+	subs := append(slices.Clone(*t.subs.Load()), d)
+	t.subs.Store(&subs)
+}
+
+func (t *track) removeSub(d *downTrack) {
+	subs := slices.DeleteFunc(slices.Clone(*t.subs.Load()), func(o *downTrack) bool { return o == d })
+	t.subs.Store(&subs)
+}
+
+func (t *track) addLayer(l *layer) {
+	layers := append(slices.Clone(*t.layers.Load()), l)
+	slices.SortFunc(layers, func(a, b *layer) int { return a.rank - b.rank })
+	t.layers.Store(&layers)
+}
+
+func (t *track) removeLayer(l *layer) {
+	layers := slices.DeleteFunc(slices.Clone(*t.layers.Load()), func(o *layer) bool { return o == l })
+	t.layers.Store(&layers)
+}
+
+// best returns the highest layer from which packets came lately, nil when no
+// layer has any.
+func (t *track) best(now int64) *layer {
+	layers := *t.layers.Load()
+	for i := len(layers) - 1; i >= 0; i-- {
+		if seen := layers[i].lastSeen.Load(); seen != 0 && now-seen < int64(layerStalled) {
+			return layers[i]
+		}
+	}
+	return nil
+}
+
+type trackAdded struct {
+	p    *Participant
+	info TrackInfo
+}
+
+func (e trackAdded) apply(r *room) {
+	p, info := e.p, e.info
+	if r.bySID[p.sid] != p {
+		return
+	}
+	for _, t := range p.tracks {
+		if t.info.CID == info.CID { // said twice: a client that resumed
+			p.emit(EventTrackPublished{CID: info.CID, Track: t.info})
+			return
+		}
+	}
+	switch {
+	case !p.perm.mayPublish(info.Source):
+		p.emit(EventTrackRefused{CID: info.CID, Reason: "publishing this source is not permitted"})
+		return
+	case len(p.tracks) >= maxTracks:
+		p.emit(EventTrackRefused{CID: info.CID, Limit: true, Reason: "too many tracks"})
+		return
+	}
+	info.SID = newID("TR_")
+	info.Published = time.Now()
+	info.Version = 1
+	t := newTrack(p, info)
+	r.tracks[info.SID], p.tracks[info.SID] = t, t
+	p.emit(EventTrackPublished{CID: info.CID, Track: info})
+	// A track published muted has no media yet; others must know of it anyway.
+	if info.Muted {
+		t.announced = true
+		r.touch(p)
+	}
+	// An offer may have come first.
+	waiting := p.unmatched
+	p.unmatched = nil
+	for _, l := range waiting {
+		mediaArrived{p, l}.apply(r)
+	}
+}
+
+// mediaArrived brings the first packets of a layer.
+type mediaArrived struct {
+	p *Participant
+	l *layer
+}
+
+func (e mediaArrived) apply(r *room) {
+	p, l := e.p, e.l
+	if r.bySID[p.sid] != p {
+		return
+	}
+	t := p.trackFor(l)
+	if t == nil {
+		if len(p.unmatched) < 3*maxTracks {
+			p.unmatched = append(p.unmatched, l)
+		}
+		return
+	}
+	l.track = t
+	t.addLayer(l)
+	t.info.MID, t.info.MimeType = l.mid, l.mime
+	t.info.Version++
+	t.announced = true
+	p.publishing = true
+	r.touch(p)
+	r.tellChanges() // before the offers that carry the track
+	l.start()
+	if t.info.Kind == Audio && r.speakers == nil {
+		r.speakers = time.NewTicker(r.sfu.cfg.SpeakerInterval)
+	}
+	for _, o := range r.bySID {
+		r.subscribe(o, t)
+	}
+}
+
+// trackFor finds the announced track that l belongs to: by its client id, or
+// as a further layer of a section, or as the only one of its kind that waits
+// (a client may send another id in SDP than in AddTrack).
+func (p *Participant) trackFor(l *layer) *track {
+	var only *track
+	waiting := 0
+	for _, t := range p.tracks {
+		if t.info.Kind != l.kind {
+			continue
+		}
+		layers := *t.layers.Load()
+		if t.info.CID == l.cid || len(layers) > 0 && t.info.MID == l.mid {
+			return t
+		}
+		if len(layers) == 0 {
+			only = t
+			waiting++
+		}
+	}
+	if waiting == 1 {
+		return only
+	}
+	return nil
+}
+
+type layerEnded struct {
+	p *Participant
+	l *layer
+}
+
+func (e layerEnded) apply(r *room) {
+	if t := e.l.track; t != nil {
+		t.removeLayer(e.l)
+	}
+	e.p.unmatched = slices.DeleteFunc(e.p.unmatched, func(l *layer) bool { return l == e.l })
+}
+
+// offerApplied tells which sections of the publisher connection still send: a
+// client unpublishes by closing the track's section.
+type offerApplied struct {
+	p       *Participant
+	sending map[string]bool // by MID
+}
+
+func (e offerApplied) apply(r *room) {
+	p := e.p
+	if r.bySID[p.sid] != p {
+		return
+	}
+	for _, t := range p.tracks {
+		if len(*t.layers.Load()) > 0 && !e.sending[t.info.MID] {
+			r.dropTrack(t)
+			r.touch(p)
+		}
+	}
+}
+
+type trackMuted struct {
+	p     *Participant
+	sid   string
+	muted bool
+}
+
+func (e trackMuted) apply(r *room) {
+	t := e.p.tracks[e.sid]
+	if t == nil || t.info.Muted == e.muted {
+		return
+	}
+	t.info.Muted = e.muted
+	t.info.Version++
+	t.muted.Store(e.muted)
+	if e.muted {
+		for _, d := range *t.subs.Load() {
+			d.pause()
+		}
+	}
+	r.touch(e.p)
+}
+
+type trackUpdated struct {
+	p      *Participant
+	sid    string
+	change func(*TrackInfo)
+}
+
+func (e trackUpdated) apply(r *room) {
+	t := e.p.tracks[e.sid]
+	if t == nil {
+		return
+	}
+	e.change(&t.info)
+	t.info.Version++
+	if t.announced {
+		r.touch(e.p)
+	}
+}
+
+type subscribed struct {
+	p    *Participant
+	sids []string
+	on   bool
+}
+
+func (e subscribed) apply(r *room) {
+	if r.bySID[e.p.sid] != e.p {
+		return
+	}
+	for _, sid := range e.sids {
+		t := r.tracks[sid]
+		if t == nil || t.owner.perm.Hidden {
+			if e.on && strings.HasPrefix(sid, "TR_") {
+				e.p.emit(EventSubscriptionFailed{sid})
+			}
+			continue
+		}
+		e.p.wanted[sid] = e.on
+		r.subscribe(e.p, t)
+	}
+}
+
+type trackSet struct {
+	p    *Participant
+	sids []string
+	s    TrackSettings
+}
+
+func (e trackSet) apply(r *room) {
+	for _, sid := range e.sids {
+		if d := e.p.subs[sid]; d != nil {
+			d.setDisabled(e.s.Disabled)
+		}
+	}
+}
