@@ -13,7 +13,7 @@ import (
 )
 
 const personColumns = `p.id, p.display_name, p.given_name, COALESCE(q.title, ''), COALESCE(u.name, ''),
-	COALESCE(g.id, ''), COALESCE(g.name, ''), COALESCE(a.address, '')`
+	COALESCE(g.id, ''), COALESCE(g.name, ''), COALESCE(g.short_name, ''), COALESCE(a.address, '')`
 
 // mainPosition joins person p to its main position q, unit u, agency g and main
 // address a; join is LEFT JOIN or JOIN for those with a position only.
@@ -27,7 +27,7 @@ func mainPosition(join, now string) string {
 
 func scanPerson(rows *sql.Rows, more ...any) (identity.Person, error) {
 	var p identity.Person
-	err := rows.Scan(append([]any{&p.ID, &p.Name, &p.GivenName, &p.Title, &p.Unit, &p.Agency, &p.AgencyName, &p.Address}, more...)...)
+	err := rows.Scan(append([]any{&p.ID, &p.Name, &p.GivenName, &p.Title, &p.Unit, &p.Agency, &p.AgencyName, &p.AgencyShort, &p.Address}, more...)...)
 	return p, err
 }
 

@@ -111,7 +111,12 @@ func indexPerson(ctx context.Context, tx *sqldb.Tx, id identity.PersonID) error 
 	if _, err := tx.Exec(ctx, `DELETE FROM directory_search_tokens WHERE person_id = $1`, string(id)); err != nil {
 		return fmt.Errorf("index person %s: %w", id, err)
 	}
-	for _, w := range fold.Words(name + " " + address) {
+	words := fold.Words(name)
+	for _, w := range fold.Words(address) {
+		// An address has no marks to be right or wrong about.
+		words = append(words, fold.Word{Folded: w.Folded})
+	}
+	for _, w := range words {
 		_, err := tx.Exec(ctx, `INSERT INTO directory_search_tokens (token, person_id, marked) VALUES ($1, $2, $3)
 			ON CONFLICT DO NOTHING`, []byte(w.Folded), string(id), []byte(w.Marked))
 		if err != nil {

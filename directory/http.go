@@ -16,14 +16,15 @@ import (
 
 // DirectoryPerson is a person as lists show one.
 type DirectoryPerson struct {
-	ID         string `json:"id"`
-	Name       string `json:"name" doc:"Họ đệm tên"`
-	GivenName  string `json:"given_name" doc:"tên, what the person is addressed by"`
-	Title      string `json:"title" doc:"of the main position, or of the one in the unit that was asked for"`
-	Unit       string `json:"unit"`
-	AgencyID   string `json:"agency_id"`
-	AgencyName string `json:"agency_name"`
-	Address    string `json:"address" doc:"main mail address; empty without a mailbox"`
+	ID          string `json:"id"`
+	Name        string `json:"name" doc:"Họ đệm tên"`
+	GivenName   string `json:"given_name" doc:"tên, what the person is addressed by"`
+	Title       string `json:"title" doc:"of the main position, or of the one in the unit that was asked for"`
+	Unit        string `json:"unit"`
+	AgencyID    string `json:"agency_id"`
+	AgencyName  string `json:"agency_name"`
+	AgencyShort string `json:"agency_short" doc:"short name of the agency, for its seal"`
+	Address     string `json:"address" doc:"main mail address; empty without a mailbox"`
 }
 
 // DirectoryPosition is a position that a person holds now.
@@ -239,7 +240,7 @@ func sessionJSON(s Session) DirectorySession {
 
 func personJSON(p identity.Person) DirectoryPerson {
 	return DirectoryPerson{ID: string(p.ID), Name: p.Name, GivenName: p.GivenName, Title: p.Title, Unit: p.Unit,
-		AgencyID: string(p.Agency), AgencyName: p.AgencyName, Address: p.Address}
+		AgencyID: string(p.Agency), AgencyName: p.AgencyName, AgencyShort: p.AgencyShort, Address: p.Address}
 }
 
 func peopleJSON(people []identity.Person) []DirectoryPerson {

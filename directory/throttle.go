@@ -139,8 +139,9 @@ func makeRoom[K comparable, V any](m map[K]V, stale func(V) bool) {
 			delete(m, k)
 		}
 	}
+	// A tenth at once, so that a full table is not gone through for each entry.
 	for k := range m {
-		if len(m) < maxTracked {
+		if len(m) < maxTracked*9/10 {
 			return
 		}
 		delete(m, k)

@@ -45,7 +45,8 @@ CREATE TABLE directory_people (
 CREATE INDEX directory_people_sort ON directory_people (sort_key, id);
 
 -- One row for each word that a person is found by: the words of the name and
--- the main address. token is folded, marked is the word with its marks.
+-- the main address. token is folded, marked is the word with its marks, empty
+-- for an address.
 CREATE TABLE directory_search_tokens (
     token     BYTEA NOT NULL,
     person_id TEXT NOT NULL REFERENCES directory_people (id),

@@ -1,0 +1,319 @@
+package directory
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/text/unicode/norm"
+
+	"commsd/identity"
+	"commsd/internal/errcode"
+)
+
+var cheap = PasswordParams{MemoryKiB: 64, Passes: 1, Lanes: 1}
+
+func testHasher(atOnce, queue int) *hasher {
+	return newHasher(cheap, atOnce, queue, rand.Reader, newMetrics(nil))
+}
+
+func TestPasswordHash(t *testing.T) {
+	h := testHasher(1, 1)
+	const password = "mật khẩu đủ dài"
+	stored, err := h.hash(t.Context(), password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := parsePasswordHash(stored.String())
+	if err != nil {
+		t.Fatalf("parse %q: %v", stored, err)
+	}
+	for _, c := range []struct {
+		password string
+		want     bool
+	}{
+		{password, true},
+		{password + " ", false},
+		{"", false},
+		{norm.NFD.String(password), false}, // bytes are taken as they are
+	} {
+		if got, err := h.verify(t.Context(), read, c.password); err != nil || got != c.want {
+			t.Errorf("verify(%q) = %v, %v; want %v", c.password, got, err, c.want)
+		}
+	}
+	again, err := h.hash(t.Context(), password)
+	if err != nil || bytes.Equal(again.salt, stored.salt) {
+		t.Errorf("two hashes share a salt (err %v)", err)
+	}
+}
+
+// The dummy costs what a fresh hash costs, so that an unknown account takes as
+// long as a wrong password.
+func TestDummyCostsTheSame(t *testing.T) {
+	h := testHasher(1, 1)
+	dummy, err := h.dummy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := h.hash(t.Context(), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if dummy.params != fresh.params || len(dummy.salt) != len(fresh.salt) || len(dummy.key) != len(fresh.key) {
+		t.Errorf("dummy %v costs other than fresh %v", dummy, fresh)
+	}
+}
+
+const validHash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+
+func TestParsePasswordHashRefuses(t *testing.T) {
+	if _, err := parsePasswordHash(validHash); err != nil {
+		t.Fatalf("the valid hash is refused: %v", err)
+	}
+	for _, s := range []string{
+		"",
+		"commsd-demo-only",
+		"$argon2i$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+		"$argon2id$v=16$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+		"$argon2id$v=19$t=2,m=19456,p=1$c29tZXNhbHRzb21lc2FsdA$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+		"$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+		"$argon2id$v=19$m=19456,t=0,p=1$c29tZXNhbHRzb21lc2FsdA$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+		"$argon2id$v=19$m=19456,t=2,p=257$c29tZXNhbHRzb21lc2FsdA$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+		"$argon2id$v=19$m=019456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+		"$argon2id$v=19$m=19456,t=2,p=1$$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+		"$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$",
+		"$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9",
+		validHash + "\n",
+		validHash + "$",
+	} {
+		if h, err := parsePasswordHash(s); !errors.Is(err, errPasswordHash) {
+			t.Errorf("parsePasswordHash(%q) = %v, %v; want errPasswordHash", s, h, err)
+		}
+	}
+}
+
+func FuzzParsePasswordHash(f *testing.F) {
+	f.Add(validHash)
+	f.Add("$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA")
+	f.Add("$argon2id$v=19$m=,t=,p=$$")
+	f.Fuzz(func(t *testing.T, s string) {
+		h, err := parsePasswordHash(s)
+		if err != nil {
+			return
+		}
+		if h.String() != s {
+			t.Errorf("%q is read as %q", s, h)
+		}
+		if err := h.params.validate(); err != nil {
+			t.Errorf("%q is read with params out of range: %v", s, err)
+		}
+	})
+}
+
+// With all slots taken, as many wait as the queue holds, the next is turned
+// away, and one who leaves the queue gives the place back.
+func TestHasherQueue(t *testing.T) {
+	h := testHasher(1, 1)
+	h.slots <- struct{}{} // somebody hashes for long
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() {
+		_, err := h.hash(ctx, "waits")
+		done <- err
+	}()
+	for h.waiting.Load() == 0 { // until the other goroutine stands in the queue
+		runtime.Gosched()
+	}
+	if _, err := h.hash(t.Context(), "one too many"); errcode.Of(err) != errcode.RateLimited {
+		t.Errorf("a hash beyond the queue: %v; want RateLimited", err)
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("the waiting hash: %v; want canceled", err)
+	}
+	if n := h.waiting.Load(); n != 0 {
+		t.Errorf("%d still wait", n)
+	}
+	<-h.slots
+	if _, err := h.hash(t.Context(), "free again"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestThrottle(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	th := newThrottle(func() time.Time { return now })
+	for i := range freeFailures {
+		if wait := th.admit("an", "192.0.2.1"); wait != 0 {
+			t.Fatalf("attempt %d waits %v", i+1, wait)
+		}
+	}
+	if wait := th.admit("an", "192.0.2.1"); wait != firstDelay {
+		t.Errorf("the attempt after the free ones waits %v, want %v", wait, firstDelay)
+	}
+	if wait := th.admit("an", "192.0.2.2"); wait != 0 {
+		t.Errorf("the victim's own address waits %v", wait)
+	}
+	if wait := th.admit("binh", "192.0.2.1"); wait != 0 {
+		t.Errorf("another account from the same address waits %v", wait)
+	}
+	last := time.Duration(0)
+	for range 10 {
+		now = now.Add(max(last, firstDelay))
+		if wait := th.admit("an", "192.0.2.1"); wait != 0 {
+			t.Fatalf("after its delay an attempt waits %v", wait)
+		}
+		wait := th.admit("an", "192.0.2.1")
+		if wait < last || wait > longestDelay {
+			t.Errorf("delay %v after %v", wait, last)
+		}
+		last = wait
+	}
+	if last != longestDelay {
+		t.Errorf("the delay grew to %v, want %v", last, longestDelay)
+	}
+	th.succeed("an", "192.0.2.1")
+	if wait := th.admit("an", "192.0.2.1"); wait != 0 {
+		t.Errorf("after a success an attempt waits %v", wait)
+	}
+}
+
+func TestThrottleAddressGuessingAtMany(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	th := newThrottle(func() time.Time { return now })
+	for i := range addressBurst {
+		// One machine moves within its /64 as it likes.
+		if wait := th.admit(fmt.Sprint(i), fmt.Sprintf("2001:db8::%x", i)); wait != 0 {
+			t.Fatalf("attempt %d waits %v", i+1, wait)
+		}
+	}
+	if wait := th.admit("next", "2001:db8::ffff"); wait == 0 {
+		t.Error("one /64 may guess at accounts without end")
+	}
+	if wait := th.admit("next", "2001:db8:0:1::1"); wait != 0 {
+		t.Errorf("another /64 waits %v", wait)
+	}
+	now = now.Add(addressRefill)
+	if wait := th.admit("next", "2001:db8::ffff"); wait != 0 {
+		t.Errorf("after the refill an attempt waits %v", wait)
+	}
+}
+
+func TestThrottleMemoryIsBounded(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	th := newThrottle(func() time.Time { return now })
+	for i := range maxTracked + 1000 {
+		th.admit("login", fmt.Sprintf("2001:db8:%x:%x::", i>>16, i&0xffff))
+	}
+	if len(th.pairs) > maxTracked || len(th.addresses) > maxTracked {
+		t.Errorf("%d pairs and %d addresses are tracked, more than %d", len(th.pairs), len(th.addresses), maxTracked)
+	}
+}
+
+func TestSessionCache(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	c := newSessionCache(2)
+	session := func(account, id string) *cachedSession {
+		return &cachedSession{id: identity.SessionID(id), holder: holder{account: identity.AccountID(account)}, expiresAt: now.Add(time.Hour), readAt: now}
+	}
+	put := func(token byte, s *cachedSession) {
+		_, generation := c.get(tokenHash{token}, now)
+		c.put(tokenHash{token}, s, generation)
+	}
+	held := func(token byte) bool {
+		s, _ := c.get(tokenHash{token}, now)
+		return s != nil
+	}
+	put(1, session("a", "s1"))
+	put(2, session("a", "s2"))
+	if !held(1) || !held(2) {
+		t.Fatal("sessions are not kept")
+	}
+	held(1) // 2 is now the one used longest ago
+	put(3, session("b", "s3"))
+	if held(2) || !held(1) || !held(3) || c.len() != 2 {
+		t.Error("the cache did not drop the session used longest ago")
+	}
+	c.drop("a", "another")
+	if !held(1) {
+		t.Error("the end of one session dropped another")
+	}
+	c.drop("a", "")
+	if held(1) || !held(3) {
+		t.Error("the end of an account did not drop its sessions alone")
+	}
+
+	// What was read before a revocation is not put after it.
+	_, generation := c.get(tokenHash{4}, now)
+	c.drop("a", "s4")
+	c.put(tokenHash{4}, session("a", "s4"), generation)
+	if held(4) {
+		t.Error("a session read before its revocation came into the cache after it")
+	}
+
+	now = now.Add(cacheFor + 1)
+	if held(3) {
+		t.Error("an entry is served beyond its time")
+	}
+	if len(c.byAccount) != 0 || c.len() != 0 {
+		t.Errorf("the cache keeps %d accounts and %d entries of nobody", len(c.byAccount), c.len())
+	}
+}
+
+func TestSortKeyOrdersByGivenNameFirst(t *testing.T) {
+	// The alphabet: a ă â … d đ e ê … o ô ơ … u ư.
+	want := []personName{
+		{"Nguyễn", "Văn", "An"},
+		{"Trần", "Văn", "An"},
+		{"Lê", "Thị Ngọc", "Anh"},
+		{"Đỗ", "", "Ân"},
+		{"Lê", "Văn", "Cường"},
+		{"Phạm", "Tiến", "Dũng"},
+		{"Bùi", "Anh", "Đức"},
+		{"Ngô", "Quang", "Đức"},
+		{"Vũ", "", "Ô"},
+		{"Vũ", "", "Ơn"},
+		{"An", "", "Uyên"},
+		{"An", "", "Ước"},
+	}
+	got := slices.Clone(want)
+	slices.Reverse(got)
+	slices.SortFunc(got, func(a, b personName) int { return bytes.Compare(a.sortKey(), b.sortKey()) })
+	if !slices.Equal(got, want) {
+		t.Errorf("order\n got %v\nwant %v", got, want)
+	}
+}
+
+func TestNamesAreNormal(t *testing.T) {
+	n := personName{norm.NFD.String(" Nguyễn "), "  Hữu\u00a0", "Ðức"}.normal()
+	if want := (personName{"Nguyễn", "Hữu", "Đức"}); n != want {
+		t.Errorf("normal() = %+q, want %+q", n, want)
+	}
+	if got := (personName{"Đỗ", "", "Ân"}).display(); got != "Đỗ Ân" {
+		t.Errorf("display() = %q", got)
+	}
+}
+
+func TestPrefixRange(t *testing.T) {
+	for _, c := range []struct{ prefix, inside, outside string }{
+		{"du", "duc", "dv"},
+		{"du", "du", "dt\xff"},
+		{"a\xff", "a\xff\xff", "b"},
+		{"z", "z\xff\xff", "{"},
+	} {
+		low, high := prefixRange([]byte(c.prefix))
+		in := func(s string) bool {
+			return cmp.Compare(s, string(low)) >= 0 && cmp.Compare(s, string(high)) < 0
+		}
+		if !in(c.inside) || in(c.outside) {
+			t.Errorf("prefixRange(%q) = %q, %q: holds %q: %v, holds %q: %v", c.prefix, low, high, c.inside, in(c.inside), c.outside, in(c.outside))
+		}
+	}
+}
