@@ -1,0 +1,62 @@
+package app
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+
+	"commsd/audit"
+	"commsd/directory"
+	"commsd/identity"
+	"commsd/internal/httpapi"
+)
+
+// construct makes every domain on the opened stores, connects them, and
+// returns what the public listener serves.
+func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.Listener) (http.Handler, error) {
+	auditLog := audit.New(audit.Config{Now: a.opts.Now})
+	dir, err := directory.New(directory.Config{
+		DB: n.db, Bus: n.bus, Audit: auditLog, Domain: a.cfg.Domain, SessionLifetime: a.cfg.Session.MaxAge,
+		Log: a.log, Registerer: a.reg, Now: a.opts.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if a.cfg.Demo {
+		if err := dir.SeedDemo(ctx); err != nil {
+			return nil, err
+		}
+	}
+	n.cores = append(n.cores,
+		service{"directory", dir.Run},
+		service{"revocations", func(ctx context.Context) error {
+			return dir.WatchRevocations(ctx, func(r identity.Revocation) {
+				for _, revoke := range n.revokes {
+					revoke(r)
+				}
+			})
+		}})
+
+	api := httpapi.New(httpapi.Config{
+		Title: "commsd", Version: a.opts.Version, Secure: a.cfg.secure(), Authenticator: dir,
+		Log: a.log, MaxBodyBytes: a.cfg.HTTP.MaxBodyBytes,
+	})
+	routeInfo(api, a.opts.Version, a.cfg.Demo)
+	dir.Routes(api)
+	return publicHandler(api.Handler(), http.NotFoundHandler(), a.public, a.log, a.reg), nil
+}
+
+// WriteOpenAPI writes the OpenAPI document of the HTTP API as JSON. The domains
+// are only asked for their routes; nothing is opened.
+func WriteOpenAPI(w io.Writer, version string) error {
+	api := httpapi.New(httpapi.Config{Title: "commsd", Version: version})
+	routeInfo(api, version, false)
+	new(directory.Service).Routes(api)
+	text, err := api.Huma.OpenAPI().MarshalJSON()
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(text, '\n'))
+	return err
+}

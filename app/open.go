@@ -1,0 +1,191 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"commsd/identity"
+	"commsd/internal/bus"
+	"commsd/internal/secret"
+	"commsd/internal/sqldb"
+)
+
+// service is something that runs until its context is done.
+type service struct {
+	name string
+	run  func(context.Context) error
+}
+
+// node is what Run has opened: listeners, stores, and the services on them.
+type node struct {
+	addrs  map[string]net.Addr
+	db     *sqldb.DB
+	bus    bus.Bus
+	secret *secret.Store
+
+	cores   []service                   // end last: the directory, the queue, the SFU
+	fronts  []service                   // end first: what people are connected to
+	revokes []func(identity.Revocation) // each closes what hangs on an ended account or session
+	drains  []func(context.Context)     // tell sockets to go elsewhere; each returns soon
+
+	public  *http.Server
+	admin   *http.Server
+	closers []func() error // in the order of opening
+}
+
+// open binds every listener first, then reaches for the outside services, and
+// only then touches the data folder, so that a wrong configuration leaves
+// nothing half-made behind. On an error all that was opened is closed again.
+func (a *App) open(ctx context.Context) (_ *node, err error) {
+	n := &node{addrs: map[string]net.Addr{}}
+	defer func() {
+		if err != nil {
+			_ = n.close() // the first error is the one to tell
+		}
+	}()
+
+	listeners := map[string]net.Listener{}
+	for _, l := range a.cfg.listeners() {
+		if l.value == "" || l.media || l.key == "ldap.listen" {
+			continue
+		}
+		ln, err := listen(ctx, l.key, l.value)
+		if err != nil {
+			return nil, err
+		}
+		// Whoever serves it closes it first; closing twice does no harm.
+		n.closers = append(n.closers, func() error { return ignoreClosed(ln.Close()) })
+		n.addrs[l.key] = ln.Addr()
+		listeners[l.key] = ln
+	}
+	a.fixPublicPort(listeners["http.listen"].Addr())
+	certificate, err := a.httpCertificate()
+	if err != nil {
+		return nil, err
+	}
+	if err := a.openStores(ctx, n); err != nil {
+		return nil, err
+	}
+	handler, err := a.construct(ctx, n, listeners)
+	if err != nil {
+		return nil, err
+	}
+	n.public = newServer(a.gate.handler(handler), a.log)
+	n.admin = newServer(adminHandler(&a.gate, n.db.Ping, a.reg), a.log)
+	serveHTTP := func(context.Context) error { return n.public.Serve(listeners["http.listen"]) }
+	if certificate != nil {
+		n.public.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*certificate}}
+		serveHTTP = func(context.Context) error { return n.public.ServeTLS(listeners["http.listen"], "", "") }
+	}
+	n.fronts = append(n.fronts, service{"http", serveHTTP})
+	n.cores = append(n.cores, service{"admin", func(context.Context) error { return n.admin.Serve(listeners["admin.listen"]) }})
+	return n, nil
+}
+
+func (a *App) openStores(ctx context.Context, n *node) (err error) {
+	if n.bus, err = bus.Open(ctx, bus.Config{URL: a.cfg.Redis.URL, Log: a.log, Registerer: a.reg}); err != nil {
+		return err
+	}
+	n.closers = append(n.closers, n.bus.Close)
+	if n.db, err = sqldb.Open(ctx, sqldb.Config{URL: a.cfg.Database.URL, DataDir: a.cfg.DataDir, Log: a.log, Registerer: a.reg}); err != nil {
+		return err
+	}
+	n.closers = append(n.closers, n.db.Close)
+	// A key file of one's own lives wherever the administrator says; the
+	// default one needs the data folder, which PostgreSQL alone would not make.
+	if err := os.MkdirAll(a.cfg.DataDir, 0o700); err != nil {
+		return keyErrorf("data_dir", "cannot make the folder %s: %w; choose one that this user may write", a.cfg.DataDir, err)
+	}
+	key, err := secret.OpenKey(a.cfg.secretKeyFile())
+	if err != nil {
+		return err
+	}
+	n.secret = secret.New(n.db, key)
+	return nil
+}
+
+// close closes what is open, newest first.
+func (n *node) close() error {
+	var errs []error
+	for i := len(n.closers) - 1; i >= 0; i-- {
+		errs = append(errs, n.closers[i]())
+	}
+	n.closers = nil
+	return errors.Join(errs...)
+}
+
+func listen(ctx context.Context, key, address string) (net.Listener, error) {
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, listenError(key, address, err)
+	}
+	return ln, nil
+}
+
+func listenError(key, address string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return keyErrorf(key, "%s is in use by another program; stop it or choose another port", address)
+	case errors.Is(err, syscall.EACCES):
+		return keyErrorf(key, "this user may not listen on %s; choose a port over 1024, or grant CAP_NET_BIND_SERVICE", address)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return keyErrorf(key, "%s is no address of this machine; choose one that `ip address` shows", address)
+	}
+	return keyErrorf(key, "cannot listen on %s: %w", address, err)
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// httpCertificate loads the certificate of the public listener; nil without one.
+func (a *App) httpCertificate() (*tls.Certificate, error) {
+	t := a.cfg.HTTP.TLS
+	if t.Cert == "" {
+		return nil, nil //nolint:nilnil // no certificate is an ordinary answer
+	}
+	pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+	if err != nil {
+		return nil, keyErrorf("http.tls", "cannot use %s with %s: %w", t.Cert, t.Key, err)
+	}
+	return &pair, nil
+}
+
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second, // slowloris
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// shutdown lets the requests under way end until ctx is done, then cuts them.
+func shutdown(ctx context.Context, srv *http.Server, log *slog.Logger) {
+	if err := srv.Shutdown(ctx); err != nil {
+		log.Warn("requests were cut off at the deadline", "err", err)
+		_ = srv.Close() // nothing waits for them any more
+	}
+}
+
+// fixPublicPort writes the real port into the public address when the
+// configuration left the choice to the kernel (port 0), as tests do.
+func (a *App) fixPublicPort(addr net.Addr) {
+	tcp, ok := addr.(*net.TCPAddr)
+	if _, port, _ := net.SplitHostPort(a.cfg.HTTP.Listen); ok && port == "0" {
+		a.public.Host = net.JoinHostPort(a.public.Hostname(), strconv.Itoa(tcp.Port))
+		a.cfg.HTTP.PublicURL = a.public.String()
+	}
+}
