@@ -1,0 +1,18 @@
+import { create } from "zustand";
+
+/**
+ * How the page's socket is; the header shows all but "online" and "idle". The
+ * socket writes it, nobody else.
+ */
+export type ConnectionState =
+  | "idle" // nobody signed in, or not started
+  | "connecting" // first attempt
+  | "online"
+  | "reconnecting" // lost, trying again by itself
+  | "offline"; // the browser says there is no network
+
+export const useConnection = create<{ state: ConnectionState }>()(() => ({ state: "idle" }));
+
+export function setConnection(state: ConnectionState): void {
+  if (useConnection.getState().state !== state) useConnection.setState({ state });
+}

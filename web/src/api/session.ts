@@ -1,0 +1,43 @@
+import { queryOptions, useQuery } from "@tanstack/react-query";
+import { api, data } from "./client";
+import { codeOf } from "./error";
+import type { components } from "./schema";
+import { activePosition } from "./session-state";
+
+export type Session = components["schemas"]["SessionBody"];
+export type Position = components["schemas"]["Position"];
+
+/** Who is signed in; null when nobody is. */
+export const sessionQuery = queryOptions({
+  queryKey: ["session"],
+  staleTime: 5 * 60_000,
+  queryFn: async (): Promise<Session | null> => {
+    try {
+      return await data(api.GET("/api/v1/sessions/current"));
+    } catch (err) {
+      if (codeOf(err) === "unauthenticated") return null;
+      throw err;
+    }
+  },
+});
+
+/** The signed-in person's session, in pages that stand behind sign-in. */
+export function useSession(): Session {
+  const { data: session } = useQuery(sessionQuery);
+  if (!session) throw new Error("useSession outside the signed-in pages");
+  return session;
+}
+
+/** The position that this tab acts as; none for an account without one. */
+export function currentPosition(session: Session): Position | undefined {
+  const positions = session.positions ?? [];
+  return positions.find((p) => p.id === activePosition()) ?? positions[0];
+}
+
+export function signIn(login: string, password: string): Promise<Session> {
+  return data(api.POST("/api/v1/sessions", { body: { login, password } })) as Promise<Session>;
+}
+
+export async function signOut(): Promise<void> {
+  await api.DELETE("/api/v1/sessions/current");
+}

@@ -1,0 +1,61 @@
+import { ActionIcon, Box, Menu, Tooltip } from "@mantine/core";
+import { IconLogout } from "@tabler/icons-react";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
+import { codeOf } from "../api/error";
+import { sessionQuery, signOut, useSession } from "../api/session";
+import { setActivePosition } from "../api/session-state";
+import { clearDrafts } from "../lib/draft";
+import { useNotices } from "../lib/notices";
+import { paths } from "../lib/paths";
+import { PersonLine, PersonMark } from "../ui/PersonLine";
+
+/** Who is signed in, and the way out. */
+export function AccountMenu() {
+  const { t } = useTranslation("app");
+  const { person } = useSession();
+  const queryClient = useQueryClient();
+  const navigate = useNavigate();
+  const leave = useMutation({
+    mutationFn: async () => {
+      try {
+        await signOut();
+      } catch (err) {
+        if (codeOf(err) !== "unauthenticated") throw err; // ended already: that is what was wanted
+      }
+    },
+    onSuccess: async () => {
+      setActivePosition("");
+      clearDrafts();
+      useNotices.getState().clear();
+      queryClient.setQueryData(sessionQuery.queryKey, null);
+      await navigate(paths.signIn());
+      // Nothing of the one who left may be shown to the next.
+      queryClient.removeQueries({ predicate: (q) => q.queryKey[0] !== "session" && q.queryKey[0] !== "info" });
+    },
+  });
+  return (
+    <Menu position="bottom-end" width={300}>
+      <Tooltip label={t("account.label")}>
+        <Menu.Target>
+          <ActionIcon variant="subtle" color="gray" size="lg" radius="xl" aria-label={t("account.of", { name: person.name })}>
+            <PersonMark name={person.name} size={30} />
+          </ActionIcon>
+        </Menu.Target>
+      </Tooltip>
+      <Menu.Dropdown>
+        <Box p="xs">
+          <PersonLine person={person} plain />
+          <Box c="dimmed" fz="sm">
+            {person.address}
+          </Box>
+        </Box>
+        <Menu.Divider />
+        <Menu.Item leftSection={<IconLogout size={16} stroke={1.5} aria-hidden />} onClick={() => leave.mutate()}>
+          {t("account.sign_out")}
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}

@@ -1,0 +1,45 @@
+import { MantineProvider } from "@mantine/core";
+import { Notifications, notifications } from "@mantine/notifications";
+import { QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider } from "@tanstack/react-router";
+import { codeOf } from "../api/error";
+import { newQueryClient } from "../api/query";
+import { onSessionEnded } from "../api/session-state";
+import { sessionQuery } from "../api/session";
+import { i18n } from "../lib/i18n";
+import { paths } from "../lib/paths";
+import { cssVariables, theme } from "../ui/theme";
+import { cspNonce } from "./nonce";
+import { newRouter } from "./router";
+
+const queryClient = newQueryClient((err) => {
+  const known = ["offline", "unavailable", "forbidden", "not_found", "gone", "rate_limited"];
+  const code = known.includes(codeOf(err)) ? codeOf(err) : "internal";
+  notifications.show({
+    id: `error-${code}`,
+    color: "red",
+    title: i18n.t(`ui:errors.${code}.title`),
+    message: i18n.t(`ui:errors.${code}.text`),
+  });
+});
+
+const router = newRouter(queryClient);
+
+onSessionEnded(() => {
+  // Only somebody who was signed in has a session that can end.
+  if (!queryClient.getQueryData(sessionQuery.queryKey)) return;
+  queryClient.setQueryData(sessionQuery.queryKey, null);
+  void router.navigate(paths.signIn({ to: router.state.location.href, ended: "1" }));
+});
+
+/** Everything around the pages. */
+export function App() {
+  return (
+    <MantineProvider theme={theme} cssVariablesResolver={cssVariables} defaultColorScheme="auto" getStyleNonce={cspNonce}>
+      <QueryClientProvider client={queryClient}>
+        <Notifications position="top-right" limit={3} autoClose={8000} />
+        <RouterProvider router={router} />
+      </QueryClientProvider>
+    </MantineProvider>
+  );
+}

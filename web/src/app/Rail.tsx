@@ -1,0 +1,58 @@
+import { Tooltip } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
+import { Link } from "@tanstack/react-router";
+import { useEffect, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { useTitleStore } from "../lib/title";
+import classes from "./Frame.module.css";
+import { nav, type NavEntry } from "./nav";
+
+/** The five places, with what waits in each; a bar at the bottom of narrow windows. */
+export function Rail() {
+  const { t } = useTranslation("app");
+  const [counts, setCounts] = useState<Record<string, number>>({});
+  const total = counts["chat"] ?? 0;
+  useEffect(() => useTitleStore.setState({ count: total }), [total]);
+  return (
+    <nav className={classes.rail} aria-label={t("nav.label")}>
+      <ul className={classes.list}>
+        {nav.map((entry) => (
+          <li key={entry.name}>
+            <RailEntry entry={entry} onCount={(n) => setCounts((c) => (c[entry.name] === n ? c : { ...c, [entry.name]: n }))} />
+          </li>
+        ))}
+      </ul>
+    </nav>
+  );
+}
+
+const none = () => 0;
+
+function RailEntry({ entry, onCount }: { entry: NavEntry; onCount: (n: number) => void }) {
+  const { t } = useTranslation("app");
+  const iconsOnly = useMediaQuery("(min-width: 640px) and (max-width: 1024px)");
+  // A feature's module never changes while the page lives, so this is one hook throughout.
+  const useBadge = entry.feature.useBadge ?? none;
+  const count = useBadge();
+  useEffect(() => onCount(count));
+  const name = t(`nav.${entry.name}`);
+  const Icon = entry.icon;
+  return (
+    <Tooltip label={name} position="right" disabled={!iconsOnly}>
+      <Link
+        {...entry.place}
+        className={classes.entry}
+        activeOptions={{ exact: entry.place.to === "/", includeSearch: false }}
+        aria-label={count > 0 ? t("nav.waiting", { name, count }) : name}
+      >
+        <Icon size={20} stroke={1.5} aria-hidden />
+        <span className={classes.label}>{name}</span>
+        {count > 0 && (
+          <span className={classes.count} aria-hidden>
+            {count > 99 ? "99+" : count}
+          </span>
+        )}
+      </Link>
+    </Tooltip>
+  );
+}

@@ -1,0 +1,60 @@
+import type { QueryClient } from "@tanstack/react-query";
+import { createRootRouteWithContext, createRoute, createRouter, Outlet, redirect } from "@tanstack/react-router";
+import { sessionQuery } from "../api/session";
+import { paths } from "../lib/paths";
+import { PageSkeleton } from "../ui/States";
+import { features } from "./features";
+import { Frame } from "./Frame";
+import { NotFoundPage, PageError } from "./fallbacks";
+import { SignedIn } from "./SignedIn";
+import { SignInPage } from "./SignInPage";
+
+interface Context {
+  queryClient: QueryClient;
+}
+
+/** Plain query strings, so that links read as people expect: ?with=… */
+function parseSearch(text: string): Record<string, string> {
+  return Object.fromEntries(new URLSearchParams(text));
+}
+
+function stringifySearch(search: Record<string, unknown>): string {
+  const kept = Object.entries(search).filter(([, v]) => v !== undefined && v !== "");
+  const text = new URLSearchParams(kept.map(([k, v]) => [k, String(v)])).toString();
+  return text ? `?${text}` : "";
+}
+
+/** root → sign-in, and behind it: bare pages (a full-window call) and the frame with all others. */
+export function newRouter(queryClient: QueryClient) {
+  const root = createRootRouteWithContext<Context>()({ component: Outlet });
+  const signIn = createRoute({ getParentRoute: () => root, path: "/sign-in", component: SignInPage });
+  const signedIn = createRoute({
+    getParentRoute: () => root,
+    id: "signed-in",
+    component: SignedIn,
+    beforeLoad: async ({ context, location }) => {
+      const session = await context.queryClient.ensureQueryData(sessionQuery);
+      if (!session) throw redirect(paths.signIn({ to: location.href === "/" ? undefined : location.href }));
+    },
+  });
+  const frame = createRoute({ getParentRoute: () => signedIn, id: "frame", component: Frame });
+
+  const routeTree = root.addChildren([
+    signIn,
+    signedIn.addChildren([
+      frame.addChildren(features.flatMap((f) => f.routes(frame))),
+      ...features.flatMap((f) => f.bareRoutes?.(signedIn) ?? []),
+    ]),
+  ]);
+  return createRouter({
+    routeTree,
+    context: { queryClient },
+    parseSearch,
+    stringifySearch,
+    defaultPreload: "intent",
+    defaultPreloadStaleTime: 0,
+    defaultPendingComponent: PageSkeleton,
+    defaultErrorComponent: PageError,
+    defaultNotFoundComponent: NotFoundPage,
+  });
+}

@@ -1,0 +1,29 @@
+import { Anchor, Group, Paper, Title } from "@mantine/core";
+import { Link } from "@tanstack/react-router";
+import { useId, type ReactNode } from "react";
+import type { Place } from "../../lib/paths";
+
+interface Props {
+  title: string;
+  /** Where all of it is, and the words of the link. */
+  more: { place: Place; label: string };
+  children: ReactNode;
+}
+
+/** One part of the day. */
+export function Panel({ title, more, children }: Props) {
+  const id = useId();
+  return (
+    <Paper component="section" aria-labelledby={id} p="md">
+      <Group justify="space-between" mb="sm" wrap="nowrap">
+        <Title order={2} id={id}>
+          {title}
+        </Title>
+        <Anchor size="sm" renderRoot={(props) => <Link {...more.place} {...props} />}>
+          {more.label}
+        </Anchor>
+      </Group>
+      {children}
+    </Paper>
+  );
+}

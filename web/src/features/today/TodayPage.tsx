@@ -1,0 +1,43 @@
+import { Box, SimpleGrid, Text, Title } from "@mantine/core";
+import { useEffect, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { currentPosition, useSession } from "../../api/session";
+import { formatLongDate, partOfDay } from "../../lib/dates";
+import { useLang } from "../../lib/i18n";
+import { addressAs } from "../../lib/names";
+import { usePageTitle } from "../../lib/title";
+import { Page } from "../../ui/Page";
+import { MailPanel, MeetingsPanel, MessagesPanel } from "./panels";
+
+/** What the day holds: the next meetings, unread messages, unread mail. */
+export function TodayPage() {
+  const { t } = useTranslation("today");
+  const lang = useLang();
+  const session = useSession();
+  const now = useNow();
+  usePageTitle(t("title"));
+  const title = currentPosition(session)?.title ?? session.person.title;
+  return (
+    <Page>
+      <Box mb="lg">
+        <Title order={1}>{t(`greeting.${partOfDay(now)}`, { name: addressAs({ ...session.person, title }) })}</Title>
+        <Text c="dimmed">{formatLongDate(now, lang)}</Text>
+      </Box>
+      <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
+        <MeetingsPanel now={now} />
+        <MessagesPanel />
+        <MailPanel />
+      </SimpleGrid>
+    </Page>
+  );
+}
+
+/** The present, to the minute: the greeting and "in 5 minutes" go with the day. */
+function useNow(): number {
+  const [now, setNow] = useState(() => Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), 60_000);
+    return () => clearInterval(timer);
+  }, []);
+  return now;
+}

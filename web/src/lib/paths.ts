@@ -1,0 +1,50 @@
+/**
+ * Every page's place, so that features link to each other without importing
+ * each other. A place spreads into a link: <Link {...paths.person(id)}>, or
+ * goes to useNavigate's function.
+ */
+export interface Place {
+  to: string;
+  params?: Record<string, string>;
+  search?: Record<string, string>;
+}
+
+function search(fields: Record<string, string | undefined>): Pick<Place, "search"> {
+  const kept = Object.entries(fields).filter((e): e is [string, string] => !!e[1]);
+  return kept.length > 0 ? { search: Object.fromEntries(kept) } : {};
+}
+
+export const paths = {
+  today: (): Place => ({ to: "/" }),
+  signIn: (f: { to?: string; ended?: string } = {}): Place => ({ to: "/sign-in", ...search(f) }),
+
+  meetings: (): Place => ({ to: "/meetings" }),
+  /** The meetings page with a new meeting begun, this person invited. */
+  meetWith: (person: string): Place => ({ to: "/meetings", ...search({ with: person }) }),
+  meeting: (id: string): Place => ({ to: "/meetings/$id", params: { id } }),
+
+  chat: (): Place => ({ to: "/chat" }),
+  /** The direct conversation with a person, made when first written to. */
+  chatWith: (person: string): Place => ({ to: "/chat", ...search({ with: person }) }),
+  conversation: (id: string): Place => ({ to: "/chat/$conversation", params: { conversation: id } }),
+
+  mail: (): Place => ({ to: "/mail" }),
+  mailbox: (mailbox: string): Place => ({ to: "/mail/$mailbox", params: { mailbox } }),
+  message: (mailbox: string, message: string): Place => ({ to: "/mail/$mailbox/$message", params: { mailbox, message } }),
+  compose: (f: { to?: string } = {}): Place => ({ to: "/mail/compose", ...search(f) }),
+
+  directory: (q?: string): Place => ({ to: "/directory", ...search({ q }) }),
+  person: (id: string): Place => ({ to: "/directory/$person", params: { person: id } }),
+};
+
+/** The address bar's text of a place. */
+export function hrefOf(place: Place): string {
+  const path = place.to.replace(/\$(\w+)/g, (_, name: string) => encodeURIComponent(place.params?.[name] ?? ""));
+  const query = new URLSearchParams(place.search).toString();
+  return query ? `${path}?${query}` : path;
+}
+
+/** Keeps a place to return to within this site: "//evil.example" is none. */
+export function safeReturn(to: unknown): string {
+  return typeof to === "string" && /^\/(?![/\\])/.test(to) && !to.startsWith("/sign-in") ? to : "/";
+}

@@ -1,0 +1,14 @@
+import { createRoot } from "react-dom/client";
+import "@mantine/core/styles.css";
+import "@mantine/notifications/styles.css";
+import "./ui/fonts";
+import "./ui/base.css";
+import { App } from "./app/App";
+import { loadTexts } from "./app/texts";
+import { initialLang, startTexts } from "./lib/i18n";
+import { publishNonce } from "./app/nonce";
+
+publishNonce();
+await startTexts(loadTexts, initialLang(), ["app", "ui"]);
+const root = document.getElementById("root");
+if (root) createRoot(root).render(<App />);

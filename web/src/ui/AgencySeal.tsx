@@ -1,0 +1,29 @@
+import { initials, shortAgency } from "../lib/names";
+import classes from "./AgencySeal.module.css";
+
+interface Props {
+  name: string;
+  short?: string;
+  /** Address of the seal's picture; absent, initials stand for it. */
+  seal?: string;
+  /** Only the mark; the name is then its accessible label. */
+  markOnly?: boolean;
+}
+
+/** An agency: its seal or initials, and its short name; never colour alone. */
+export function AgencySeal({ name, short, seal, markOnly = false }: Props) {
+  const shown = short || shortAgency(name);
+  const label = markOnly ? { role: "img", "aria-label": name } : { "aria-hidden": true };
+  return (
+    <span className={classes.agency} title={name}>
+      {seal ? (
+        <img className={classes.mark} src={seal} alt={markOnly ? name : ""} />
+      ) : (
+        <span className={classes.mark} {...label}>
+          {initials(shown)}
+        </span>
+      )}
+      {!markOnly && <span className={classes.name}>{shown}</span>}
+    </span>
+  );
+}

@@ -1,0 +1,44 @@
+import { Avatar, Text } from "@mantine/core";
+import type { ReactNode } from "react";
+import { initials, nameParts, shortAgency, type PersonView } from "../lib/names";
+import classes from "./PersonLine.module.css";
+
+interface Props {
+  person: PersonView;
+  /** Without the round initials at the left. */
+  plain?: boolean;
+  /** Buttons or a state at the right. */
+  right?: ReactNode;
+}
+
+/** A person as name, position, agency, in this order. */
+export function PersonLine({ person, plain = false, right }: Props) {
+  const agency = person.agency_short || shortAgency(person.agency_name ?? "");
+  const post = [person.title, person.unit].filter(Boolean).join(", ");
+  return (
+    <div className={classes.line}>
+      {!plain && <PersonMark name={person.name} />}
+      <div className={classes.words}>
+        <Text component="div" fw={500} truncate>
+          {person.name}
+        </Text>
+        {(post || agency) && (
+          <Text component="div" size="sm" c="dimmed" truncate title={[post, person.agency_name].filter(Boolean).join(" · ")}>
+            {[post, agency].filter(Boolean).join(" · ")}
+          </Text>
+        )}
+      </div>
+      {right && <div className={classes.right}>{right}</div>}
+    </div>
+  );
+}
+
+/** The initials of tên and đệm; decoration beside a name that is written out. */
+export function PersonMark({ name, size = 36 }: { name: string; size?: number }) {
+  const { middle, given, family } = nameParts(name);
+  return (
+    <Avatar size={size} radius="xl" color="gray" variant="light" aria-hidden classNames={{ placeholder: classes.mark }}>
+      {initials(`${middle || family} ${given}`)}
+    </Avatar>
+  );
+}

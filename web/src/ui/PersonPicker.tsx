@@ -1,0 +1,135 @@
+import { Combobox, Loader, Pill, PillsInput, Text, useCombobox } from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
+import { useEffect, useId, useState } from "react";
+import { useTranslation } from "react-i18next";
+import type { PersonView } from "../lib/names";
+import { PersonLine } from "./PersonLine";
+
+interface Props {
+  label: string;
+  description?: string;
+  error?: string;
+  placeholder?: string;
+  value: PersonView[];
+  onChange: (people: PersonView[]) => void;
+  /** findPeople of api/people.ts, or a narrower search. */
+  search: (q: string, limit?: number, signal?: AbortSignal) => Promise<PersonView[]>;
+  /** People not offered: oneself, who is in already. */
+  exclude?: string[];
+  /** At most this many; 1 makes it a choice of one. */
+  max?: number;
+  autoFocus?: boolean;
+}
+
+type Found = { state: "idle" } | { state: "busy" } | { state: "failed" } | { state: "found"; people: PersonView[] };
+
+/** Chooses people by typing any part of a name, with or without marks. */
+export function PersonPicker({ label, description, error, placeholder, value, onChange, search, exclude = [], max, autoFocus }: Props) {
+  const { t } = useTranslation("ui");
+  const [text, setText] = useState("");
+  const [query] = useDebouncedValue(text.trim(), 150);
+  const [found, setFound] = useState<Found>({ state: "idle" });
+  const combobox = useCombobox({ onDropdownClose: () => combobox.resetSelectedOption() });
+  const statusId = useId();
+
+  useEffect(() => {
+    if (!query) {
+      setFound({ state: "idle" });
+      return;
+    }
+    const abort = new AbortController();
+    setFound({ state: "busy" });
+    search(query, 20, abort.signal).then(
+      (people) => !abort.signal.aborted && setFound({ state: "found", people }),
+      () => !abort.signal.aborted && setFound({ state: "failed" }),
+    );
+    return () => abort.abort();
+  }, [query, search]);
+
+  const hidden = new Set([...exclude, ...value.map((p) => p.id)]);
+  const options = found.state === "found" ? found.people.filter((p) => !hidden.has(p.id)) : [];
+  const full = max !== undefined && value.length >= max;
+  const message =
+    found.state === "busy" ? t("picker.busy") : found.state === "failed" ? t("picker.failed") : options.length === 0 ? t("picker.none") : "";
+
+  useEffect(() => {
+    if (options.length > 0) combobox.selectFirstOption();
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- the combobox store is new on each render
+  }, [found]);
+
+  const choose = (id: string) => {
+    const person = options.find((p) => p.id === id);
+    if (!person) return;
+    onChange([...value, person]);
+    setText("");
+    combobox.closeDropdown();
+  };
+
+  return (
+    <Combobox store={combobox} onOptionSubmit={choose} withinPortal>
+      <Combobox.DropdownTarget>
+        <PillsInput
+          label={label}
+          description={description}
+          error={error}
+          onClick={() => combobox.openDropdown()}
+          rightSection={found.state === "busy" ? <Loader size={14} aria-hidden /> : undefined}
+        >
+          <Pill.Group>
+            {value.map((p) => (
+              <Pill
+                key={p.id}
+                title={[p.title, p.agency_name].filter(Boolean).join(" · ")}
+                withRemoveButton
+                onRemove={() => onChange(value.filter((q) => q.id !== p.id))}
+                removeButtonProps={{ "aria-label": t("picker.remove", { name: p.name }), "aria-hidden": false, tabIndex: 0 }}
+              >
+                {p.name}
+              </Pill>
+            ))}
+            <Combobox.EventsTarget>
+              <PillsInput.Field
+                value={text}
+                disabled={full}
+                data-autofocus={autoFocus || undefined}
+                aria-label={label}
+                aria-describedby={statusId}
+                placeholder={value.length === 0 ? (placeholder ?? t("picker.placeholder")) : undefined}
+                onFocus={() => combobox.openDropdown()}
+                onBlur={() => combobox.closeDropdown()}
+                onChange={(e) => {
+                  setText(e.currentTarget.value);
+                  combobox.openDropdown();
+                }}
+                onKeyDown={(e) => {
+                  if (e.nativeEvent.isComposing) return;
+                  if (e.key === "Backspace" && text === "" && value.length > 0) {
+                    e.preventDefault();
+                    onChange(value.slice(0, -1));
+                  }
+                }}
+              />
+            </Combobox.EventsTarget>
+          </Pill.Group>
+        </PillsInput>
+      </Combobox.DropdownTarget>
+      <span id={statusId} className="mantine-visually-hidden" aria-live="polite">
+        {query ? message : ""}
+      </span>
+      <Combobox.Dropdown hidden={!query}>
+        <Combobox.Options mah={320} style={{ overflowY: "auto" }} aria-label={label}>
+          {options.map((p) => (
+            <Combobox.Option key={p.id} value={p.id}>
+              <PersonLine person={p} />
+            </Combobox.Option>
+          ))}
+          {options.length === 0 && (
+            <Text c="dimmed" p="xs">
+              {message}
+            </Text>
+          )}
+        </Combobox.Options>
+      </Combobox.Dropdown>
+    </Combobox>
+  );
+}

@@ -1,0 +1,117 @@
+import {
+  Badge, Button, createTheme, type CSSVariablesResolver, defaultVariantColorsResolver, type MantineColorsTuple, Menu, Modal, NavLink, Notification, Paper,
+  Popover, Tooltip, type VariantColorsResolver,
+} from "@mantine/core";
+
+/**
+ * The design language: warm neutral greys, one accent for the primary action
+ * and the present selection, radius 6, space by 4 px, hairlines instead of
+ * shadows but for what floats. Nothing is styled outside what is declared here
+ * and the CSS modules that use its variables.
+ */
+
+// Lacquer red. Light pages use shade 7 (#9F1D20), dark ones shade 4 (#E5696B).
+const lacquer: MantineColorsTuple = [
+  "#fcf1f0", "#f8dedd", "#f0bcbb", "#ea9291", "#e5696b", "#c93a3d", "#b4282b", "#9f1d20", "#84171a", "#6b1114",
+];
+
+// Warm greys; 6 is the lightest that reads on white and on paper (AA).
+const gray: MantineColorsTuple = [
+  "#faf9f7", "#f4f2ef", "#e9e6e1", "#dad6cf", "#c3bdb4", "#948d83", "#69635b", "#514c46", "#383430", "#22201d",
+];
+
+// Dark pages: 7 the body, 6 a raised surface, 4 hairlines, 0 text, 2 dimmed text.
+const dark: MantineColorsTuple = [
+  "#eceae6", "#d6d2cc", "#aca69d", "#857f77", "#3d3935", "#322f2b", "#272422", "#1d1b19", "#161413", "#0f0e0d",
+];
+
+// The primary action's text: white on deep lacquer, near-black on its light form.
+const variantColorResolver: VariantColorsResolver = (input) => {
+  const colors = defaultVariantColorsResolver(input);
+  const primary = !input.color || input.color === input.theme.primaryColor;
+  return primary && input.variant === "filled" ? { ...colors, color: "var(--commsd-on-accent)" } : colors;
+};
+
+export const cssVariables: CSSVariablesResolver = () => ({
+  variables: {
+    "--commsd-rail-width": "220px",
+    "--commsd-rail-narrow": "64px",
+    "--commsd-header-height": "52px",
+    "--commsd-bottom-height": "60px",
+    "--commsd-motion": "150ms",
+  },
+  light: {
+    "--mantine-color-body": "#ffffff",
+    "--mantine-color-text": "#22201d",
+    "--mantine-color-dimmed": "#5f5952",
+    "--mantine-color-placeholder": "#69635b",
+    "--mantine-color-error": "#a3181b",
+    "--mantine-color-anchor": "#8f1a1d",
+    "--mantine-color-default-border": "#dad6cf",
+    "--commsd-on-accent": "#ffffff",
+    "--commsd-accent": "#9f1d20",
+    "--commsd-paper": "#faf9f7",
+    "--commsd-hairline": "#e4e0da",
+    "--commsd-selected": "#f8e9e7",
+    "--commsd-hover": "#f4f2ef",
+    "--commsd-ok": "#256b3c",
+    "--commsd-warn": "#855300",
+    "--commsd-bad": "#a3181b",
+  },
+  dark: {
+    "--mantine-color-body": "#1d1b19",
+    "--mantine-color-text": "#eceae6",
+    "--mantine-color-dimmed": "#b5afa6",
+    "--mantine-color-placeholder": "#9d968d",
+    "--mantine-color-error": "#f19a9b",
+    "--mantine-color-anchor": "#f0a09f",
+    "--mantine-color-default-border": "#45403b",
+    "--commsd-on-accent": "#1d0d0d",
+    "--commsd-accent": "#e5696b",
+    "--commsd-paper": "#161413",
+    "--commsd-hairline": "#33302c",
+    "--commsd-selected": "#3a2423",
+    "--commsd-hover": "#272422",
+    "--commsd-ok": "#7bc795",
+    "--commsd-warn": "#e5b45e",
+    "--commsd-bad": "#f19a9b",
+  },
+});
+
+export const theme = createTheme({
+  colors: { lacquer, gray, dark },
+  primaryColor: "lacquer",
+  primaryShade: { light: 7, dark: 4 },
+  black: "#22201d",
+  variantColorResolver,
+  fontFamily: '"Be Vietnam Pro", system-ui, sans-serif',
+  fontSizes: { xs: "12px", sm: "13px", md: "14px", lg: "16px", xl: "18px" },
+  lineHeights: { xs: "1.4", sm: "1.45", md: "1.5", lg: "1.5", xl: "1.5" },
+  headings: {
+    fontFamily: '"Be Vietnam Pro", system-ui, sans-serif',
+    fontWeight: "600",
+    sizes: {
+      h1: { fontSize: "22px", lineHeight: "1.35" },
+      h2: { fontSize: "16px", lineHeight: "1.4" },
+      h3: { fontSize: "14px", lineHeight: "1.5" },
+    },
+  },
+  spacing: { xs: "8px", sm: "12px", md: "16px", lg: "24px", xl: "32px" },
+  radius: { xs: "3px", sm: "4px", md: "6px", lg: "8px", xl: "12px" },
+  defaultRadius: "md",
+  breakpoints: { xs: "400px", sm: "640px", md: "1024px", lg: "1280px", xl: "1600px" },
+  focusRing: "auto",
+  cursorType: "pointer",
+  respectReducedMotion: true,
+  components: {
+    Button: Button.extend({ defaultProps: { fw: 500 } }),
+    Badge: Badge.extend({ defaultProps: { tt: "none", fw: 500 } }), // never all capitals: marks suffer
+    NavLink: NavLink.extend({ defaultProps: { variant: "subtle" } }),
+    Paper: Paper.extend({ defaultProps: { withBorder: true, shadow: undefined } }),
+    Notification: Notification.extend({ defaultProps: { withBorder: true } }),
+    Modal: Modal.extend({ defaultProps: { centered: true, transitionProps: { duration: 150 } } }),
+    Menu: Menu.extend({ defaultProps: { shadow: "md", transitionProps: { duration: 120 } } }),
+    Popover: Popover.extend({ defaultProps: { shadow: "md", transitionProps: { duration: 120 } } }),
+    Tooltip: Tooltip.extend({ defaultProps: { openDelay: 400, withArrow: false } }),
+  },
+});

@@ -1,0 +1,32 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+// Where `npm run dev` finds the server: the demo's default address.
+const server = process.env["COMMSD_DEV_SERVER"] ?? "http://localhost:8080";
+
+export default defineConfig({
+  plugins: [react()],
+  build: {
+    outDir: "dist",
+    // placeholder.txt stays: `go build` needs the folder before the first web build.
+    emptyOutDir: false,
+    target: "es2022",
+    manifest: "assets/manifest.json", // read by scripts/budget.mjs
+    sourcemap: false,
+    assetsInlineLimit: 0, // the content policy allows no data: scripts or fonts
+    reportCompressedSize: false,
+  },
+  server: {
+    proxy: {
+      "/api": { target: server, ws: true, changeOrigin: true },
+      "/rtc": { target: server, ws: true, changeOrigin: true },
+    },
+  },
+  test: {
+    environment: "jsdom",
+    include: ["src/**/*.test.{ts,tsx}", "scripts/**/*.test.mjs"],
+    setupFiles: ["src/testing/setup.ts"],
+    css: { modules: { classNameStrategy: "non-scoped" } },
+    maxWorkers: 2,
+  },
+});
