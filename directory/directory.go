@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"commsd/audit"
+	"commsd/identity"
 	"commsd/internal/bus"
 	"commsd/internal/sqldb"
 )
@@ -113,6 +114,7 @@ type Service struct {
 
 	watchMu  sync.Mutex
 	watchers map[*watcher]struct{} // guarded by watchMu
+	recent   []identity.Revocation // guarded by watchMu: the last that were handed on
 
 	seenMu sync.Mutex
 	seen   map[string]time.Time // guarded by seenMu: session id → last use not yet written

@@ -37,12 +37,18 @@ func (s *Service) revoke(ctx context.Context, tx *sqldb.Tx, account identity.Acc
 	return nil
 }
 
-// WatchRevocations calls fn for each revocation that Run reads from now on, in
-// order, one at a time, until ctx ends; it returns nil then. fn may take its
-// time; nothing is lost meanwhile.
+// keepRecent is how many revocations a watcher that comes late still gets.
+const keepRecent = 256
+
+// WatchRevocations calls fn for each revocation that Run reads, those of the
+// node's first moments included, in order, one at a time, until ctx ends; it
+// returns nil then. fn may take its time; nothing is lost meanwhile.
 func (s *Service) WatchRevocations(ctx context.Context, fn func(identity.Revocation)) error {
 	w := &watcher{wake: make(chan struct{}, 1)}
 	s.watchMu.Lock()
+	for _, r := range s.recent {
+		w.add(r)
+	}
 	s.watchers[w] = struct{}{}
 	s.watchMu.Unlock()
 	defer func() {
@@ -141,13 +147,21 @@ func (f *revocationFollower) poll(ctx context.Context) {
 		for _, r := range news {
 			s.sessions.drop(r.Account, r.Session)
 			s.metrics.revoked.Inc()
-			s.watchMu.Lock()
-			for w := range s.watchers {
-				w.add(r)
-			}
-			s.watchMu.Unlock()
+			s.handOn(r)
 			f.cursor = r.Seq
 		}
+	}
+}
+
+func (s *Service) handOn(r identity.Revocation) {
+	s.watchMu.Lock()
+	defer s.watchMu.Unlock()
+	if len(s.recent) == keepRecent {
+		s.recent = append(s.recent[:0], s.recent[1:]...)
+	}
+	s.recent = append(s.recent, r)
+	for w := range s.watchers {
+		w.add(r)
 	}
 }
 

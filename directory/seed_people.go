@@ -27,7 +27,8 @@ type demoPost struct {
 	seniority         int
 }
 
-var demoAdmin = personName{"Đỗ", "Minh", "Quân"}
+// demoAdmin is an office, not a person; its one name is what it is addressed by.
+var demoAdmin = personName{Given: "Quản trị hệ thống"}
 
 var demoAgencies = []demoAgency{
 	{
@@ -49,7 +50,7 @@ var demoAgencies = []demoAgency{
 				{name: personName{"Hồ", "Anh", "Tuấn"}, title: "Trưởng phòng", address: "tuanha"},
 			}},
 			{name: "Vụ Cải cách hành chính", nameEN: "Department of Administrative Reform", people: []demoPerson{
-				{name: personName{"Trần", "Thị Thanh", "Bình"}, title: "Phó Vụ trưởng", address: "binh", account: true,
+				{name: personName{"Trần", "Thanh", "Bình"}, title: "Phó Vụ trưởng", address: "binh", account: true,
 					also: demoPost{unit: "Trung tâm Công nghệ thông tin", title: "Giám đốc", kind: KindActing}},
 				{name: personName{"Nguyễn", "Văn", "An"}, title: "Chuyên viên chính", address: "an", account: true,
 					also: demoPost{unit: "Phòng Tổng hợp", title: "Thư ký Ban Chỉ đạo cải cách hành chính", kind: KindConcurrent, seniority: 1}},
@@ -66,25 +67,25 @@ var demoAgencies = []demoAgency{
 		},
 	},
 	{
-		identifier: "H26", name: "Ủy ban nhân dân thành phố Hà Nội", nameEN: "Hanoi People's Committee", shortName: "UBND TP Hà Nội", domain: "hanoi.g2g.example",
+		identifier: "H26", name: "UBND thành phố Hà Nội", nameEN: "Hanoi People's Committee", shortName: "UBND TP Hà Nội", domain: "hanoi.g2g.example",
 		units: []demoUnit{
 			{name: "Lãnh đạo Ủy ban", nameEN: "Committee leadership", people: []demoPerson{
 				{name: personName{"Dương", "Đức", "Thắng"}, title: "Phó Chủ tịch", address: "thangdd"},
 			}},
-			{name: "Văn phòng Ủy ban nhân dân thành phố", nameEN: "Office of the People's Committee", people: []demoPerson{
-				{name: personName{"Lê", "Thị Mai", "Chi"}, title: "Phó Chánh Văn phòng", address: "chi", account: true},
+			{name: "Văn phòng UBND thành phố", nameEN: "Office of the People's Committee", people: []demoPerson{
+				{name: personName{"Lê", "Thị Kim", "Chi"}, title: "Phó Chánh Văn phòng", address: "chi", account: true},
 				{name: personName{"Tô", "Minh", "Đức"}, title: "Chuyên viên chính", address: "ductm"},
 			}},
-			{name: "Phòng Nội chính", nameEN: "Internal Affairs Division", parent: "Văn phòng Ủy ban nhân dân thành phố", people: []demoPerson{
+			{name: "Phòng Nội chính", nameEN: "Internal Affairs Division", parent: "Văn phòng UBND thành phố", people: []demoPerson{
 				{name: personName{"Lương", "Thế", "Vinh"}, title: "Trưởng phòng", address: "vinhlt"},
 			}},
-			{name: "Phòng Hành chính - Tổ chức", nameEN: "Administration and Organisation Division", parent: "Văn phòng Ủy ban nhân dân thành phố", people: []demoPerson{
+			{name: "Phòng Hành chính - Tổ chức", nameEN: "Administration and Organisation Division", parent: "Văn phòng UBND thành phố", people: []demoPerson{
 				{name: personName{"Trịnh", "Thị", "Yến"}, title: "Văn thư", address: "yentt"},
 			}},
 			{name: "Sở Nội vụ", nameEN: "Department of Home Affairs", people: []demoPerson{
 				{name: personName{"Nguyễn", "Thị Bích", "Ngọc"}, title: "Giám đốc Sở", address: "ngocntb"},
-				{name: personName{"Hoàng", "Tiến", "Dũng"}, title: "Trưởng phòng Cải cách hành chính", address: "dung", account: true},
-				{name: personName{"Phạm", "Gia", "Khánh"}, title: "Chuyên viên", address: "khanhpg"},
+				{name: personName{"Phạm", "Anh", "Dũng"}, title: "Trưởng phòng Cải cách hành chính", address: "dung", account: true},
+				{name: personName{"Hoàng", "Gia", "Khánh"}, title: "Chuyên viên", address: "khanhhg"},
 			}},
 			{name: "Sở Khoa học và Công nghệ", nameEN: "Department of Science and Technology", people: []demoPerson{
 				{name: personName{"Đoàn", "Nhật", "Minh"}, title: "Phó Giám đốc Sở", address: "minhdn"},
