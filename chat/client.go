@@ -1,0 +1,223 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	"commsd/identity"
+	"commsd/internal/errcode"
+	"commsd/internal/wsconn"
+)
+
+// Keys of queued messages; a conversation's events have its id.
+const (
+	keyPerson = "person"    // events of the person's log
+	keyLoose  = "ephemeral" // typing and hints: nobody pulls them again
+)
+
+const maxPullBytes = 128 << 10 // of the events in one answer
+
+// client is one socket. Its commands are worked off by a goroutine that exists
+// only while there are some, so an idle socket costs its reader alone.
+type client struct {
+	// set at construction
+	s          *Service
+	conn       *wsconn.Conn
+	actor      identity.Actor
+	helloTimer *time.Timer
+
+	// owned by the worker
+	saidHello  bool
+	limit      bucket
+	typedAt    time.Time
+	typedWhere string
+
+	// guarded by hub.mu
+	welcomed bool   // attached: pushes go out
+	looking  string // conversation on its screen
+
+	worker sync.WaitGroup // serve waits for it
+
+	mu      sync.Mutex
+	waiting []command // guarded by mu
+	working bool      // guarded by mu
+}
+
+// serve runs a socket until it ends.
+func (s *Service) serve(ctx context.Context, conn *wsconn.Conn, actor identity.Actor, still func() error) {
+	c := &client{s: s, conn: conn, actor: actor, limit: bucket{rate: s.cfg.SendRate, burst: float64(s.cfg.SendBurst)}}
+	c.helloTimer = time.AfterFunc(s.cfg.HelloWithin, func() { c.close(reasonHelloTimeout) })
+	s.hub.add(c)
+	// A revocation or a drain between the upgrade's checks and add has not
+	// found this socket.
+	if err := still(); err != nil {
+		c.close(reasonSessionEnded)
+	}
+	s.mu.Lock()
+	draining := s.draining
+	s.mu.Unlock()
+	if draining {
+		c.drain(s.cfg.DrainSpread)
+	}
+
+	err := conn.Run(ctx, c.take)
+	c.helloTimer.Stop()
+	s.hub.remove(c)
+	c.worker.Wait()
+	code := 0
+	var cl *wsconn.Closed
+	if errors.As(err, &cl) {
+		code = cl.Code
+	}
+	s.metrics.closed.WithLabelValues(strconv.Itoa(code)).Inc()
+	s.log.Debug("chat socket ended", "person", actor.Person, "err", err)
+}
+
+// take decodes a frame on the read loop and leaves its commands to the worker.
+func (c *client) take(ctx context.Context, m wsconn.Message) error {
+	cmds, bad := decodeFrame(m)
+	if bad != nil {
+		return bad
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.waiting)+len(cmds) > c.s.cfg.MaxCommands {
+		return reasonTooFast
+	}
+	c.waiting = append(c.waiting, cmds...)
+	if !c.working {
+		c.working = true
+		c.worker.Go(func() { c.work(ctx) })
+	}
+	return nil
+}
+
+func (c *client) work(ctx context.Context) {
+	for {
+		c.mu.Lock()
+		if len(c.waiting) == 0 || ctx.Err() != nil {
+			c.waiting, c.working = nil, false
+			c.mu.Unlock()
+			return
+		}
+		cmds := c.waiting
+		c.waiting = nil
+		c.mu.Unlock()
+		for _, cmd := range cmds {
+			if reason := c.do(ctx, cmd); reason != nil {
+				c.close(reason)
+				break
+			}
+		}
+	}
+}
+
+// do runs one command. Each verb has a file of its name.
+func (c *client) do(ctx context.Context, cmd command) *wsconn.Closed {
+	if cmd.Type == "hello" {
+		return c.hello(ctx, cmd)
+	}
+	if !c.saidHello {
+		return reasonHelloFirst
+	}
+	switch cmd.Type {
+	case "send":
+		c.send(cmd)
+	case "pull":
+		c.pull(ctx, cmd)
+	case "pull_person":
+		c.pullPerson(ctx, cmd)
+	case "read":
+		c.read(ctx, cmd)
+	case "typing":
+		c.typing(cmd)
+	case "look":
+		c.look(cmd)
+	case "ping":
+		c.reply(okMsg{Type: "pong", ID: cmd.ID})
+	}
+	return nil
+}
+
+// push queues a message that the client can do without: when the queue is
+// full, all such messages are dropped and the client is told to pull.
+func (c *client) push(m wsconn.Message) {
+	if m.Key == keyLoose && c.conn.Queued() > c.s.cfg.Socket.QueueBytes/2 {
+		return
+	}
+	if !errors.Is(c.conn.Send(m), wsconn.ErrQueueFull) {
+		return // queued, or the socket is ending
+	}
+	c.shed(m.Key)
+}
+
+// shed empties the queue of pushes and says whose.
+func (c *client) shed(also string) {
+	c.s.metrics.lagging.Inc()
+	lag := laggingMsg{Type: "lagging", Conversations: []string{}}
+	seen := false
+	for _, key := range append(c.conn.Shed(), also) {
+		switch {
+		case key == keyPerson:
+			lag.Person = true
+		case key == keyLoose, key == "":
+		case key == also && seen:
+		default:
+			seen = seen || key == also
+			lag.Conversations = append(lag.Conversations, key)
+		}
+	}
+	data, err := encode(lag)
+	if err == nil && !errors.Is(c.conn.Send(wsconn.Message{Data: data}), wsconn.ErrQueueFull) {
+		return
+	}
+	c.close(reasonTooSlow)
+}
+
+// sendData queues a message that is never shed; a client that leaves no room
+// even for those is closed.
+func (c *client) sendData(data []byte) {
+	if !errors.Is(c.conn.Send(wsconn.Message{Data: data}), wsconn.ErrQueueFull) {
+		return
+	}
+	c.shed("")
+	if errors.Is(c.conn.Send(wsconn.Message{Data: data}), wsconn.ErrQueueFull) {
+		c.close(reasonTooSlow)
+	}
+}
+
+// reply answers a command.
+func (c *client) reply(v any) {
+	data, err := encode(v)
+	if err != nil {
+		c.s.log.Error("chat message not sent", "err", err)
+		return
+	}
+	c.sendData(data)
+}
+
+// fail answers a command with an error message.
+func (c *client) fail(id int64, err error) {
+	code := errcode.Of(err)
+	if errors.Is(err, context.Canceled) {
+		code = errcode.Unavailable
+	} else if code == errcode.Internal {
+		c.s.log.Error("chat command failed", "person", c.actor.Person, "err", err)
+	}
+	c.reply(errorMsg{Type: "error", ID: id, Code: errorCodes[code], Detail: errcode.Message(err)})
+}
+
+func (c *client) close(why *wsconn.Closed) { c.conn.Close(why.Code, why.Reason) }
+
+// drain tells the client when to come back, and closes.
+func (c *client) drain(within time.Duration) {
+	c.reply(reconnectMsg{Type: "reconnect_after", AfterMS: rand.N(within).Milliseconds()})
+	c.close(reasonDraining)
+}
+
+// jitter returns d ±50 %, so that nodes do not ask all at once.
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }

@@ -1,0 +1,143 @@
+package chat
+
+import (
+	"context"
+	"encoding/json"
+
+	"commsd/identity"
+	"commsd/internal/sqldb"
+)
+
+const (
+	defaultPull = 100
+	maxPull     = 200
+)
+
+func pullLimit(n int) int {
+	if n <= 0 {
+		return defaultPull
+	}
+	return min(n, maxPull)
+}
+
+// pull is the verb: events after or before a seq.
+func (c *client) pull(ctx context.Context, cmd command) {
+	limit := pullLimit(cmd.Limit)
+	if cmd.After != nil {
+		if events, hd, ok := c.s.hub.recent(c.actor.Person, cmd.Conversation, *cmd.After, limit); ok {
+			c.s.metrics.fromRing.Inc()
+			c.reply(eventsMsg{Type: "events", ID: cmd.ID, Conversation: cmd.Conversation, Head: hd, Events: events})
+			return
+		}
+	}
+	c.s.metrics.fromSQL.Inc()
+	page, err := c.s.events(ctx, c.actor.Person, cmd.Conversation, cmd.After, cmd.Before, limit)
+	if err != nil {
+		c.fail(cmd.ID, err)
+		return
+	}
+	msg := eventsMsg{Type: "events", ID: cmd.ID, Conversation: cmd.Conversation, Head: page.Head}
+	if msg.Events, err = rawEvents(page.Events); err != nil {
+		c.fail(cmd.ID, err)
+		return
+	}
+	c.reply(msg)
+}
+
+// eventPage is what events returns.
+type eventPage struct {
+	Head   int64
+	Events []ConversationEvent
+}
+
+// events reads a page of a conversation's log for a member: after a seq, or
+// before one, or the newest with neither. It may hold fewer than limit events
+// though there are more.
+func (s *Service) events(ctx context.Context, person identity.PersonID, conversation string, after, before *int64, limit int) (eventPage, error) {
+	var page eventPage
+	err := s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		role, err := memberRole(ctx, tx, conversation, person)
+		if err != nil {
+			return err
+		}
+		heads, err := headsByID(ctx, tx, []string{conversation})
+		if err != nil {
+			return err
+		}
+		if role == "" || len(heads) != 1 {
+			return errNotMember()
+		}
+		page.Head = heads[0].Seq
+		if after != nil {
+			page.Events, err = eventsAfter(ctx, tx, conversation, *after, limit)
+			return err
+		}
+		end := page.Head + 1
+		if before != nil {
+			end = min(end, *before)
+		}
+		page.Events, err = eventsBefore(ctx, tx, conversation, end, limit)
+		return err
+	})
+	if err != nil {
+		return page, err
+	}
+	size := 0
+	if after != nil {
+		for i, e := range page.Events {
+			if size += len(e.Body) + 300; size > maxPullBytes && i > 0 {
+				page.Events = page.Events[:i]
+				break
+			}
+		}
+		return page, nil
+	}
+	for i := len(page.Events) - 1; i >= 0; i-- {
+		if size += len(page.Events[i].Body) + 300; size > maxPullBytes && i < len(page.Events)-1 {
+			page.Events = page.Events[i+1:]
+			break
+		}
+	}
+	return page, nil
+}
+
+// pullPerson is the verb pull_person: the person's own log after a seq.
+func (c *client) pullPerson(ctx context.Context, cmd command) {
+	limit := pullLimit(cmd.Limit)
+	if events, hd, ok := c.s.hub.recent(c.actor.Person, "", *cmd.After, limit); ok {
+		c.s.metrics.fromRing.Inc()
+		c.reply(personEventsMsg{Type: "person_events", ID: cmd.ID, Head: hd, Events: events})
+		return
+	}
+	c.s.metrics.fromSQL.Inc()
+	msg := personEventsMsg{Type: "person_events", ID: cmd.ID}
+	var events []PersonEvent
+	err := c.s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		var err error
+		if msg.Head, _, err = personHead(ctx, tx, c.actor.Person); err != nil {
+			return err
+		}
+		events, err = personEventsAfter(ctx, tx, c.actor.Person, *cmd.After, limit)
+		return err
+	})
+	if err == nil {
+		msg.Events, err = rawEvents(events)
+	}
+	if err != nil {
+		c.fail(cmd.ID, err)
+		return
+	}
+	c.reply(msg)
+}
+
+func rawEvents[E any](events []E) ([]json.RawMessage, error) {
+	raw := make([]json.RawMessage, len(events))
+	for i, e := range events {
+		data, err := encode(e)
+		if err != nil {
+			return nil, err
+		}
+		raw[i] = data
+	}
+	return raw, nil
+}
