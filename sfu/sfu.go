@@ -267,6 +267,31 @@ func (s *SFU) Remove(room, identity string, reason Reason) bool {
 	return ok && r.post(removed{identity: identity, reason: reason})
 }
 
+// CloseRoom ends the place of everybody in room. It reports whether the room
+// is live.
+func (s *SFU) CloseRoom(room string) bool {
+	s.mu.Lock()
+	r, ok := s.rooms[room]
+	s.mu.Unlock()
+	return ok && r.post(roomClosed{reason: ReasonRoomClosed, action: ActionDisconnect})
+}
+
+// Inside lists the identities of those in room, in no order.
+func (s *SFU) Inside(room string) []string {
+	s.mu.Lock()
+	r, ok := s.rooms[room]
+	s.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	members := *r.members.Load()
+	out := make([]string, 0, len(members))
+	for _, p := range members {
+		out = append(out, p.identity)
+	}
+	return out
+}
+
 // Ports returns the addresses that are listened on, for tests and for the
 // connection self-test; empty before Listen.
 func (s *SFU) Ports() (udp, tcp []netip.AddrPort) {

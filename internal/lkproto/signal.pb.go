@@ -5724,7 +5724,7 @@ const file_signal_proto_rawDesc = "" +
 	"\x11CandidateProtocol\x12\a\n" +
 	"\x03UDP\x10\x00\x12\a\n" +
 	"\x03TCP\x10\x01\x12\a\n" +
-	"\x03TLS\x10\x02B\x1aZ\x18commsd/signaling/lkprotob\x06proto3"
+	"\x03TLS\x10\x02B\x19Z\x17commsd/internal/lkprotob\x06proto3"
 
 var (
 	file_signal_proto_rawDescOnce sync.Once

@@ -1,0 +1,96 @@
+package signaling
+
+import (
+	lk "commsd/internal/lkproto"
+	"commsd/sfu"
+)
+
+// event tells the client what happened. It runs on the SFU's goroutines and
+// does not block.
+func (ses *session) event(so *socket, e sfu.Event) {
+	switch e := e.(type) {
+	case sfu.EventJoined:
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Join{Join: ses.joinResponse(e)}})
+	case sfu.EventResumed:
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Reconnect{Reconnect: &lk.ReconnectResponse{
+			ServerInfo: ses.serverInfo(), LastMessageSeq: ses.data.lastSequence(),
+		}}})
+		all := append(participants(e.Others), participant(e.Self))
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Update{Update: &lk.ParticipantUpdate{Participants: all}}})
+	case sfu.EventParticipants:
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Update{Update: &lk.ParticipantUpdate{Participants: participants(e.Participants)}}})
+	case sfu.EventTrackPublished:
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_TrackPublished{TrackPublished: &lk.TrackPublishedResponse{Cid: e.CID, Track: track(e.Track)}}})
+	case sfu.EventTrackRefused:
+		reason := lk.RequestResponse_NOT_ALLOWED
+		if e.Limit {
+			reason = lk.RequestResponse_LIMIT_EXCEEDED
+		}
+		so.send(requestResponse(&lk.RequestResponse{Reason: reason, Message: e.Reason,
+			Request: &lk.RequestResponse_AddTrack{AddTrack: &lk.AddTrackRequest{Cid: e.CID}}}))
+	case sfu.EventMetadataUpdated:
+		so.send(requestResponse(&lk.RequestResponse{RequestId: e.RequestID, Reason: lk.RequestResponse_OK}))
+	case sfu.EventMetadataRefused:
+		r := &lk.RequestResponse{RequestId: e.RequestID, Reason: lk.RequestResponse_NOT_ALLOWED, Message: "not permitted to change own metadata"}
+		if e.Limit {
+			r.Reason, r.Message = lk.RequestResponse_LIMIT_EXCEEDED, "metadata is too long"
+		}
+		so.send(requestResponse(r))
+	case sfu.EventOffer:
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Offer{Offer: &lk.SessionDescription{Type: "offer", Sdp: e.SDP, Id: e.ID}}})
+	case sfu.EventAnswer:
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Answer{Answer: &lk.SessionDescription{Type: "answer", Sdp: e.SDP, Id: e.ID}}})
+	case sfu.EventCandidate:
+		target := lk.SignalTarget_PUBLISHER
+		if e.Target == sfu.TargetSubscriber {
+			target = lk.SignalTarget_SUBSCRIBER
+		}
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Trickle{Trickle: &lk.TrickleRequest{CandidateInit: e.Init, Target: target}}})
+	case sfu.EventSpeakers:
+		out := &lk.SpeakersChanged{}
+		for _, s := range e.Speakers {
+			out.Speakers = append(out.Speakers, &lk.SpeakerInfo{Sid: s.SID, Level: s.Level, Active: s.Active})
+		}
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_SpeakersChanged{SpeakersChanged: out}})
+	case sfu.EventSubscriptionFailed:
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_SubscriptionResponse{SubscriptionResponse: &lk.SubscriptionResponse{
+			TrackSid: e.TrackSID, Err: lk.SubscriptionError_SE_TRACK_NOTFOUND,
+		}}})
+	case sfu.EventTrackSubscribed:
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_TrackSubscribed{TrackSubscribed: &lk.TrackSubscribed{TrackSid: e.TrackSID}}})
+	case sfu.EventLeft:
+		ses.svc.forget(ses.p.SID())
+		action := lk.LeaveRequest_DISCONNECT
+		if e.Action == sfu.ActionReconnect {
+			action = lk.LeaveRequest_RECONNECT
+		}
+		so.leave(reason(e.Reason), action)
+	}
+}
+
+func requestResponse(r *lk.RequestResponse) *lk.SignalResponse {
+	return &lk.SignalResponse{Message: &lk.SignalResponse_RequestResponse{RequestResponse: r}}
+}
+
+func (ses *session) serverInfo() *lk.ServerInfo {
+	return &lk.ServerInfo{Version: serverVersion, Protocol: serverProtocol, NodeId: ses.svc.cfg.Node}
+}
+
+func (ses *session) joinResponse(e sfu.EventJoined) *lk.JoinResponse {
+	j := &lk.JoinResponse{
+		Room: &lk.Room{
+			Sid: e.Room.SID, Name: e.Room.Name, CreationTime: e.Room.Created.Unix(), CreationTimeMs: e.Room.Created.UnixMilli(),
+			NumParticipants: uint32(e.Room.Participants), NumPublishers: uint32(e.Room.Publishers),
+		},
+		Participant: participant(e.Self), OtherParticipants: participants(e.Others),
+		ServerVersion: serverVersion, ServerInfo: ses.serverInfo(),
+		// No STUN or TURN server that the operator did not name. The message is
+		// never nil, so that clients do not fall back to servers of their own.
+		SubscriberPrimary: true, PingInterval: pingInterval, PingTimeout: pingTimeout,
+	}
+	for _, mime := range sfu.Codecs() {
+		j.EnabledPublishCodecs = append(j.EnabledPublishCodecs, &lk.Codec{Mime: mime})
+	}
+	j.Room.EnabledCodecs = j.EnabledPublishCodecs
+	return j
+}

@@ -1,0 +1,177 @@
+package signaling
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"commsd/internal/accesstoken"
+	"commsd/internal/errcode"
+	"commsd/internal/httpapi"
+	"commsd/internal/wsconn"
+)
+
+// readLimit bounds one message of a client: the SDP of a full publisher is
+// some tens of kilobytes.
+const readLimit = 512 << 10
+
+var upgrader = wsconn.Upgrader(func(*http.Request) bool { return true }) // the token protects it, not the origin
+
+// Routes mounts the protocol's endpoints. It needs nothing of s until they are
+// called.
+func (s *Service) Routes(api *httpapi.API) {
+	handle := func(pattern string, h http.HandlerFunc) {
+		api.Handle(pattern, func(w http.ResponseWriter, r *http.Request) error {
+			allowAnyOrigin(w)
+			if r.Method == http.MethodOptions {
+				w.WriteHeader(http.StatusNoContent)
+				return nil
+			}
+			h(w, r)
+			return nil
+		})
+	}
+	handle("/rtc", s.serveSocket)
+	handle("/rtc/validate", s.serveValidate)
+	// Everything else: a client that tries version 1 must be able to read the
+	// 404, or it reports the server unreachable instead of falling back to 0.
+	handle("/rtc/", func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, http.StatusNotFound, "not served here")
+	})
+}
+
+// allowAnyOrigin lets pages of every origin read the answer: who may join is
+// the token's matter, which no browser sends by itself.
+func allowAnyOrigin(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
+	h.Set("Access-Control-Allow-Headers", "*")
+	h.Set("Cache-Control", "no-store") // the address holds a token
+}
+
+// refuse answers in plain text: clients show the body as it is.
+func refuse(w http.ResponseWriter, status int, message string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(message)) // a client that left reads nothing
+}
+
+// refusal maps a code to the status that makes clients stop or try again: they
+// take 401 and 403 as final, and a 404 as a server without this version of the
+// protocol unless it says that a room is missing.
+func refusal(err error) (status int, message string) {
+	message = errcode.Message(err)
+	switch errcode.Of(err) {
+	case errcode.Unauthenticated:
+		return http.StatusUnauthorized, message
+	case errcode.Forbidden, errcode.Gone, errcode.Invalid, errcode.Conflict, errcode.TooLarge:
+		return http.StatusForbidden, message
+	case errcode.NotFound:
+		return http.StatusNotFound, "requested room does not exist: " + message
+	case errcode.RateLimited:
+		return http.StatusTooManyRequests, message
+	case errcode.Unavailable:
+		return http.StatusServiceUnavailable, message
+	}
+	return http.StatusInternalServerError, message
+}
+
+// serveValidate tells a client why its socket was refused.
+func (s *Service) serveValidate(w http.ResponseWriter, r *http.Request) {
+	if _, err := s.authorize(r.Context(), tokenOf(r)); err != nil {
+		status, message := refusal(err)
+		refuse(w, status, message)
+		return
+	}
+	refuse(w, http.StatusOK, "success")
+}
+
+// authorize reads a token and asks whether its holder may be in its room now.
+func (s *Service) authorize(ctx context.Context, token string) (accesstoken.Claims, error) {
+	c, err := accesstoken.Parse(token, s.cfg.Keys, s.now())
+	if err != nil {
+		return c, err
+	}
+	return c, s.admit(ctx, c)
+}
+
+func (s *Service) admit(ctx context.Context, c accesstoken.Claims) error {
+	switch {
+	case !c.Video.RoomJoin || c.Video.Room == "":
+		return errcode.New(errcode.Forbidden, "this token does not join a room")
+	case c.Identity == "":
+		return errcode.New(errcode.Forbidden, "this token names nobody")
+	case len(c.Video.Room) > 256 || len(c.Identity) > 256:
+		return errcode.New(errcode.Forbidden, "the token's room or identity is longer than 256 bytes")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	err := s.cfg.Admission.Admit(ctx, c)
+	if err != nil && errcode.Of(err) == errcode.Internal {
+		s.log.ErrorContext(ctx, "admission failed", "room", c.Video.Room, "identity", c.Identity, "err", err)
+	}
+	return err
+}
+
+func tokenOf(r *http.Request) string {
+	if t := r.URL.Query().Get("access_token"); t != "" {
+		return t
+	}
+	t, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return t
+}
+
+// serveSocket upgrades to the protocol, and returns when the socket has closed.
+func (s *Service) serveSocket(w http.ResponseWriter, r *http.Request) {
+	claims, err := s.authorize(r.Context(), tokenOf(r))
+	if err != nil {
+		s.metrics.joins.WithLabelValues(errcode.Of(err).String()).Inc()
+		status, message := refusal(err)
+		refuse(w, status, message)
+		return
+	}
+	s.mu.Lock()
+	if s.stopping {
+		s.mu.Unlock()
+		refuse(w, http.StatusServiceUnavailable, "the server is stopping")
+		return
+	}
+	s.sockets.Add(1)
+	s.mu.Unlock()
+	defer s.sockets.Done()
+	ws, err := upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		return // the upgrader has answered
+	}
+	conn := wsconn.New(ws, wsconn.Config{ReadLimit: readLimit, QueueBytes: 4 << 20})
+	s.serve(conn, claims, readOptions(r))
+}
+
+// options are the parameters of a connection that the protocol knows and we
+// heed.
+type options struct {
+	autoSubscribe bool
+	reconnect     bool
+	sid           string
+	firefox       bool
+}
+
+func readOptions(r *http.Request) options {
+	q := r.URL.Query()
+	return options{
+		autoSubscribe: isTrue(q.Get("auto_subscribe"), true),
+		reconnect:     isTrue(q.Get("reconnect"), false),
+		sid:           q.Get("sid"),
+		firefox:       strings.EqualFold(q.Get("browser"), "firefox"),
+	}
+}
+
+func isTrue(s string, absent bool) bool {
+	if s == "" {
+		return absent
+	}
+	return s == "1" || s == "true"
+}

@@ -1,0 +1,228 @@
+package signaling
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"commsd/internal/accesstoken"
+	"commsd/internal/errcode"
+	lk "commsd/internal/lkproto"
+	"commsd/internal/wsconn"
+	"commsd/sfu"
+)
+
+// The protocol's numbers.
+const (
+	pingInterval = 5  // s; clients ping this often
+	pingTimeout  = 15 // s; and give up after this long
+	// serverVersion is the version of LiveKit's server whose features we have,
+	// as far as clients ask for it.
+	serverVersion   = "1.8.0"
+	serverProtocol  = 15
+	maxMessagesASec = 200
+
+	// codePolicy closes on a client that breaks the rules (RFC 6455, 7.4.1).
+	codePolicy = 1008
+)
+
+// session is one participant as signalling sees it; it outlives its sockets.
+type session struct {
+	svc  *Service
+	p    *sfu.Participant // set before the first socket is read
+	log  *slog.Logger
+	data *relay
+
+	mu     sync.Mutex
+	claims accesstoken.Claims // guarded by mu
+}
+
+func (ses *session) currentClaims() accesstoken.Claims {
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	return ses.claims
+}
+
+// socket is one WebSocket of a session.
+type socket struct {
+	conn *wsconn.Conn
+	text atomic.Bool // the client speaks protojson: it is answered in kind
+	log  *slog.Logger
+}
+
+// send queues a message. A client that does not read loses its socket, and
+// may resume with a new one.
+func (so *socket) send(m *lk.SignalResponse) {
+	var data []byte
+	var err error
+	text := so.text.Load()
+	if text {
+		data, err = protojson.Marshal(m)
+	} else {
+		data, err = proto.Marshal(m)
+	}
+	if err != nil {
+		so.log.Error("message not encoded", "err", err)
+		return
+	}
+	if err := so.conn.Send(wsconn.Message{Binary: !text, Data: data}); errors.Is(err, wsconn.ErrQueueFull) {
+		so.conn.Close(wsconn.CodeGoingAway, "too slow")
+	}
+}
+
+// leave tells the client to go and closes.
+func (so *socket) leave(reason lk.DisconnectReason, action lk.LeaveRequest_Action) {
+	so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Leave{Leave: &lk.LeaveRequest{
+		Reason: reason, Action: action, CanReconnect: action != lk.LeaveRequest_DISCONNECT,
+	}}})
+	so.conn.Close(wsconn.CodeNormal, reason.String())
+}
+
+// serve runs one socket from its first message to its end.
+func (s *Service) serve(conn *wsconn.Conn, claims accesstoken.Claims, opt options) {
+	so := &socket{conn: conn, log: s.log.With("room", claims.Video.Room, "identity", claims.Identity)}
+	var ses *session
+	attachment := 0
+	if opt.reconnect {
+		ses, attachment = s.resume(so, claims, opt)
+	} else {
+		ses, attachment = s.join(so, claims, opt)
+	}
+	if ses == nil {
+		// The refusal is queued; the socket is read until the client has it.
+		_ = conn.Run(s.stop, func(context.Context, wsconn.Message) error { return nil })
+		return
+	}
+	ctx, cancel := context.WithCancel(s.stop)
+	var refresh sync.WaitGroup
+	refresh.Go(func() { ses.refresh(ctx, so) })
+	limit := rate{most: maxMessagesASec, now: s.now}
+	err := conn.Run(ctx, func(ctx context.Context, m wsconn.Message) error {
+		s.metrics.messages.Inc()
+		if !limit.take() {
+			return &wsconn.Closed{Code: codePolicy, Reason: "too many messages"}
+		}
+		so.text.Store(!m.Binary)
+		return ses.handle(ctx, so, m)
+	})
+	cancel()
+	refresh.Wait()
+	so.log.Debug("socket closed", "why", err)
+	ses.p.SignalLost(attachment)
+}
+
+// join takes a place for the token's holder.
+func (s *Service) join(so *socket, claims accesstoken.Claims, opt options) (*session, int) {
+	ses := &session{svc: s, log: so.log, claims: claims, data: &relay{identity: claims.Identity, log: so.log}}
+	g := claims.Video
+	ctx, cancel := context.WithTimeout(s.stop, 5*time.Second)
+	defer cancel()
+	started := make(chan struct{}) // closed once ses.p is set, which events need
+	p, err := s.cfg.SFU.Join(ctx, sfu.JoinRequest{
+		Room: g.Room, Identity: claims.Identity, Name: claims.Name, Metadata: claims.Metadata, Attributes: claims.Attributes,
+		Permission: sfu.Permission{
+			Subscribe: g.MaySubscribe(), Publish: g.MayPublish() || len(g.CanPublishSources) > 0, PublishData: g.MayPublishData(),
+			UpdateMetadata: g.MayUpdateOwnMetadata(), Hidden: g.Hidden, Sources: sources(g.CanPublishSources),
+		},
+		AutoSubscribe: opt.autoSubscribe, StreamPerTrack: opt.firefox,
+		Events: func(e sfu.Event) {
+			<-started
+			ses.event(so, e)
+		},
+		Route: ses.data.route,
+	})
+	if err != nil {
+		s.metrics.joins.WithLabelValues(errcode.Of(err).String()).Inc()
+		so.log.Warn("join failed", "err", err)
+		so.leave(lk.DisconnectReason_JOIN_FAILURE, lk.LeaveRequest_RECONNECT)
+		return nil, 0
+	}
+	ses.p = p
+	ses.data.sid = p.SID()
+	s.keep(ses)
+	s.metrics.joins.WithLabelValues("ok").Inc()
+	close(started)
+	return ses, 1
+}
+
+// resume gives a session whose socket broke a new one.
+func (s *Service) resume(so *socket, claims accesstoken.Claims, opt options) (*session, int) {
+	ses := s.session(opt.sid)
+	if ses != nil {
+		if was := ses.currentClaims(); was.Identity != claims.Identity || was.Video.Room != claims.Video.Room {
+			ses = nil // somebody else's sid
+		}
+	}
+	if ses != nil {
+		ctx, cancel := context.WithTimeout(s.stop, 5*time.Second)
+		defer cancel()
+		if n, err := ses.p.Resume(ctx, func(e sfu.Event) { ses.event(so, e) }); err == nil {
+			ses.mu.Lock()
+			ses.claims = claims
+			ses.mu.Unlock()
+			s.metrics.joins.WithLabelValues("resumed").Inc()
+			return ses, n
+		}
+	}
+	s.metrics.joins.WithLabelValues("resume_unknown").Inc()
+	so.leave(lk.DisconnectReason_STATE_MISMATCH, lk.LeaveRequest_RECONNECT)
+	return nil, 0
+}
+
+// refresh gives the client new tokens until ctx ends, and ends its place when
+// it is no longer admitted.
+func (ses *session) refresh(ctx context.Context, so *socket) {
+	tick := time.NewTicker(ses.svc.cfg.RefreshEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		c := ses.currentClaims()
+		if err := ses.svc.admit(ctx, c); err != nil {
+			switch errcode.Of(err) {
+			case errcode.Forbidden, errcode.NotFound, errcode.Gone, errcode.Unauthenticated:
+				ses.log.Info("no longer admitted", "err", err)
+				ses.p.End(sfu.ReasonRemoved, sfu.ActionDisconnect)
+				return
+			}
+			continue // who decides is away; the token's own end is the limit
+		}
+		secret, ok := ses.svc.cfg.Keys(c.Key)
+		if !ok {
+			ses.p.End(sfu.ReasonRemoved, sfu.ActionDisconnect)
+			return
+		}
+		token, err := accesstoken.Mint(c.Key, secret, c, ses.svc.cfg.TokenLife, ses.svc.now())
+		if err != nil {
+			ses.log.Error("token not refreshed", "err", err)
+			continue
+		}
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_RefreshToken{RefreshToken: token}})
+	}
+}
+
+// rate counts messages in whole seconds: enough against a client gone wild.
+type rate struct {
+	most  int
+	now   func() time.Time
+	since time.Time
+	n     int
+}
+
+func (r *rate) take() bool {
+	now := r.now()
+	if now.Sub(r.since) >= time.Second {
+		r.since, r.n = now, 0
+	}
+	r.n++
+	return r.n <= r.most
+}

@@ -1,0 +1,182 @@
+// Package signaling speaks LiveKit's meeting protocol, version 0 (two
+// PeerConnections), with stock client SDKs over a WebSocket, and drives an SFU
+// with it. docs/protocols/meeting.md lists what is supported, message by
+// message.
+//
+// It must not know what a meeting is to officials, nor who may join one: a
+// token's claims are put before an Admission at every join, resume and refresh.
+package signaling
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"commsd/identity"
+	"commsd/internal/accesstoken"
+	"commsd/sfu"
+)
+
+// Admission decides whether the holder of a token, whose signature has been
+// checked, may be in its room now. Errors: nil lets in; errcode.Forbidden,
+// Gone and NotFound say why not; any other error refuses without a reason. It
+// may be called from many goroutines.
+type Admission interface {
+	Admit(ctx context.Context, claims accesstoken.Claims) error
+}
+
+// Config holds what New needs. All fields are required unless said otherwise.
+type Config struct {
+	// Keys returns the secret of an API key. It may be called from many
+	// goroutines.
+	Keys      func(key string) ([]byte, bool)
+	Admission Admission
+	SFU       *sfu.SFU
+
+	// Node names this node in logs of clients; empty is fine.
+	Node string
+	// RefreshEvery is how often a client gets a new token; 0 means 5 min.
+	RefreshEvery time.Duration
+	// TokenLife is how long such a token holds; 0 means 10 min.
+	TokenLife time.Duration
+
+	Log        *slog.Logger          // nil: slog.Default
+	Registerer prometheus.Registerer // may be nil
+	Now        func() time.Time      // nil: time.Now
+}
+
+// Service answers the protocol. Its methods may be called from any goroutine.
+type Service struct {
+	// Set at construction.
+	cfg     Config
+	log     *slog.Logger
+	now     func() time.Time
+	metrics *metrics
+
+	mu       sync.Mutex
+	sessions map[string]*session // guarded by mu; by participant SID
+	stopping bool                // guarded by mu; Run has ended or is about to
+
+	sockets sync.WaitGroup // handlers of open sockets; Run waits for it
+	stop    context.Context
+	stopAll context.CancelFunc
+}
+
+// New validates cfg. It starts nothing.
+func New(cfg Config) (*Service, error) {
+	switch {
+	case cfg.Keys == nil:
+		return nil, errors.New("signaling: Config.Keys is missing")
+	case cfg.Admission == nil:
+		return nil, errors.New("signaling: Config.Admission is missing")
+	case cfg.SFU == nil:
+		return nil, errors.New("signaling: Config.SFU is missing")
+	}
+	if cfg.RefreshEvery == 0 {
+		cfg.RefreshEvery = 5 * time.Minute
+	}
+	if cfg.TokenLife == 0 {
+		cfg.TokenLife = 10 * time.Minute
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	m, err := newMetrics(cfg.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("signaling: %w", err)
+	}
+	s := &Service{cfg: cfg, log: cfg.Log, now: cfg.Now, metrics: m, sessions: make(map[string]*session)}
+	s.stop, s.stopAll = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Run keeps sockets open until ctx ends, then closes them and waits for their
+// handlers. The SFU must still be running meanwhile.
+func (s *Service) Run(ctx context.Context) error {
+	<-ctx.Done()
+	s.mu.Lock()
+	s.stopping = true
+	s.mu.Unlock()
+	s.stopAll()
+	s.sockets.Wait()
+	return nil
+}
+
+// Drain tells every client to join again, which a balancer leads to another
+// node or this one answers once it is back, and returns when their sockets
+// have closed or ctx ends.
+func (s *Service) Drain(ctx context.Context) {
+	s.cfg.SFU.Drain()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.sockets.Wait()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		s.stopAll() // so that the wait above ends too
+		<-done
+	}
+}
+
+// Revoke ends the places of an account, or of one of its sessions.
+func (s *Service) Revoke(r identity.Revocation) {
+	s.mu.Lock()
+	var hit []*session
+	for _, ses := range s.sessions {
+		c := ses.currentClaims()
+		if c.Account != "" && c.Account == r.Account && (r.Session == "" || r.Session == c.Session) {
+			hit = append(hit, ses)
+		}
+	}
+	s.mu.Unlock()
+	for _, ses := range hit {
+		ses.p.End(sfu.ReasonRemoved, sfu.ActionDisconnect)
+	}
+}
+
+// RemoveParticipant ends the place of identity in room. It answers nil when
+// nobody of that identity is inside.
+func (s *Service) RemoveParticipant(_ context.Context, room, identity string) error {
+	s.cfg.SFU.Remove(room, identity, sfu.ReasonRemoved)
+	return nil
+}
+
+// CloseRoom puts everyone out of a room, telling them that it was closed. It
+// answers nil when nobody is inside.
+func (s *Service) CloseRoom(_ context.Context, room string) error {
+	s.cfg.SFU.CloseRoom(room)
+	return nil
+}
+
+// Inside lists the identities of those inside, none for an empty room.
+func (s *Service) Inside(_ context.Context, room string) ([]string, error) {
+	return s.cfg.SFU.Inside(room), nil
+}
+
+func (s *Service) session(sid string) *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sessions[sid]
+}
+
+func (s *Service) keep(ses *session) {
+	s.mu.Lock()
+	s.sessions[ses.p.SID()] = ses
+	s.mu.Unlock()
+}
+
+func (s *Service) forget(sid string) {
+	s.mu.Lock()
+	delete(s.sessions, sid)
+	s.mu.Unlock()
+}
