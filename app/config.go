@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -136,14 +135,6 @@ func Default() Config {
 		Log:     LogConfig{Format: "text", Level: "info"},
 		Stop:    StopConfig{Timeout: 15 * time.Second},
 	}
-}
-
-// secretKeyFile is where the sealing key lives.
-func (c *Config) secretKeyFile() string {
-	if c.SecretKeyFile != "" {
-		return c.SecretKeyFile
-	}
-	return filepath.Join(c.DataDir, "secret.key")
 }
 
 // secure tells whether browsers reach the pages over https.

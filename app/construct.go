@@ -7,9 +7,12 @@ import (
 	"net/http"
 
 	"commsd/audit"
+	"commsd/chat"
 	"commsd/directory"
 	"commsd/identity"
 	"commsd/internal/httpapi"
+	"commsd/meeting"
+	"commsd/web"
 )
 
 // construct makes every domain on the opened stores, connects them, and
@@ -42,9 +45,40 @@ func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.L
 		Title: "commsd", Version: a.opts.Version, Secure: a.cfg.secure(), Authenticator: dir,
 		Log: a.log, MaxBodyBytes: a.cfg.HTTP.MaxBodyBytes,
 	})
+	messages, err := chat.New(chat.Config{
+		DB: n.db, Bus: n.bus, Directory: dir, Audit: auditLog, PublicURL: a.cfg.HTTP.PublicURL,
+		Log: a.log, Registerer: a.reg, Now: a.opts.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.fronts = append(n.fronts, service{"chat", messages.Run})
+	n.revokes = append(n.revokes, messages.Revoke)
+	n.drains = append(n.drains, messages.Drain)
+
+	gate, err := meeting.NewGate(meeting.GateConfig{
+		DB: n.db, Audit: auditLog, Accounts: dir, Secrets: n.secret, Log: a.log, Now: a.opts.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	meetings, err := meeting.New(meeting.Config{
+		DB: n.db, Audit: auditLog, Gate: gate, People: dir, Notifier: messages, PublicURL: a.cfg.HTTP.PublicURL,
+		Log: a.log, Registerer: a.reg, Now: a.opts.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+
 	routeInfo(api, a.opts.Version, a.cfg.Demo)
 	dir.Routes(api)
-	return publicHandler(api.Handler(), http.NotFoundHandler(), a.public, a.log, a.reg), nil
+	messages.Routes(api)
+	meetings.Routes(api)
+	pages, err := web.Handler(a.public)
+	if err != nil {
+		return nil, err
+	}
+	return publicHandler(api.Handler(), pages, a.public, a.log, a.reg), nil
 }
 
 // WriteOpenAPI writes the OpenAPI document of the HTTP API as JSON. The domains
@@ -53,6 +87,8 @@ func WriteOpenAPI(w io.Writer, version string) error {
 	api := httpapi.New(httpapi.Config{Title: "commsd", Version: version})
 	routeInfo(api, version, false)
 	new(directory.Service).Routes(api)
+	new(chat.Service).Routes(api)
+	new(meeting.Service).Routes(api)
 	text, err := api.Huma.OpenAPI().MarshalJSON()
 	if err != nil {
 		return err

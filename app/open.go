@@ -8,11 +8,13 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
 
 	"commsd/identity"
+	"commsd/internal/blob"
 	"commsd/internal/bus"
 	"commsd/internal/secret"
 	"commsd/internal/sqldb"
@@ -29,6 +31,7 @@ type node struct {
 	addrs  map[string]net.Addr
 	db     *sqldb.DB
 	bus    bus.Bus
+	blobs  blob.Store
 	secret *secret.Store
 
 	cores   []service                   // end last: the directory, the queue, the SFU
@@ -95,18 +98,36 @@ func (a *App) openStores(ctx context.Context, n *node) (err error) {
 		return err
 	}
 	n.closers = append(n.closers, n.bus.Close)
+	if a.cfg.Blobs.URL != "" { // an unreachable bucket is told before the data folder is made
+		if n.blobs, err = blob.Open(ctx, blob.Config{URL: a.cfg.Blobs.URL, Log: a.log}); err != nil {
+			return err
+		}
+	}
+	// A key file of one's own is read before the data folder is made; the
+	// default one is made inside it.
+	var key *secret.Key
+	if a.cfg.SecretKeyFile != "" {
+		if key, err = secret.OpenKey(a.cfg.SecretKeyFile); err != nil {
+			return err
+		}
+	}
 	if n.db, err = sqldb.Open(ctx, sqldb.Config{URL: a.cfg.Database.URL, DataDir: a.cfg.DataDir, Log: a.log, Registerer: a.reg}); err != nil {
 		return err
 	}
 	n.closers = append(n.closers, n.db.Close)
-	// A key file of one's own lives wherever the administrator says; the
-	// default one needs the data folder, which PostgreSQL alone would not make.
-	if err := os.MkdirAll(a.cfg.DataDir, 0o700); err != nil {
-		return keyErrorf("data_dir", "cannot make the folder %s: %w; choose one that this user may write", a.cfg.DataDir, err)
+	if n.blobs == nil {
+		if n.blobs, err = blob.Open(ctx, blob.Config{DataDir: a.cfg.DataDir, Log: a.log}); err != nil {
+			return err
+		}
 	}
-	key, err := secret.OpenKey(a.cfg.secretKeyFile())
-	if err != nil {
-		return err
+	if key == nil {
+		// PostgreSQL does not make the folder, and no blob has yet.
+		if err := os.MkdirAll(a.cfg.DataDir, 0o700); err != nil {
+			return keyErrorf("data_dir", "cannot make the folder %s: %w; choose one that this user may write", a.cfg.DataDir, err)
+		}
+		if key, err = secret.OpenKey(filepath.Join(a.cfg.DataDir, "secret.key")); err != nil {
+			return err
+		}
 	}
 	n.secret = secret.New(n.db, key)
 	return nil

@@ -71,6 +71,27 @@ func StartConfig(t testing.TB, cfg app.Config) *Node {
 	return n
 }
 
+// Refused runs a node that must not start and returns why; nil when it did.
+func Refused(t testing.TB, cfg app.Config) error {
+	t.Helper()
+	a, err := app.New(cfg, app.Options{Version: "test"})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-a.Ready():
+		cancel()
+		<-done
+		return nil
+	}
+}
+
 // Stop ends the node in order and fails the test when that goes wrong. It may
 // be called more than once.
 func (n *Node) Stop(t testing.TB) {
