@@ -98,6 +98,7 @@ CREATE TABLE mail_queue (
     sender       TEXT NOT NULL,   -- identity.PersonID; "" for a bounce of ours
     mail_from    TEXT NOT NULL,   -- "": null sender
     subject      TEXT NOT NULL,
+    trace        BYTEA NOT NULL,  -- header lines before body: our Received
     body         BYTEA,           -- NULL: in the blob
     blob_agency  TEXT NOT NULL,
     blob_sha256  TEXT NOT NULL,

@@ -1,0 +1,55 @@
+package intake
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"commsd/mail/netlimit"
+)
+
+// Serve runs srv on l until ctx ends: then it accepts nothing more, gives what
+// is being said grace to end, closes the rest and waits for it. With implicit
+// set, connections begin with TLS. srv serves nothing else afterwards.
+func Serve(ctx context.Context, srv *smtp.Server, l *netlimit.Listener, implicit *tls.Config, grace time.Duration) error {
+	var front net.Listener = l
+	if implicit != nil {
+		front = tls.NewListener(l, implicit)
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(front) }()
+
+	var failed error
+	select {
+	case failed = <-served: // accepting failed by itself
+	case <-ctx.Done():
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = srv.Shutdown(context.WithoutCancel(ctx)) // closes the listener, which may be closed already, and waits
+	}()
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-ended:
+	case <-timer.C:
+		l.CloseConns()
+		<-ended
+	}
+	if ctx.Err() != nil {
+		if failed == nil {
+			<-served
+		}
+		return nil
+	}
+	if failed == nil || errors.Is(failed, net.ErrClosed) {
+		return nil
+	}
+	return fmt.Errorf("intake: accept: %w", failed)
+}

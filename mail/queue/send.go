@@ -1,0 +1,189 @@
+package queue
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-smtp"
+)
+
+// maxHosts is how many hosts of one domain are tried in one attempt.
+const maxHosts = 5
+
+// hosts finds where mail for a domain goes, best first, each as host:port (RFC
+// 5321, section 5.1). The error is an *smtp.SMTPError of class 5 where the
+// domain takes no mail at all.
+func (q *Queue) hosts(ctx context.Context, domain string) ([]string, error) {
+	mxs, err := q.cfg.Resolver.LookupMX(ctx, domain)
+	var dns *net.DNSError
+	if err != nil && (!errors.As(err, &dns) || !dns.IsNotFound) {
+		return nil, fmt.Errorf("look up MX of %s: %w", domain, err)
+	}
+	if len(mxs) == 1 && (mxs[0].Host == "." || mxs[0].Host == "") {
+		return nil, &smtp.SMTPError{Code: 556, EnhancedCode: smtp.EnhancedCode{5, 1, 10}, Message: domain + " takes no mail"}
+	}
+	slices.SortStableFunc(mxs, func(a, b *net.MX) int { return cmp.Compare(a.Pref, b.Pref) })
+	var out []string
+	for _, mx := range mxs {
+		if host := strings.TrimSuffix(mx.Host, "."); host != "" && len(out) < maxHosts {
+			out = append(out, net.JoinHostPort(host, q.cfg.MXPort))
+		}
+	}
+	if len(out) > 0 {
+		return out, nil
+	}
+	if _, err := q.cfg.Resolver.LookupHost(ctx, domain); err != nil {
+		if errors.As(err, &dns) && dns.IsNotFound {
+			return nil, &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 2}, Message: "there is no mail domain " + domain}
+		}
+		return nil, fmt.Errorf("look up %s: %w", domain, err)
+	}
+	return []string{net.JoinHostPort(domain, q.cfg.MXPort)}, nil
+}
+
+// toHosts sends to recipients by the first host that lets itself be talked to.
+func (q *Queue) toHosts(ctx context.Context, it work, to, hosts []string) []result {
+	var last error
+	remote := ""
+	for _, host := range hosts {
+		remote, _, _ = net.SplitHostPort(host)
+		client, err := q.connect(ctx, host)
+		if err != nil {
+			last = err
+			continue
+		}
+		results, err := q.transact(ctx, client, it, to, remote)
+		_ = client.Close() // the outcome is known
+		if err == nil {
+			return results
+		}
+		last = err
+	}
+	var out []result
+	for _, r := range to {
+		out = append(out, temporary(r, remote, last))
+	}
+	return out
+}
+
+// connect greets a host, over TLS if it can.
+func (q *Queue) connect(ctx context.Context, hostport string) (*smtp.Client, error) {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := q.cfg.Dial(ctx, "tcp", hostport)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", hostport, err)
+	}
+	stop := closeOnDone(ctx, conn)
+	client, err := smtp.NewClientStartTLS(conn, &tls.Config{
+		ServerName: host,
+		// Opportunistic: a wrong certificate is better than none at all (RFC 7435).
+		InsecureSkipVerify: true, //nolint:gosec // see above
+		MinVersion:         tls.VersionTLS12,
+	})
+	if err == nil {
+		return q.greet(client, stop)
+	}
+	stop()
+	_ = conn.Close() // its state is unknown
+	if conn, err = q.cfg.Dial(ctx, "tcp", hostport); err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", hostport, err)
+	}
+	stop = closeOnDone(ctx, conn)
+	return q.greet(smtp.NewClient(conn), stop)
+}
+
+func (q *Queue) greet(client *smtp.Client, stop func() bool) (*smtp.Client, error) {
+	client.CommandTimeout = 2 * time.Minute
+	client.SubmissionTimeout = 8 * time.Minute
+	if err := client.Hello(q.cfg.Hostname); err != nil && !strings.Contains(err.Error(), "Hello called after") {
+		stop()
+		_ = client.Close() // nothing was said
+		return nil, err
+	}
+	return client, nil
+}
+
+// closeOnDone closes conn when ctx ends, so that no answer is waited for then.
+func closeOnDone(ctx context.Context, conn net.Conn) func() bool {
+	return context.AfterFunc(ctx, func() { _ = conn.Close() })
+}
+
+// transact sends the item to recipients over an open connection. The error
+// means that the host did not take part at all, so that another may be tried.
+func (q *Queue) transact(ctx context.Context, client *smtp.Client, it work, to []string, remote string) ([]result, error) {
+	if err := client.Mail(it.mailFrom, &smtp.MailOptions{Size: it.size + int64(len(it.trace))}); err != nil {
+		var se *smtp.SMTPError
+		if errors.As(err, &se) && se.Code >= 500 {
+			return all(to, remote, err), nil
+		}
+		return nil, err
+	}
+	var out []result
+	var taken []string
+	for _, r := range to {
+		err := client.Rcpt(r, nil)
+		switch {
+		case err == nil:
+			taken = append(taken, r)
+		default:
+			out = append(out, temporary(r, remote, err))
+		}
+	}
+	if len(taken) == 0 {
+		return out, nil
+	}
+	ok, err := q.data(ctx, client, it)
+	if err != nil {
+		return append(out, all(taken, remote, err)...), nil
+	}
+	for _, r := range taken {
+		out = append(out, result{recipient: r, state: Sent, code: 250, answer: printable(ok), remote: remote})
+	}
+	_ = client.Quit() // the mail is theirs
+	return out, nil
+}
+
+func (q *Queue) data(ctx context.Context, client *smtp.Client, it work) (string, error) {
+	body, err := q.open(ctx, it)
+	if err != nil {
+		return "", err
+	}
+	defer body.Close()
+	w, err := client.Data()
+	if err != nil {
+		return "", err
+	}
+	if _, err := io.Copy(w, body); err != nil {
+		// Closing w would end the message as if it were whole; the connection is
+		// cut instead.
+		_ = client.Close()
+		return "", err
+	}
+	answer, err := w.CloseWithResponse()
+	if err != nil {
+		return "", err
+	}
+	if answer == nil {
+		return "", nil
+	}
+	return answer.StatusText, nil
+}
+
+func all(to []string, remote string, err error) []result {
+	var out []result
+	for _, r := range to {
+		out = append(out, temporary(r, remote, err))
+	}
+	return out
+}
