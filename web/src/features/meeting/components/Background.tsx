@@ -1,0 +1,77 @@
+import { ActionIcon, Anchor, Tooltip } from "@mantine/core";
+import { IconMicrophone, IconMicrophoneOff, IconPhoneOff } from "@tabler/icons-react";
+import { useQueryClient } from "@tanstack/react-query";
+import { Link, useRouterState } from "@tanstack/react-router";
+import { useEffect } from "react";
+import { useTranslation } from "react-i18next";
+import { useNotices } from "../../../lib/notices";
+import { hrefOf, paths } from "../../../lib/paths";
+import { activeCall, forgetCall } from "../active";
+import { meetingsQuery } from "../api";
+import { type Call, isOver } from "../call";
+import { useStore } from "../use";
+import classes from "./Background.module.css";
+import { Tile } from "./Tile";
+
+/** What meetings do on every page: keep the list fresh, and show a running call in a small window. */
+export default function Background() {
+  const client = useQueryClient();
+  const newest = useNotices((s) => s.list.find((n) => n.place?.to === paths.meeting("").to)?.id);
+  useEffect(() => {
+    if (newest) void client.invalidateQueries({ queryKey: meetingsQuery.queryKey });
+  }, [newest, client]);
+  // Signing out takes this away, and the call with it.
+  useEffect(
+    () => () => {
+      void activeCall.get().call?.leave();
+      forgetCall();
+    },
+    [],
+  );
+  const { call, id } = useStore(activeCall);
+  const here = useRouterState({ select: (s) => s.location.pathname });
+  if (!call || here === hrefOf(paths.meeting(id))) return null;
+  return <SmallWindow call={call} />;
+}
+
+function SmallWindow({ call }: { call: Call }) {
+  const { t } = useTranslation("meeting");
+  const { id, title } = useStore(activeCall);
+  const { phase, members } = useStore(call.store);
+  const { mic } = useStore(call.media.store);
+  const done = isOver(phase);
+  useEffect(() => {
+    if (done) forgetCall();
+  }, [done]);
+  if (done) return null;
+  const shown = members.find((m) => m.screen && !m.self) ?? members.find((m) => m.speaking && !m.self) ?? members.find((m) => !m.self) ?? members[0];
+  return (
+    <section className={classes.float} aria-label={t("call.region")}>
+      {shown && (
+        <ul className={classes.picture} aria-label={t("call.people")}>
+          <Tile member={shown} media={call.media} screen={!!shown.screen && !shown.self} small />
+        </ul>
+      )}
+      <div className={classes.bar}>
+        <Anchor className={classes.title} renderRoot={(props) => <Link {...paths.meeting(id)} {...props} />} title={title}>
+          {phase === "connected" ? t("call.back") : t("state.reconnecting")}
+        </Anchor>
+        <Tooltip label={mic.on ? t("device.micOff") : t("device.micOn")}>
+          <ActionIcon
+            variant="default"
+            size="lg"
+            aria-label={mic.on ? t("device.micOff") : t("device.micOn")}
+            onClick={() => void call.media.setOn("mic", !mic.on)}
+          >
+            {mic.on ? <IconMicrophone size={18} stroke={1.5} aria-hidden /> : <IconMicrophoneOff size={18} stroke={1.5} aria-hidden />}
+          </ActionIcon>
+        </Tooltip>
+        <Tooltip label={t("call.leave")}>
+          <ActionIcon color="lacquer" size="lg" aria-label={t("call.leave")} onClick={() => void call.leave()}>
+            <IconPhoneOff size={18} stroke={1.5} aria-hidden />
+          </ActionIcon>
+        </Tooltip>
+      </div>
+    </section>
+  );
+}

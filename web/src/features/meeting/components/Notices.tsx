@@ -1,0 +1,104 @@
+import { Button, CloseButton, Loader, Text } from "@mantine/core";
+import { IconAlertTriangle, IconDeviceDesktopOff, IconPlugConnected, IconVolumeOff } from "@tabler/icons-react";
+import type { ReactNode } from "react";
+import { useTranslation } from "react-i18next";
+import type { Call } from "../call";
+import { inputs } from "../local-media";
+import { useStore } from "../use";
+import classes from "./CallRoom.module.css";
+
+const icon = { size: 18, stroke: 1.5, "aria-hidden": true } as const;
+
+/** What one must know during a call: the connection, blocked sound, devices. */
+export function Notices({ call }: { call: Call }) {
+  const { t } = useTranslation("meeting");
+  const { phase, attempt, soundBlocked, shareProblem, unsent } = useStore(call.store);
+  const media = call.media;
+  const { news, ...devices } = useStore(media.store);
+  const connection =
+    phase === "reconnecting"
+      ? t("state.reconnecting")
+      : phase === "rejoining"
+        ? t("state.rejoining", { attempt })
+        : phase === "joining" && attempt > 1
+          ? t("state.joiningAgain", { attempt })
+          : "";
+  const label = news?.label || t("news.unnamed");
+  // i18n: problem.mic.*, problem.camera.*, problem.share.*, call.unsent.mic, call.unsent.camera
+  return (
+    <>
+      <div role="status">
+        {connection && (
+          <Line icon={<Loader size={16} aria-hidden />}>
+            {connection}
+            {phase !== "reconnecting" && (
+              <Button size="compact-sm" variant="default" onClick={() => call.retryNow()} ml="sm">
+                {t("state.retry")}
+              </Button>
+            )}
+          </Line>
+        )}
+        {news && (
+          <Line icon={<IconPlugConnected {...icon} />} close={t("call.close")} onClose={() => media.clearNews()}>
+            {news.kind === "plugged" ? t("news.plugged", { label }) : news.kind === "switched" ? t("news.switched", { label }) : t("news.unplugged", { label })}
+            {news.kind === "plugged" && (
+              <Button
+                size="compact-sm"
+                variant="default"
+                ml="sm"
+                onClick={() => {
+                  void media.choose(news.input, news.device);
+                  media.clearNews();
+                }}
+              >
+                {t("news.use")}
+              </Button>
+            )}
+          </Line>
+        )}
+      </div>
+      <div role="alert">
+        {soundBlocked && (
+          <Line icon={<IconVolumeOff {...icon} />}>
+            {t("state.sound")}
+            <Button size="compact-sm" ml="sm" onClick={() => void call.allowSound()}>
+              {t("state.allowSound")}
+            </Button>
+          </Line>
+        )}
+        {inputs.map(
+          (input) =>
+            devices[input].problem &&
+            !devices[input].pending && (
+              <Line
+                key={input}
+                icon={<IconAlertTriangle {...icon} color="var(--commsd-warn)" />}
+                close={t("call.close")}
+                onClose={() => void media.setOn(input, false)}
+              >
+                {t(`problem.${input}.${devices[input].problem}`)}
+              </Line>
+            ),
+        )}
+        {unsent && <Line icon={<IconAlertTriangle {...icon} color="var(--commsd-warn)" />}>{t(`call.unsent.${unsent}`)}</Line>}
+        {shareProblem && (
+          <Line icon={<IconDeviceDesktopOff {...icon} />} close={t("call.close")} onClose={() => call.clearShareProblem()}>
+            {t(`problem.share.${shareProblem}`)}
+          </Line>
+        )}
+      </div>
+    </>
+  );
+}
+
+function Line({ icon: mark, children, close, onClose }: { icon: ReactNode; children: ReactNode; close?: string; onClose?: () => void }) {
+  return (
+    <div className={classes.notice}>
+      {mark}
+      <Text component="div" size="sm" className={classes.noticeWords}>
+        {children}
+      </Text>
+      {onClose && <CloseButton size="sm" aria-label={close} onClick={onClose} />}
+    </div>
+  );
+}
