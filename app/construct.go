@@ -56,24 +56,12 @@ func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.L
 	n.revokes = append(n.revokes, messages.Revoke)
 	n.drains = append(n.drains, messages.Drain)
 
-	gate, err := meeting.NewGate(meeting.GateConfig{
-		DB: n.db, Audit: auditLog, Accounts: dir, Secrets: n.secret, Log: a.log, Now: a.opts.Now,
-	})
-	if err != nil {
-		return nil, err
-	}
-	meetings, err := meeting.New(meeting.Config{
-		DB: n.db, Audit: auditLog, Gate: gate, People: dir, Notifier: messages, PublicURL: a.cfg.HTTP.PublicURL,
-		Log: a.log, Registerer: a.reg, Now: a.opts.Now,
-	})
-	if err != nil {
-		return nil, err
-	}
-
 	routeInfo(api, a.opts.Version, a.cfg.Demo)
 	dir.Routes(api)
 	messages.Routes(api)
-	meetings.Routes(api)
+	if err := a.constructMeetings(ctx, n, api, auditLog, dir, messages); err != nil {
+		return nil, err
+	}
 	pages, err := web.Handler(a.public)
 	if err != nil {
 		return nil, err

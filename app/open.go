@@ -18,6 +18,7 @@ import (
 	"commsd/internal/bus"
 	"commsd/internal/secret"
 	"commsd/internal/sqldb"
+	"commsd/sfu"
 )
 
 // service is something that runs until its context is done.
@@ -33,6 +34,7 @@ type node struct {
 	bus    bus.Bus
 	blobs  blob.Store
 	secret *secret.Store
+	media  *sfu.SFU
 
 	cores   []service                   // end last: the directory, the queue, the SFU
 	fronts  []service                   // end first: what people are connected to
@@ -51,6 +53,7 @@ func (a *App) open(ctx context.Context) (_ *node, err error) {
 	n := &node{addrs: map[string]net.Addr{}}
 	defer func() {
 		if err != nil {
+			n.releaseMedia()
 			_ = n.close() // the first error is the one to tell
 		}
 	}()
@@ -72,6 +75,9 @@ func (a *App) open(ctx context.Context) (_ *node, err error) {
 	a.fixPublicPort(listeners["http.listen"].Addr())
 	certificate, err := a.httpCertificate()
 	if err != nil {
+		return nil, err
+	}
+	if err := a.openMedia(n); err != nil {
 		return nil, err
 	}
 	if err := a.openStores(ctx, n); err != nil {

@@ -181,6 +181,16 @@ func (g *Gate) Revoke(ctx context.Context, r identity.Revocation) error {
 	})
 }
 
+// Revoked is Revoke for whoever fans revocations out and waits for nobody's
+// error: it is logged, and a closed session opens nothing anyway.
+func (g *Gate) Revoked(r identity.Revocation) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := g.Revoke(ctx, r); err != nil {
+		g.log.ErrorContext(ctx, "passes were not taken back", "account", string(r.Account), "err", err)
+	}
+}
+
 // deny writes a refusal to the audit log and returns it. A log that cannot be
 // written changes nothing about the refusal.
 func (g *Gate) deny(ctx context.Context, id string, p pass, reason string, refusal *errcode.Error) error {

@@ -164,6 +164,9 @@ func (s *SFU) Run(ctx context.Context) error {
 	defer close(s.done)
 	defer p.close()
 
+	if ctx.Err() != nil {
+		return nil // only to release the ports of a start that failed
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return fmt.Errorf("sfu: make DTLS key: %w", err)
