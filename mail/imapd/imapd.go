@@ -1,0 +1,159 @@
+// Package imapd serves a person's own mailboxes to mail clients. It stands on
+// go-imap's server for the wire, behind a session of our own: structures and
+// bytes come from what the store has, never from go-imap's readers of messages,
+// and what other sessions change is found by modseq.
+//
+// It must not know how mail comes in.
+//
+// RFC 3501 with 2177 (IDLE), 2342 (NAMESPACE), 3348 (CHILDREN), 4315 (UIDPLUS),
+// 4731 (ESEARCH), 5258 (LIST-EXTENDED), 5819 (LIST-STATUS), 6154 (SPECIAL-USE),
+// 6851 (MOVE), 8438 (STATUS=SIZE).
+package imapd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapserver"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"commsd/identity"
+	"commsd/mail/intake"
+	"commsd/mail/netlimit"
+	"commsd/mail/store"
+)
+
+// Authenticator checks passwords.
+type Authenticator interface {
+	AuthenticatePassword(ctx context.Context, login, password, address, scope string) (identity.Actor, error)
+}
+
+// Config holds what New needs. Registerer may be nil.
+type Config struct {
+	Authenticator   Authenticator
+	Store           *store.Store
+	TLS             *tls.Config
+	Log             *slog.Logger
+	Registerer      prometheus.Registerer
+	MaxMessageBytes int64           // of an APPEND; 0: 50 MiB
+	MaxFailures     int             // failed sign-ins before a connection is closed; 0: 5
+	MaxConns        netlimit.Config // zero: its defaults
+}
+
+// Server serves mailboxes.
+type Server struct {
+	// set at construction
+	cfg    Config
+	panics prometheus.Counter
+
+	mu       sync.Mutex
+	sessions map[*session]struct{} // guarded by mu
+}
+
+// New validates cfg and starts nothing.
+func New(cfg Config) (*Server, error) {
+	if cfg.Authenticator == nil || cfg.Store == nil || cfg.TLS == nil || cfg.Log == nil {
+		return nil, errors.New("imapd: Authenticator, Store, TLS and Log are required")
+	}
+	if cfg.MaxMessageBytes == 0 {
+		cfg.MaxMessageBytes = 50 << 20
+	}
+	if cfg.MaxFailures == 0 {
+		cfg.MaxFailures = 5
+	}
+	s := &Server{
+		cfg: cfg, sessions: map[*session]struct{}{},
+		panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "commsd_imapd_panics_total", Help: "Panics that ended a connection."}),
+	}
+	if cfg.Registerer != nil {
+		if err := cfg.Registerer.Register(s.panics); err != nil {
+			return nil, fmt.Errorf("imapd: register metrics: %w", err)
+		}
+	}
+	return s, nil
+}
+
+var caps = imap.CapSet{
+	imap.CapIMAP4rev1: {}, imap.CapNamespace: {}, imap.CapUIDPlus: {}, imap.CapESearch: {}, imap.CapListExtended: {},
+	imap.CapListStatus: {}, imap.CapMove: {}, imap.CapStatusSize: {}, imap.CapChildren: {}, imap.CapSpecialUse: {},
+}
+
+// Serve accepts connections on l until ctx ends, closes them and waits for
+// their sessions. With implicit, connections begin with TLS; without, signing
+// in wants STARTTLS unless l is bound to loopback.
+func (s *Server) Serve(ctx context.Context, l net.Listener, implicit bool) error {
+	limits := s.cfg.MaxConns
+	limits.Refused = func(remote string) { s.cfg.Log.Info("too many IMAP connections", "remote", remote) }
+	limited := netlimit.Wrap(l, limits)
+	var front net.Listener = limited
+	if implicit {
+		front = tls.NewListener(limited, s.cfg.TLS)
+	}
+	var running sync.WaitGroup
+	srv := imapserver.New(&imapserver.Options{
+		NewSession: func(c *imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
+			running.Add(1)
+			return s.newSession(ctx, c, running.Done), nil, nil
+		},
+		Caps: caps, TLSConfig: s.cfg.TLS, InsecureAuth: loopback(l.Addr()),
+		Logger: intake.Logger{Log: s.cfg.Log, Panic: s.panics.Inc},
+	})
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(front) }()
+	var failed error
+	select {
+	case failed = <-served:
+	case <-ctx.Done():
+		_ = srv.Close() // the listener's own error changes nothing
+		<-served
+	}
+	limited.CloseConns()
+	running.Wait()
+	if failed != nil {
+		return fmt.Errorf("imapd: %w", failed)
+	}
+	return nil
+}
+
+func loopback(a net.Addr) bool {
+	ip := net.ParseIP(intake.IP(a))
+	return ip != nil && ip.IsLoopback()
+}
+
+// Revoke closes the connections of an account that has ended. Sessions of the
+// web client have none here.
+func (s *Server) Revoke(r identity.Revocation) {
+	if r.Session != "" {
+		return
+	}
+	s.mu.Lock()
+	var conns []net.Conn
+	for sess := range s.sessions {
+		if sess.account() == r.Account {
+			conns = append(conns, sess.conn.NetConn())
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range conns {
+		_ = c.Close() // it ends either way
+	}
+}
+
+func (s *Server) newSession(ctx context.Context, c *imapserver.Conn, done func()) *session {
+	ctx, cancel := context.WithCancel(ctx)
+	sess := &session{server: s, conn: c, ctx: ctx, cancel: cancel, done: done}
+	s.mu.Lock()
+	s.sessions[sess] = struct{}{}
+	s.mu.Unlock()
+	return sess
+}
+
+// opTimeout bounds one command's work.
+const opTimeout = 2 * time.Minute
