@@ -4,6 +4,144 @@
  */
 
 export interface paths {
+    "/api/v1/chat/conversations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** My conversations, newest first */
+        get: operations["list-conversations"];
+        put?: never;
+        /** Open the direct conversation with a person, or make a channel */
+        post: operations["create-conversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/chat/conversations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One conversation with all its members */
+        get: operations["get-conversation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Rename a channel */
+        patch: operations["rename-conversation"];
+        trace?: never;
+    };
+    "/api/v1/chat/conversations/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of a conversation's log */
+        get: operations["list-conversation-events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/chat/conversations/{id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Add people to a channel */
+        post: operations["add-conversation-members"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/chat/conversations/{id}/members/{person}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take somebody out of a channel, or leave it */
+        delete: operations["remove-conversation-member"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/chat/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much is unread */
+        get: operations["get-chat-summary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/agencies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List agencies with their units */
+        get: operations["list-agencies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/agencies/{id}/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the people of an agency */
+        get: operations["list-agency-people"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/directory/people": {
         parameters: {
             query?: never;
@@ -11,7 +149,42 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["list-people"];
+        /** Find people */
+        get: operations["find-people"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/people/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a person */
+        get: operations["get-person"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/units/{id}/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the people of a unit and all below it */
+        get: operations["list-unit-people"];
         put?: never;
         post?: never;
         delete?: never;
@@ -27,23 +200,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["info"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/mail/summary": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["mail-summary"];
+        /** What runs here, and in the demo who can sign in */
+        get: operations["get-info"];
         put?: never;
         post?: never;
         delete?: never;
@@ -59,9 +217,79 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** List the meetings I made, am invited to or came to: those ahead first, soonest first, then those that are over, newest first */
         get: operations["list-meetings"];
         put?: never;
+        /** Make a meeting and invite people to it */
+        post: operations["create-meeting"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/meetings/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a meeting and who belongs to it */
+        get: operations["get-meeting"];
+        put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/meetings/{id}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End a meeting for everyone; only who made it may */
+        post: operations["end-meeting"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/meetings/{id}/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Invite people of any agency */
+        post: operations["invite-to-meeting"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/meetings/{id}/join": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Get the address and the token that open a meeting's room */
+        post: operations["join-meeting"];
         delete?: never;
         options?: never;
         head?: never;
@@ -77,6 +305,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Sign in */
         post: operations["sign-in"];
         delete?: never;
         options?: never;
@@ -91,9 +320,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["session"];
+        /** Who is signed in */
+        get: operations["current-session"];
         put?: never;
         post?: never;
+        /** Sign out */
         delete: operations["sign-out"];
         options?: never;
         head?: never;
@@ -104,40 +335,381 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        InfoBody: {
+        AgenciesOutputBody: {
+            agencies: components["schemas"]["DirectoryAgency"][];
+        };
+        ChatAddInBody: {
+            people: string[] | null;
+        };
+        ChatCreateInBody: {
+            /** @enum {string} */
+            kind: "direct" | "channel";
+            /** @description channel: who else */
+            people?: string[] | null;
+            /** @description direct: with whom */
+            person?: string;
+            /** @description channel */
+            title?: string;
+        };
+        ChatEventsOutBody: {
+            /** @description in the log's order; may be fewer than the limit though there are more */
+            events: components["schemas"]["ConversationEvent"][];
+            /**
+             * Format: int64
+             * @description seq of the newest event
+             */
+            head: number;
+        };
+        ChatListOutBody: {
+            conversations: components["schemas"]["Conversation"][];
+            user_event_id: string;
+            /**
+             * Format: int64
+             * @description head of my own log when the list was read
+             */
+            user_seq: number;
+        };
+        ChatRenameInBody: {
+            title: string;
+        };
+        ChatSummaryOutBody: {
+            /**
+             * Format: int64
+             * @description conversations with unread messages
+             */
+            conversations: number;
+            /**
+             * Format: int64
+             * @description messages
+             */
+            unread: number;
+        };
+        Conversation: {
+            /** @description the agency that owns it */
+            agency_id: string;
+            /**
+             * Format: int64
+             * @description messages in all
+             */
+            count: number;
+            /** @description of the newest event */
+            event_id: string;
+            id: string;
+            /** @enum {string} */
+            kind: "direct" | "channel";
+            /** @description the newest event */
+            last?: components["schemas"]["ConversationEvent"];
+            /** Format: date-time */
+            last_at: string;
+            /** Format: int64 */
+            member_count: number;
+            /** @description the first 20 in lists, all in a single conversation */
+            members: components["schemas"]["ConversationMember"][];
+            /** @description I own the channel */
+            owner: boolean;
+            /**
+             * Format: int64
+             * @description messages up to my read mark
+             */
+            read_count: number;
+            /**
+             * Format: int64
+             * @description my read mark
+             */
+            read_seq: number;
+            /**
+             * Format: int64
+             * @description of the newest event; 0: none yet
+             */
+            seq: number;
+            /** @description empty for a direct conversation: show the other's name */
+            title: string;
+            /**
+             * Format: int64
+             * @description count less read_count
+             */
+            unread: number;
+        };
+        ConversationEvent: {
+            /** Format: date-time */
+            at: string;
+            body: unknown;
+            client_id: string;
+            conversation: string;
+            /**
+             * Format: int64
+             * @description messages up to this event; unread is the head's count less the count of one's read mark
+             */
+            count: number;
+            event_id: string;
+            /** @description message, member.joined, member.left, conversation.renamed; ignore others */
+            kind: string;
+            sender: string;
+            /** @description display name as it was then */
+            sender_name: string;
+            /**
+             * Format: int64
+             * @description 1 for the first event, no gaps
+             */
+            seq: number;
+            /** @description always event */
+            type: string;
+        };
+        ConversationMember: {
+            agency_id: string;
+            agency_name: string;
+            given_name: string;
+            id: string;
+            name: string;
+            /** @description owns the channel */
+            owner: boolean;
+            title: string;
+            unit: string;
+        };
+        CreateMeetingInputBody: {
+            /** @description ids of people, at most 200 */
+            invite?: string[];
+            /**
+             * Format: date-time
+             * @description absent: now
+             */
+            starts_at?: string;
+            /**
+             * @description 1 to 200 characters on one line
+             * @example Giao ban tuần
+             */
+            title: string;
+        };
+        DemoAccount: {
+            agency: string;
+            login: string;
+            name: string;
+        };
+        DirectoryAgency: {
+            id: string;
+            /** @description electronic identifier, root first: G09, H26.05 */
+            identifier: string;
+            name: string;
+            name_en: string;
+            parent_id?: string;
+            /**
+             * Format: int64
+             * @description people who hold a position in it
+             */
+            people: number;
+            short_name: string;
+            units: components["schemas"]["DirectoryUnit"][];
+        };
+        DirectoryCard: {
+            /** @description main mail address; empty without a mailbox */
+            address: string;
+            agency_id: string;
+            agency_name: string;
+            /** @description short name of the agency, for its seal */
+            agency_short: string;
+            /** @description tên, what the person is addressed by */
+            given_name: string;
+            id: string;
+            /** @description Họ đệm tên */
+            name: string;
+            positions: components["schemas"]["DirectoryPosition"][];
+            /** @description of the main position, or of the one in the unit that was asked for */
+            title: string;
+            unit: string;
+        };
+        DirectoryPerson: {
+            /** @description main mail address; empty without a mailbox */
+            address: string;
+            agency_id: string;
+            agency_name: string;
+            /** @description short name of the agency, for its seal */
+            agency_short: string;
+            /** @description tên, what the person is addressed by */
+            given_name: string;
+            id: string;
+            /** @description Họ đệm tên */
+            name: string;
+            /** @description of the main position, or of the one in the unit that was asked for */
+            title: string;
+            unit: string;
+        };
+        DirectoryPosition: {
+            agency_id: string;
+            agency_name: string;
+            id: string;
+            /** @enum {string} */
+            kind: "main" | "concurrent" | "acting";
+            title: string;
+            unit: string;
+            unit_id: string;
+        };
+        DirectorySession: {
+            /**
+             * Format: date-time
+             * @description the session ends then, used or not
+             */
+            expires_at: string;
+            person: components["schemas"]["DirectoryPerson"];
+            /** @description the main one first; it acts when a request names none */
+            positions: components["schemas"]["DirectoryPosition"][];
+            /** @description administrative roles: system_admin, agency_admin, auditor */
+            roles: string[];
+        };
+        DirectoryUnit: {
+            id: string;
+            name: string;
+            name_en: string;
+            /**
+             * Format: int64
+             * @description positions in it and below it
+             */
+            people: number;
+            units: components["schemas"]["DirectoryUnit"][];
+        };
+        ErrorDetail: {
+            /** @description Where the error occurred, e.g. 'body.items[3].tags' or 'path.thing-id' */
+            location?: string;
+            /** @description Error message text */
+            message?: string;
+            /** @description The value at the given location */
+            value?: unknown;
+        };
+        FindPeopleOutputBody: {
+            people: components["schemas"]["DirectoryPerson"][];
+        };
+        InfoOutBody: {
             demo: boolean;
-            demo_accounts?: {
-                agency: string;
-                login: string;
-                name: string;
-            }[];
+            /** @description who can sign in; with demo alone */
+            demo_accounts?: components["schemas"]["DemoAccount"][] | null;
+            /** @description their password; with demo alone */
             demo_password?: string;
             name: string;
             version: string;
         };
-        Person: {
-            address?: string;
-            agency_id?: string;
-            agency_name?: string;
-            agency_short?: string;
+        InviteToMeetingInputBody: {
+            /** @description ids of people, at most 200 */
+            people: string[];
+        };
+        InviteToMeetingOutputBody: {
+            /** @description ids of those who were not invited before */
+            invited: string[];
+        };
+        JoinMeetingInputBody: {
+            /** @description letters and digits that name this tab of this device; a second join of the same tab puts the first one out */
+            tab?: string;
+        };
+        JoinMeetingOutputBody: {
+            /** @description who the token makes me in the room */
+            identity: string;
+            /** @description LiveKit access token, for ten minutes */
+            token: string;
+            /**
+             * @description where the LiveKit protocol is spoken
+             * @example ws://localhost:8080
+             */
+            url: string;
+        };
+        ListMeetingsOutputBody: {
+            meetings: components["schemas"]["MeetingView"][];
+        };
+        MeetingDetail: {
+            /** Format: date-time */
+            created_at: string;
+            created_by: components["schemas"]["MeetingPerson"];
+            /**
+             * Format: date-time
+             * @description absent while people can come in
+             */
+            ended_at?: string;
+            /** @description opens the meeting to anyone signed in */
+            id: string;
+            /** @description who is in the room right now, as far as known */
+            inside: components["schemas"]["MeetingPerson"][] | null;
+            /** @description page of the meeting, to send to others */
+            link: string;
+            /** @description ended, or started half a day ago */
+            past: boolean;
+            /** @description who made it, is invited or came; empty for someone who has only the link */
+            people: components["schemas"]["MeetingParticipant"][] | null;
+            /**
+             * @description what the meeting is to me; joined: came by the link; none: has the link only
+             * @enum {string}
+             */
+            relation: "maker" | "invited" | "joined" | "none";
+            /**
+             * Format: date-time
+             * @description absent when no time was named: it began when it was made
+             */
+            starts_at?: string;
+            title: string;
+        };
+        MeetingParticipant: {
+            person: components["schemas"]["MeetingPerson"];
+            /** @enum {string} */
+            relation: "maker" | "invited" | "joined";
+        };
+        MeetingPerson: {
+            address: string;
+            agency_id: string;
+            agency_name: string;
+            agency_short: string;
             given_name: string;
             id: string;
             name: string;
-            title?: string;
-            unit?: string;
-        };
-        Position: {
-            agency_id: string;
-            agency_name: string;
-            id: string;
-            kind: string;
             title: string;
             unit: string;
         };
-        SessionBody: {
-            person: components["schemas"]["Person"];
-            positions: components["schemas"]["Position"][];
-            roles: string[];
+        MeetingView: {
+            /** Format: date-time */
+            created_at: string;
+            created_by: components["schemas"]["MeetingPerson"];
+            /**
+             * Format: date-time
+             * @description absent while people can come in
+             */
+            ended_at?: string;
+            /** @description opens the meeting to anyone signed in */
+            id: string;
+            /** @description page of the meeting, to send to others */
+            link: string;
+            /** @description ended, or started half a day ago */
+            past: boolean;
+            /**
+             * @description what the meeting is to me; joined: came by the link; none: has the link only
+             * @enum {string}
+             */
+            relation: "maker" | "invited" | "joined" | "none";
+            /**
+             * Format: date-time
+             * @description absent when no time was named: it began when it was made
+             */
+            starts_at?: string;
+            title: string;
+        };
+        Problem: {
+            /** @description stable code: invalid, unauthenticated, forbidden, not_found, conflict, too_large, rate_limited, unavailable, gone, internal */
+            code: string;
+            /** @description what is wrong and how to mend it */
+            detail: string;
+            /** @description each field at fault */
+            errors?: components["schemas"]["ErrorDetail"][] | null;
+            /**
+             * Format: int64
+             * @description HTTP status
+             */
+            status: number;
+            /** @description the status in words */
+            title: string;
+        };
+        SignInInputBody: {
+            /** @description main mail address */
+            login: string;
+            password: string;
+        };
+        StaffOutputBody: {
+            /** @description cursor of the following page; absent on the last */
+            next?: string;
+            people: components["schemas"]["DirectoryPerson"][];
         };
     };
     responses: never;
@@ -146,16 +718,370 @@ export interface components {
     headers: never;
     pathItems: never;
 }
-export type InfoBody = components['schemas']['InfoBody'];
-export type Person = components['schemas']['Person'];
-export type Position = components['schemas']['Position'];
-export type SessionBody = components['schemas']['SessionBody'];
+export type AgenciesOutputBody = components['schemas']['AgenciesOutputBody'];
+export type ChatAddInBody = components['schemas']['ChatAddInBody'];
+export type ChatCreateInBody = components['schemas']['ChatCreateInBody'];
+export type ChatEventsOutBody = components['schemas']['ChatEventsOutBody'];
+export type ChatListOutBody = components['schemas']['ChatListOutBody'];
+export type ChatRenameInBody = components['schemas']['ChatRenameInBody'];
+export type ChatSummaryOutBody = components['schemas']['ChatSummaryOutBody'];
+export type Conversation = components['schemas']['Conversation'];
+export type ConversationEvent = components['schemas']['ConversationEvent'];
+export type ConversationMember = components['schemas']['ConversationMember'];
+export type CreateMeetingInputBody = components['schemas']['CreateMeetingInputBody'];
+export type DemoAccount = components['schemas']['DemoAccount'];
+export type DirectoryAgency = components['schemas']['DirectoryAgency'];
+export type DirectoryCard = components['schemas']['DirectoryCard'];
+export type DirectoryPerson = components['schemas']['DirectoryPerson'];
+export type DirectoryPosition = components['schemas']['DirectoryPosition'];
+export type DirectorySession = components['schemas']['DirectorySession'];
+export type DirectoryUnit = components['schemas']['DirectoryUnit'];
+export type ErrorDetail = components['schemas']['ErrorDetail'];
+export type FindPeopleOutputBody = components['schemas']['FindPeopleOutputBody'];
+export type InfoOutBody = components['schemas']['InfoOutBody'];
+export type InviteToMeetingInputBody = components['schemas']['InviteToMeetingInputBody'];
+export type InviteToMeetingOutputBody = components['schemas']['InviteToMeetingOutputBody'];
+export type JoinMeetingInputBody = components['schemas']['JoinMeetingInputBody'];
+export type JoinMeetingOutputBody = components['schemas']['JoinMeetingOutputBody'];
+export type ListMeetingsOutputBody = components['schemas']['ListMeetingsOutputBody'];
+export type MeetingDetail = components['schemas']['MeetingDetail'];
+export type MeetingParticipant = components['schemas']['MeetingParticipant'];
+export type MeetingPerson = components['schemas']['MeetingPerson'];
+export type MeetingView = components['schemas']['MeetingView'];
+export type Problem = components['schemas']['Problem'];
+export type SignInInputBody = components['schemas']['SignInInputBody'];
+export type StaffOutputBody = components['schemas']['StaffOutputBody'];
 export type $defs = Record<string, never>;
 export interface operations {
-    "list-people": {
+    "list-conversations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatListOutBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-conversation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChatCreateInBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-conversation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "rename-conversation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChatRenameInBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-conversation-events": {
+        parameters: {
+            query?: {
+                /** @description events after this seq, oldest first */
+                after?: number;
+                /** @description the newest events before this seq; absent, with after absent too: the newest of all */
+                before?: number;
+                /** @description 0: 100 */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatEventsOutBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "add-conversation-members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChatAddInBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "remove-conversation-member": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-chat-summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatSummaryOutBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-agencies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgenciesOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-agency-people": {
+        parameters: {
+            query?: {
+                /** @description next of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StaffOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "find-people": {
         parameters: {
             query?: {
                 limit?: number;
+                /** @description beginnings of words of the name, marks or not, in any order; or of the mail address; empty: colleagues */
                 q?: string;
             };
             header?: never;
@@ -170,14 +1096,87 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        people: components["schemas"]["Person"][];
-                    };
+                    "application/json": components["schemas"]["FindPeopleOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    info: {
+    "get-person": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryCard"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-unit-people": {
+        parameters: {
+            query?: {
+                /** @description next of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StaffOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-info": {
         parameters: {
             query?: never;
             header?: never;
@@ -192,29 +1191,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["InfoBody"];
+                    "application/json": components["schemas"]["InfoOutBody"];
                 };
             };
-        };
-    };
-    "mail-summary": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
+            /** @description Error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        unread: number;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -234,18 +1220,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        meetings: {
-                            id: string;
-                            starts_at?: string;
-                            title: string;
-                        }[];
-                    };
+                    "application/json": components["schemas"]["ListMeetingsOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    "sign-in": {
+    "create-meeting": {
         parameters: {
             query?: never;
             header?: never;
@@ -254,25 +1243,204 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": {
-                    login: string;
-                    password: string;
-                };
+                "application/json": components["schemas"]["CreateMeetingInputBody"];
             };
         };
         responses: {
-            /** @description OK */
+            /** @description Created */
             201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SessionBody"];
+                    "application/json": components["schemas"]["MeetingView"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    session: {
+    "get-meeting": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the meeting's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeetingDetail"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "end-meeting": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the meeting's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeetingView"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "invite-to-meeting": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the meeting's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InviteToMeetingInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InviteToMeetingOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "join-meeting": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the meeting's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["JoinMeetingInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "Cache-Control"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JoinMeetingOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "sign-in": {
+        parameters: {
+            query?: never;
+            header?: {
+                "User-Agent"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignInInputBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectorySession"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "current-session": {
         parameters: {
             query?: never;
             header?: never;
@@ -284,10 +1452,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    "Cache-Control"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SessionBody"];
+                    "application/json": components["schemas"]["DirectorySession"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -301,12 +1479,22 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description gone */
+            /** @description No Content */
             204: {
                 headers: {
+                    "Set-Cookie"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
         };
     };

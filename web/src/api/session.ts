@@ -4,8 +4,8 @@ import { codeOf } from "./error";
 import type { components } from "./schema";
 import { activePosition } from "./session-state";
 
-export type Session = components["schemas"]["SessionBody"];
-export type Position = components["schemas"]["Position"];
+export type Session = components["schemas"]["DirectorySession"];
+export type Position = components["schemas"]["DirectoryPosition"];
 
 /** Who is signed in; null when nobody is. */
 export const sessionQuery = queryOptions({

@@ -1,4 +1,4 @@
-import { ActionIcon, Box, Menu, Tooltip } from "@mantine/core";
+import { ActionIcon, Button, Popover, Text } from "@mantine/core";
 import { IconLogout } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
@@ -36,26 +36,34 @@ export function AccountMenu() {
     },
   });
   return (
-    <Menu position="bottom-end" width={300}>
-      <Tooltip label={t("account.label")}>
-        <Menu.Target>
-          <ActionIcon variant="subtle" color="gray" size="lg" radius="xl" aria-label={t("account.of", { name: person.name })}>
-            <PersonMark name={person.name} size={30} />
-          </ActionIcon>
-        </Menu.Target>
-      </Tooltip>
-      <Menu.Dropdown>
-        <Box p="xs">
-          <PersonLine person={person} plain />
-          <Box c="dimmed" fz="sm">
-            {person.address}
-          </Box>
-        </Box>
-        <Menu.Divider />
-        <Menu.Item leftSection={<IconLogout size={16} stroke={1.5} aria-hidden />} onClick={() => leave.mutate()}>
+    <Popover position="bottom-end" width={300} trapFocus returnFocus>
+      <Popover.Target>
+        <ActionIcon
+          variant="subtle"
+          color="gray"
+          size="lg"
+          radius="xl"
+          aria-label={t("account.of", { name: person.name })}
+          title={person.name}
+        >
+          <PersonMark name={person.name} size={30} />
+        </ActionIcon>
+      </Popover.Target>
+      <Popover.Dropdown aria-label={t("account.label")}>
+        <PersonLine person={person} plain />
+        <Text size="sm" c="dimmed" mb="sm">
+          {person.address}
+        </Text>
+        <Button
+          variant="default"
+          fullWidth
+          loading={leave.isPending}
+          leftSection={<IconLogout size={16} stroke={1.5} aria-hidden />}
+          onClick={() => leave.mutate()}
+        >
           {t("account.sign_out")}
-        </Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+        </Button>
+      </Popover.Dropdown>
+    </Popover>
   );
 }

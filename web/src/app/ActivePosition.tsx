@@ -1,11 +1,13 @@
-import { Menu, Text, UnstyledButton } from "@mantine/core";
-import { IconCheck, IconChevronDown } from "@tabler/icons-react";
+import { Text } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
+import { lazy, Suspense } from "react";
 import { useTranslation } from "react-i18next";
 import { currentPosition, useSession, type Position } from "../api/session";
 import { setActivePosition } from "../api/session-state";
 import { shortAgency } from "../lib/names";
 import classes from "./ActivePosition.module.css";
+
+const PositionMenu = lazy(() => import("./PositionMenu"));
 
 /** "Đang làm việc với tư cách …", and the choice of another post for who holds several. */
 export function ActivePosition() {
@@ -29,30 +31,21 @@ export function ActivePosition() {
   const positions = session.positions ?? [];
   if (positions.length < 2) return <div className={classes.line}>{text}</div>;
   return (
-    <Menu position="bottom-end">
-      <Menu.Target>
-        <UnstyledButton className={classes.line} aria-label={t("position.change", { position: words })}>
-          {text}
-          <IconChevronDown size={16} stroke={1.5} aria-hidden />
-        </UnstyledButton>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Label>{t("position.choose")}</Menu.Label>
-        {positions.map((p) => (
-          <Menu.Item
-            key={p.id}
-            leftSection={<IconCheck size={16} stroke={1.5} aria-hidden visibility={p.id === position.id ? "visible" : "hidden"} />}
-            onClick={() => {
-              setActivePosition(p.id);
-              // What one may see hangs on the position: read all of it anew.
-              void queryClient.resetQueries();
-            }}
-          >
-            {describe(p)}
-          </Menu.Item>
-        ))}
-      </Menu.Dropdown>
-    </Menu>
+    <Suspense fallback={<div className={classes.line}>{text}</div>}>
+      <PositionMenu
+        label={t("position.change", { position: words })}
+        heading={t("position.choose")}
+        choices={positions.map((p) => ({ id: p.id, words: describe(p) }))}
+        chosen={position.id}
+        onChoose={(id) => {
+          setActivePosition(id);
+          // What one may see hangs on the position: read all of it anew.
+          void queryClient.resetQueries();
+        }}
+      >
+        {text}
+      </PositionMenu>
+    </Suspense>
   );
 }
 

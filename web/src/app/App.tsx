@@ -1,7 +1,8 @@
 import { MantineProvider } from "@mantine/core";
-import { Notifications, notifications } from "@mantine/notifications";
+import { notifications } from "@mantine/notifications";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
+import { lazy, Suspense } from "react";
 import { codeOf } from "../api/error";
 import { newQueryClient } from "../api/query";
 import { onSessionEnded } from "../api/session-state";
@@ -11,6 +12,9 @@ import { paths } from "../lib/paths";
 import { cssVariables, theme } from "../ui/theme";
 import { cspNonce } from "./nonce";
 import { newRouter } from "./router";
+
+// Toasts wait in their store until this has loaded; the first paint does not.
+const Toasts = lazy(async () => ({ default: (await import("@mantine/notifications")).Notifications }));
 
 const queryClient = newQueryClient((err) => {
   const known = ["offline", "unavailable", "forbidden", "not_found", "gone", "rate_limited"];
@@ -37,7 +41,9 @@ export function App() {
   return (
     <MantineProvider theme={theme} cssVariablesResolver={cssVariables} defaultColorScheme="auto" getStyleNonce={cspNonce}>
       <QueryClientProvider client={queryClient}>
-        <Notifications position="top-right" limit={3} autoClose={8000} />
+        <Suspense fallback={null}>
+          <Toasts position="top-right" limit={3} autoClose={8000} />
+        </Suspense>
         <RouterProvider router={router} />
       </QueryClientProvider>
     </MantineProvider>

@@ -1,4 +1,4 @@
-import { ActionIcon, Indicator, Popover, Stack, Text, Title, Tooltip } from "@mantine/core";
+import { ActionIcon, Popover, Stack, Text, Title } from "@mantine/core";
 import { IconBell } from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
@@ -27,21 +27,22 @@ export function Bell() {
       returnFocus
     >
       <Popover.Target>
-        <Tooltip label={label} disabled={open}>
-          <ActionIcon
-            variant="subtle"
-            color="gray"
-            size="lg"
-            aria-label={label}
-            aria-haspopup="dialog"
-            aria-expanded={open}
-            onClick={() => setOpen((o) => !o)}
-          >
-            <Indicator disabled={unread === 0} label={unread} size={16} color="lacquer" classNames={{ indicator: classes.count }}>
-              <IconBell size={20} stroke={1.5} aria-hidden />
-            </Indicator>
-          </ActionIcon>
-        </Tooltip>
+        <ActionIcon
+          variant="subtle"
+          color="gray"
+          size="lg"
+          aria-label={label}
+          title={label}
+          className={classes.bell}
+          onClick={() => setOpen((o) => !o)}
+        >
+          <IconBell size={20} stroke={1.5} aria-hidden />
+          {unread > 0 && (
+            <span className={classes.count} aria-hidden>
+              {unread}
+            </span>
+          )}
+        </ActionIcon>
       </Popover.Target>
       <Popover.Dropdown aria-label={t("bell.label")}>
         <Title order={2} mb="xs">

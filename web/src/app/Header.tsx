@@ -5,7 +5,7 @@ import { AccountMenu } from "./AccountMenu";
 import { Bell } from "./Bell";
 import { Brand } from "./Brand";
 import classes from "./Frame.module.css";
-import { LanguageMenu, SchemeToggle } from "./Preferences";
+import { LanguageToggle, SchemeToggle } from "./Preferences";
 import { ActivePosition } from "./ActivePosition";
 
 /** Who one works as, what is new, how the page looks, and the way out. */
@@ -21,7 +21,7 @@ export function Header() {
       </div>
       <div className={classes.tools}>
         <Bell />
-        <LanguageMenu />
+        <LanguageToggle />
         <SchemeToggle />
         <AccountMenu />
       </div>

@@ -1,37 +1,23 @@
-import { ActionIcon, Menu, Tooltip, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
-import { IconCheck, IconLanguage, IconMoon, IconSun } from "@tabler/icons-react";
+import { ActionIcon, Button, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { IconMoon, IconSun } from "@tabler/icons-react";
 import { useTranslation } from "react-i18next";
 import type { Lang } from "../lib/dates";
-import { languages, setLang, useLang } from "../lib/i18n";
+import { setLang, useLang } from "../lib/i18n";
+import classes from "./Preferences.module.css";
 
 const names: Record<Lang, string> = { vi: "Tiếng Việt", en: "English" };
 
-/** Vietnamese or English. */
-export function LanguageMenu() {
-  const { t } = useTranslation("app");
+/** To the other of the two languages, named in itself. */
+export function LanguageToggle() {
   const lang = useLang();
+  const other: Lang = lang === "vi" ? "en" : "vi";
   return (
-    <Menu position="bottom-end">
-      <Tooltip label={t("language")}>
-        <Menu.Target>
-          <ActionIcon variant="subtle" color="gray" size="lg" aria-label={t("language")}>
-            <IconLanguage size={20} stroke={1.5} aria-hidden />
-          </ActionIcon>
-        </Menu.Target>
-      </Tooltip>
-      <Menu.Dropdown>
-        {languages.map((l) => (
-          <Menu.Item
-            key={l}
-            lang={l}
-            leftSection={<IconCheck size={16} stroke={1.5} aria-hidden visibility={l === lang ? "visible" : "hidden"} />}
-            onClick={() => void setLang(l)}
-          >
-            {names[l]}
-          </Menu.Item>
-        ))}
-      </Menu.Dropdown>
-    </Menu>
+    <Button variant="subtle" color="gray" size="compact-sm" lang={other} className={classes.language} onClick={() => void setLang(other)}>
+      <span className={classes.long}>{names[other]}</span>
+      <span className={classes.short} aria-hidden>
+        {other.toUpperCase()}
+      </span>
+    </Button>
   );
 }
 
@@ -42,16 +28,15 @@ export function SchemeToggle() {
   const scheme = useComputedColorScheme("light");
   const label = scheme === "light" ? t("scheme.dark") : t("scheme.light");
   return (
-    <Tooltip label={label}>
-      <ActionIcon
-        variant="subtle"
-        color="gray"
-        size="lg"
-        aria-label={label}
-        onClick={() => setColorScheme(scheme === "light" ? "dark" : "light")}
-      >
-        {scheme === "light" ? <IconMoon size={20} stroke={1.5} aria-hidden /> : <IconSun size={20} stroke={1.5} aria-hidden />}
-      </ActionIcon>
-    </Tooltip>
+    <ActionIcon
+      variant="subtle"
+      color="gray"
+      size="lg"
+      aria-label={label}
+      title={label}
+      onClick={() => setColorScheme(scheme === "light" ? "dark" : "light")}
+    >
+      {scheme === "light" ? <IconMoon size={20} stroke={1.5} aria-hidden /> : <IconSun size={20} stroke={1.5} aria-hidden />}
+    </ActionIcon>
   );
 }

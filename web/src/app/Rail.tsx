@@ -1,5 +1,3 @@
-import { Tooltip } from "@mantine/core";
-import { useMediaQuery } from "@mantine/hooks";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -30,7 +28,6 @@ const none = () => 0;
 
 function RailEntry({ entry, onCount }: { entry: NavEntry; onCount: (n: number) => void }) {
   const { t } = useTranslation("app");
-  const iconsOnly = useMediaQuery("(min-width: 640px) and (max-width: 1024px)");
   // A feature's module never changes while the page lives, so this is one hook throughout.
   const useBadge = entry.feature.useBadge ?? none;
   const count = useBadge();
@@ -38,7 +35,6 @@ function RailEntry({ entry, onCount }: { entry: NavEntry; onCount: (n: number) =
   const name = t(`nav.${entry.name}`);
   const Icon = entry.icon;
   return (
-    <Tooltip label={name} position="right" disabled={!iconsOnly}>
       <Link
         {...entry.place}
         className={classes.entry}
@@ -53,6 +49,5 @@ function RailEntry({ entry, onCount }: { entry: NavEntry; onCount: (n: number) =
           </span>
         )}
       </Link>
-    </Tooltip>
   );
 }

@@ -13,7 +13,7 @@ import { safeReturn } from "../lib/paths";
 import { usePageTitle } from "../lib/title";
 import { Brand } from "./Brand";
 import { DemoAccounts } from "./DemoAccounts";
-import { LanguageMenu, SchemeToggle } from "./Preferences";
+import { LanguageToggle, SchemeToggle } from "./Preferences";
 import classes from "./SignInPage.module.css";
 
 /** Login and password; what was typed stays through every failure. */
@@ -62,7 +62,7 @@ export function SignInPage() {
           <Brand />
         </span>
         <Group gap={4}>
-          <LanguageMenu />
+          <LanguageToggle />
           <SchemeToggle />
         </Group>
       </header>

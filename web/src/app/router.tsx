@@ -1,13 +1,11 @@
 import type { QueryClient } from "@tanstack/react-query";
-import { createRootRouteWithContext, createRoute, createRouter, Outlet, redirect } from "@tanstack/react-router";
+import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from "@tanstack/react-router";
 import { sessionQuery } from "../api/session";
 import { paths } from "../lib/paths";
 import { PageSkeleton } from "../ui/States";
 import { features } from "./features";
-import { Frame } from "./Frame";
 import { NotFoundPage, PageError } from "./fallbacks";
 import { SignedIn } from "./SignedIn";
-import { SignInPage } from "./SignInPage";
 
 interface Context {
   queryClient: QueryClient;
@@ -27,7 +25,7 @@ function stringifySearch(search: Record<string, unknown>): string {
 /** root → sign-in, and behind it: bare pages (a full-window call) and the frame with all others. */
 export function newRouter(queryClient: QueryClient) {
   const root = createRootRouteWithContext<Context>()({ component: Outlet });
-  const signIn = createRoute({ getParentRoute: () => root, path: "/sign-in", component: SignInPage });
+  const signIn = createRoute({ getParentRoute: () => root, path: "/sign-in", component: lazyRouteComponent(() => import("./SignInPage"), "SignInPage") });
   const signedIn = createRoute({
     getParentRoute: () => root,
     id: "signed-in",
@@ -37,7 +35,7 @@ export function newRouter(queryClient: QueryClient) {
       if (!session) throw redirect(paths.signIn({ to: location.href === "/" ? undefined : location.href }));
     },
   });
-  const frame = createRoute({ getParentRoute: () => signedIn, id: "frame", component: Frame });
+  const frame = createRoute({ getParentRoute: () => signedIn, id: "frame", component: lazyRouteComponent(() => import("./Frame"), "Frame") });
 
   const routeTree = root.addChildren([
     signIn,

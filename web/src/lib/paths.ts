@@ -5,7 +5,6 @@
  */
 export interface Place {
   to: string;
-  params?: Record<string, string>;
   search?: Record<string, string>;
 }
 
@@ -21,27 +20,28 @@ export const paths = {
   meetings: (): Place => ({ to: "/meetings" }),
   /** The meetings page with a new meeting begun, this person invited. */
   meetWith: (person: string): Place => ({ to: "/meetings", ...search({ with: person }) }),
-  meeting: (id: string): Place => ({ to: "/meetings/$id", params: { id } }),
+  meeting: (id: string): Place => ({ to: `/meetings/${encodeURIComponent(id)}` }),
 
   chat: (): Place => ({ to: "/chat" }),
   /** The direct conversation with a person, made when first written to. */
   chatWith: (person: string): Place => ({ to: "/chat", ...search({ with: person }) }),
-  conversation: (id: string): Place => ({ to: "/chat/$conversation", params: { conversation: id } }),
+  conversation: (id: string): Place => ({ to: `/chat/${encodeURIComponent(id)}` }),
 
   mail: (): Place => ({ to: "/mail" }),
-  mailbox: (mailbox: string): Place => ({ to: "/mail/$mailbox", params: { mailbox } }),
-  message: (mailbox: string, message: string): Place => ({ to: "/mail/$mailbox/$message", params: { mailbox, message } }),
+  mailbox: (mailbox: string): Place => ({ to: `/mail/${encodeURIComponent(mailbox)}` }),
+  message: (mailbox: string, message: string): Place => ({
+    to: `/mail/${encodeURIComponent(mailbox)}/${encodeURIComponent(message)}`,
+  }),
   compose: (f: { to?: string } = {}): Place => ({ to: "/mail/compose", ...search(f) }),
 
   directory: (q?: string): Place => ({ to: "/directory", ...search({ q }) }),
-  person: (id: string): Place => ({ to: "/directory/$person", params: { person: id } }),
+  person: (id: string): Place => ({ to: `/directory/${encodeURIComponent(id)}` }),
 };
 
 /** The address bar's text of a place. */
 export function hrefOf(place: Place): string {
-  const path = place.to.replace(/\$(\w+)/g, (_, name: string) => encodeURIComponent(place.params?.[name] ?? ""));
   const query = new URLSearchParams(place.search).toString();
-  return query ? `${path}?${query}` : path;
+  return query ? `${place.to}?${query}` : place.to;
 }
 
 /** Keeps a place to return to within this site: "//evil.example" is none. */

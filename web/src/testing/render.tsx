@@ -22,10 +22,11 @@ export const an: Session = {
     address: "an@noivu.g2g.example",
   },
   positions: [
-    { id: "position-an", title: "Chuyên viên", unit: "Văn phòng Bộ", agency_id: "agency-noivu", agency_name: "Bộ Nội vụ", kind: "main" },
+    { id: "position-an", title: "Chuyên viên", unit_id: "unit-vanphong", unit: "Văn phòng Bộ", agency_id: "agency-noivu", agency_name: "Bộ Nội vụ", kind: "main" },
   ],
   roles: [],
-} as Session;
+  expires_at: "2099-01-01T00:00:00Z",
+};
 
 interface Options {
   session?: Session | null;

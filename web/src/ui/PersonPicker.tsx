@@ -21,27 +21,25 @@ interface Props {
   autoFocus?: boolean;
 }
 
-type Found = { state: "idle" } | { state: "busy" } | { state: "failed" } | { state: "found"; people: PersonView[] };
+type Answer = { query: string } & ({ state: "failed" } | { state: "found"; people: PersonView[] });
 
 /** Chooses people by typing any part of a name, with or without marks. */
 export function PersonPicker({ label, description, error, placeholder, value, onChange, search, exclude = [], max, autoFocus }: Props) {
   const { t } = useTranslation("ui");
   const [text, setText] = useState("");
   const [query] = useDebouncedValue(text.trim(), 150);
-  const [found, setFound] = useState<Found>({ state: "idle" });
+  const [answer, setAnswer] = useState<Answer | null>(null);
+  // An answer to an older question counts as none.
+  const found = answer?.query === query ? answer : { state: "busy" as const };
   const combobox = useCombobox({ onDropdownClose: () => combobox.resetSelectedOption() });
   const statusId = useId();
 
   useEffect(() => {
-    if (!query) {
-      setFound({ state: "idle" });
-      return;
-    }
+    if (!query) return;
     const abort = new AbortController();
-    setFound({ state: "busy" });
     search(query, 20, abort.signal).then(
-      (people) => !abort.signal.aborted && setFound({ state: "found", people }),
-      () => !abort.signal.aborted && setFound({ state: "failed" }),
+      (people) => !abort.signal.aborted && setAnswer({ query, state: "found", people }),
+      () => !abort.signal.aborted && setAnswer({ query, state: "failed" }),
     );
     return () => abort.abort();
   }, [query, search]);
@@ -55,7 +53,7 @@ export function PersonPicker({ label, description, error, placeholder, value, on
   useEffect(() => {
     if (options.length > 0) combobox.selectFirstOption();
     // eslint-disable-next-line react-hooks/exhaustive-deps -- the combobox store is new on each render
-  }, [found]);
+  }, [answer]);
 
   const choose = (id: string) => {
     const person = options.find((p) => p.id === id);
@@ -73,7 +71,7 @@ export function PersonPicker({ label, description, error, placeholder, value, on
           description={description}
           error={error}
           onClick={() => combobox.openDropdown()}
-          rightSection={found.state === "busy" ? <Loader size={14} aria-hidden /> : undefined}
+          rightSection={query && found.state === "busy" ? <Loader size={14} aria-hidden /> : undefined}
         >
           <Pill.Group>
             {value.map((p) => (

@@ -1,6 +1,5 @@
 import {
-  Badge, Button, createTheme, type CSSVariablesResolver, defaultVariantColorsResolver, type MantineColorsTuple, Menu, Modal, NavLink, Notification, Paper,
-  Popover, Tooltip, type VariantColorsResolver,
+  createTheme, defaultVariantColorsResolver, type CSSVariablesResolver, type MantineColorsTuple, type VariantColorsResolver,
 } from "@mantine/core";
 
 /**
@@ -103,15 +102,16 @@ export const theme = createTheme({
   focusRing: "auto",
   cursorType: "pointer",
   respectReducedMotion: true,
+  // By name, not by import: the shell does not carry components that only some pages use.
   components: {
-    Button: Button.extend({ defaultProps: { fw: 500 } }),
-    Badge: Badge.extend({ defaultProps: { tt: "none", fw: 500 } }), // never all capitals: marks suffer
-    NavLink: NavLink.extend({ defaultProps: { variant: "subtle" } }),
-    Paper: Paper.extend({ defaultProps: { withBorder: true, shadow: undefined } }),
-    Notification: Notification.extend({ defaultProps: { withBorder: true } }),
-    Modal: Modal.extend({ defaultProps: { centered: true, transitionProps: { duration: 150 } } }),
-    Menu: Menu.extend({ defaultProps: { shadow: "md", transitionProps: { duration: 120 } } }),
-    Popover: Popover.extend({ defaultProps: { shadow: "md", transitionProps: { duration: 120 } } }),
-    Tooltip: Tooltip.extend({ defaultProps: { openDelay: 400, withArrow: false } }),
+    Button: { defaultProps: { fw: 500 } },
+    Badge: { defaultProps: { tt: "none", fw: 500 } }, // never all capitals: marks suffer
+    NavLink: { defaultProps: { variant: "subtle" } },
+    Paper: { defaultProps: { withBorder: true } },
+    Notification: { defaultProps: { withBorder: true } },
+    Modal: { defaultProps: { centered: true, transitionProps: { duration: 150 } } },
+    Menu: { defaultProps: { shadow: "md", transitionProps: { duration: 120 } } },
+    Popover: { defaultProps: { shadow: "md", transitionProps: { duration: 120 } } },
+    Tooltip: { defaultProps: { openDelay: 400 } },
   },
 });

@@ -5,7 +5,7 @@ import { codeOf } from "../../api/error";
 import { dayOf, formatDateTime, formatTime } from "../../lib/dates";
 import { paths } from "../../lib/paths";
 import { EmptyState, ErrorState, ListSkeleton } from "../../ui/States";
-import { mailSummary, nextMeetings } from "./api";
+import { chatSummary, mailSummary, nextMeetings } from "./api";
 import { Lines } from "./Lines";
 import { Panel } from "./Panel";
 
@@ -38,14 +38,23 @@ export function MeetingsPanel({ now }: { now: number }) {
   );
 }
 
-/** Conversations with something unread. */
+/** How many messages wait. */
 export function MessagesPanel() {
   const { t } = useTranslation("today");
+  const { data: summary, error, refetch } = useQuery(chatSummary);
   return (
     <Panel title={t("messages.title")} more={{ place: paths.chat(), label: t("messages.all") }}>
-      <EmptyState compact title={t("messages.none")}>
-        {t("messages.none_hint")}
-      </EmptyState>
+      {error ? (
+        <ErrorState compact code={codeOf(error)} title={t("messages.failed")} onRetry={() => void refetch()} />
+      ) : !summary ? (
+        <ListSkeleton rows={1} />
+      ) : summary.unread === 0 ? (
+        <EmptyState compact title={t("messages.none")}>
+          {t("messages.none_hint")}
+        </EmptyState>
+      ) : (
+        <Text>{t("messages.unread", { count: summary.unread })}</Text>
+      )}
     </Panel>
   );
 }
@@ -54,6 +63,7 @@ export function MessagesPanel() {
 export function MailPanel() {
   const { t } = useTranslation("today");
   const { data: summary, error, refetch } = useQuery(mailSummary);
+  if (summary === null) return null;
   return (
     <Panel title={t("mail.title")} more={{ place: paths.mail(), label: t("mail.all") }}>
       {error ? (
