@@ -36,8 +36,11 @@ export function Stage({ members, media, label }: { members: Member[]; media: Loc
     );
   }
   const shape = gridShape(members.length, size.width || 1, size.height || 1);
-  // Beyond what fits at a readable size the grid scrolls.
-  const rowHeight = size.height > 0 ? Math.max((size.height - 8 * (shape.rows - 1)) / shape.rows, 120) : undefined;
+  // A tile is never taller than 4:3, which would cut faces off; beyond what
+  // fits at a readable size the grid scrolls.
+  const cellWidth = (size.width - 8 * (shape.columns - 1)) / shape.columns;
+  const cellHeight = (size.height - 8 * (shape.rows - 1)) / shape.rows;
+  const rowHeight = size.height > 0 ? Math.max(Math.min(cellHeight, cellWidth * 0.75), 120) : undefined;
   return (
     <ul
       ref={box}
