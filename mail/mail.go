@@ -1,0 +1,163 @@
+// Package mail is government e-mail: it takes mail from other servers and from
+// our own people, keeps it, serves it to mail clients and to the web client,
+// and sends on what is for outside. This package connects the parts and holds
+// the HTTP interface; each protocol has a package of its own below.
+//
+// It must not know the other domains: what it needs of the directory and of
+// chat are interfaces here, connected by app.
+package mail
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"commsd/identity"
+	"commsd/internal/blob"
+	"commsd/internal/bus"
+	"commsd/internal/sqldb"
+	"commsd/mail/imapd"
+	"commsd/mail/queue"
+	"commsd/mail/smtpd"
+	"commsd/mail/store"
+	"commsd/mail/submission"
+)
+
+// Directory is what mail asks about people and addresses. Any goroutine may
+// call it.
+type Directory interface {
+	AuthenticatePassword(ctx context.Context, login, password, address, scope string) (identity.Actor, error)
+	ResolveAddress(ctx context.Context, address string) (identity.PersonID, error)
+	IsLocalDomain(ctx context.Context, domain string) (bool, error)
+	SenderAddresses(ctx context.Context, actor identity.Actor) ([]string, error)
+	People(ctx context.Context, ids []identity.PersonID) (map[identity.PersonID]identity.Person, error)
+}
+
+// Notifier tells people's open pages that something is new. It must not block.
+type Notifier interface {
+	Hint(ctx context.Context, to []identity.PersonID, kind string, body any)
+}
+
+// Listeners are the sockets to serve, already bound; nil ones are left out.
+// Run closes them.
+type Listeners struct {
+	SMTP, Submission, Submissions, IMAP, IMAPS net.Listener
+}
+
+// Config holds what New needs. Notifier, Registerer and Now may be nil.
+type Config struct {
+	Domain     string // what the servers call themselves
+	DB         *sqldb.DB
+	Bus        bus.Bus
+	Blobs      blob.Store
+	Directory  Directory
+	Notifier   Notifier
+	TLS        *tls.Config
+	Listeners  Listeners
+	Smarthost  string // host:port for outside; empty: MX
+	Hold       bool   // keep mail for outside here
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+	Now        func() time.Time
+
+	MaxMessageBytes int64         // 0: 50 MiB
+	MaxRecipients   int           // 0: 500
+	Grace           time.Duration // for messages being taken when Run ends; 0: 3 s
+}
+
+// Service is all of mail.
+type Service struct {
+	// set at construction
+	cfg        Config
+	store      *store.Store
+	queue      *queue.Queue
+	desk       *submission.Desk
+	smtpd      *smtpd.Server
+	submission *submission.Server
+	imapd      *imapd.Server
+}
+
+// New validates cfg and starts nothing.
+func New(cfg Config) (*Service, error) {
+	if cfg.Domain == "" || cfg.Directory == nil || cfg.TLS == nil || cfg.Log == nil {
+		return nil, errors.New("mail: Domain, Directory, TLS and Log are required")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Grace == 0 {
+		cfg.Grace = 3 * time.Second
+	}
+	if cfg.MaxMessageBytes == 0 {
+		cfg.MaxMessageBytes = 50 << 20
+	}
+	s := &Service{cfg: cfg}
+	var err error
+	if s.store, err = store.New(store.Config{DB: cfg.DB, Blobs: cfg.Blobs, Bus: cfg.Bus, Log: cfg.Log, Registerer: cfg.Registerer, Now: cfg.Now, Changed: s.changed}); err != nil {
+		return nil, err
+	}
+	if s.queue, err = queue.New(queue.Config{
+		DB: cfg.DB, Store: s.store, Directory: cfg.Directory, Hostname: cfg.Domain, Log: cfg.Log, Registerer: cfg.Registerer,
+		Smarthost: cfg.Smarthost, Hold: cfg.Hold, Now: cfg.Now,
+	}); err != nil {
+		return nil, err
+	}
+	if s.desk, err = submission.NewDesk(cfg.Domain, cfg.Directory, cfg.Directory, s.store, s.queue, cfg.Now); err != nil {
+		return nil, err
+	}
+	if s.smtpd, err = smtpd.New(smtpd.Config{
+		Hostname: cfg.Domain, Directory: cfg.Directory, Store: s.store, TLS: cfg.TLS, Log: cfg.Log, Registerer: cfg.Registerer,
+		Now: cfg.Now, MaxMessageBytes: cfg.MaxMessageBytes, MaxRecipients: cfg.MaxRecipients,
+	}); err != nil {
+		return nil, err
+	}
+	if s.submission, err = submission.New(submission.Config{
+		Hostname: cfg.Domain, Desk: s.desk, Authenticator: cfg.Directory, TLS: cfg.TLS, Log: cfg.Log, Registerer: cfg.Registerer,
+		MaxMessageBytes: cfg.MaxMessageBytes, MaxRecipients: cfg.MaxRecipients,
+	}); err != nil {
+		return nil, err
+	}
+	s.imapd, err = imapd.New(imapd.Config{
+		Authenticator: cfg.Directory, Store: s.store, TLS: cfg.TLS, Log: cfg.Log, Registerer: cfg.Registerer, MaxMessageBytes: cfg.MaxMessageBytes,
+	})
+	return s, err
+}
+
+// Run serves until ctx ends and all that it started has.
+func (s *Service) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.store.Run(ctx) })
+	g.Go(func() error { return s.queue.Run(ctx) })
+	l := s.cfg.Listeners
+	for _, front := range []struct {
+		listener net.Listener
+		serve    func(net.Listener) error
+	}{
+		{l.SMTP, func(l net.Listener) error { return s.smtpd.Serve(ctx, l, s.cfg.Grace) }},
+		{l.Submission, func(l net.Listener) error { return s.submission.Serve(ctx, l, false, s.cfg.Grace) }},
+		{l.Submissions, func(l net.Listener) error { return s.submission.Serve(ctx, l, true, s.cfg.Grace) }},
+		{l.IMAP, func(l net.Listener) error { return s.imapd.Serve(ctx, l, false) }},
+		{l.IMAPS, func(l net.Listener) error { return s.imapd.Serve(ctx, l, true) }},
+	} {
+		if front.listener != nil {
+			g.Go(func() error { return front.serve(front.listener) })
+		}
+	}
+	return g.Wait()
+}
+
+// Revoke ends the connections of an account that was disabled.
+func (s *Service) Revoke(r identity.Revocation) { s.imapd.Revoke(r) }
+
+// changed pushes a hint to the owner's open pages.
+func (s *Service) changed(c store.Change) {
+	if s.cfg.Notifier != nil {
+		s.cfg.Notifier.Hint(context.Background(), []identity.PersonID{c.Owner}, "mail.changed", map[string]any{"arrived": c.Arrived})
+	}
+}
