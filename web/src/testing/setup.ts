@@ -23,6 +23,7 @@ class NoResize implements ResizeObserver {
   disconnect() {}
 }
 window.ResizeObserver ??= NoResize;
+window.scrollTo = () => {};
 Element.prototype.scrollIntoView ??= () => {};
 
 await startTexts(loadTexts, "vi", ["app", "ui", ...features.map((f) => f.name)]);
