@@ -71,7 +71,7 @@ function Prepared({ meeting, media, onEnter }: { meeting: MeetingDetail; media: 
             <Picture track={media.track("camera")} mirrored label={t("door.preview")} />
           ) : (
             <div className={classes.mirrorOff}>
-              {camera.pending ? <Loader size="sm" aria-label={t("device.starting")} /> : <PersonMark name={session.person.name} size={96} />}
+              {camera.pending ? <Loader size="sm" role="status" aria-label={t("device.starting")} /> : <PersonMark name={session.person.name} size={96} />}
               {!camera.pending && <Text size="sm">{t("device.isOff")}</Text>}
             </div>
           )}
