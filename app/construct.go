@@ -11,6 +11,7 @@ import (
 	"commsd/directory"
 	"commsd/identity"
 	"commsd/internal/httpapi"
+	"commsd/mail"
 	"commsd/meeting"
 	"commsd/web"
 )
@@ -56,9 +57,15 @@ func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.L
 	n.revokes = append(n.revokes, messages.Revoke)
 	n.drains = append(n.drains, messages.Drain)
 
+	post, err := a.openMail(ctx, n, dir, messages, listeners)
+	if err != nil {
+		return nil, err
+	}
+
 	routeInfo(api, a.opts.Version, a.cfg.Demo)
 	dir.Routes(api)
 	messages.Routes(api)
+	post.Routes(api)
 	if err := a.constructMeetings(ctx, n, api, auditLog, dir, messages); err != nil {
 		return nil, err
 	}
@@ -77,6 +84,7 @@ func WriteOpenAPI(w io.Writer, version string) error {
 	new(directory.Service).Routes(api)
 	new(chat.Service).Routes(api)
 	new(meeting.Service).Routes(api)
+	new(mail.Service).Routes(api)
 	text, err := api.Huma.OpenAPI().MarshalJSON()
 	if err != nil {
 		return err
