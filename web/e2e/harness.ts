@@ -1,0 +1,167 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
+import { afterAll, beforeAll, expect } from "vitest";
+
+const root = path.join(import.meta.dirname, "..", "..");
+const binary = process.env["E2E_BINARY"] ?? path.join(root, "commsd");
+const shots = path.join(root, "artifacts", "screenshots");
+
+/** The demo's people; the server itself says their password. */
+export const people = {
+  an: "an@noivu.g2g.example",
+  binh: "binh@noivu.g2g.example",
+  chi: "chi@hanoi.g2g.example",
+  dung: "dung@hanoi.g2g.example",
+  admin: "admin@g2g.example",
+} as const;
+export type Who = keyof typeof people;
+const password = "commsd-demo-only";
+
+// The server refuses COMMSD_ names it does not know, and must not take a developer's own.
+const bare = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("COMMSD_")));
+
+export interface Server {
+  /** The address of the pages; set once the test runs. */
+  readonly url: string;
+  readonly browser: Browser;
+  /** A page in a private window of its own, on the pages' address. */
+  newPage(options?: BrowserContextOptions): Promise<Page>;
+  stop(): Promise<void>;
+  start(): Promise<void>;
+}
+
+async function freePort(): Promise<number> {
+  const listener = createServer().listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  const address = listener.address();
+  listener.close();
+  await once(listener, "close");
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
+
+/** Starts the built binary with --demo on free ports in a folder of its own, and Chromium, for one test file. */
+export function useServer(): Server {
+  let dir = "";
+  let config = "";
+  let child: ChildProcess | undefined;
+  let log = "";
+  const state = { url: "", browser: undefined as Browser | undefined };
+
+  const server: Server = {
+    get url() {
+      return state.url;
+    },
+    get browser() {
+      if (!state.browser) throw new Error("the browser runs only within tests");
+      return state.browser;
+    },
+    async newPage(options = {}) {
+      const context = await server.browser.newContext({
+        baseURL: state.url, locale: "vi-VN", permissions: ["camera", "microphone", "clipboard-read", "clipboard-write"], ...options,
+      });
+      return context.newPage();
+    },
+    async start() {
+      child = spawn(binary, ["serve", "--demo", "--config", config], { cwd: dir, env: bare, stdio: ["ignore", "pipe", "pipe"] });
+      child.stdout?.on("data", (b: Buffer) => (log += b.toString()));
+      child.stderr?.on("data", (b: Buffer) => (log += b.toString()));
+      const deadline = Date.now() + 30_000;
+      for (;;) {
+        if (child.exitCode !== null) throw new Error(`commsd ended with ${child.exitCode}:\n${log}`);
+        const answer = await fetch(`${state.url}/api/v1/info`).catch(() => undefined);
+        if (answer?.ok) return;
+        if (Date.now() > deadline) throw new Error(`commsd does not answer:\n${log}`);
+        await new Promise((done) => setTimeout(done, 50)); // another process: there is no event to wait for
+      }
+    },
+    async stop() {
+      if (!child || child.exitCode !== null) return;
+      const ended = once(child, "exit");
+      child.kill("SIGTERM");
+      await ended;
+    },
+  };
+
+  beforeAll(async () => {
+    dir = mkdtempSync(path.join(tmpdir(), "commsd-e2e-"));
+    config = path.join(dir, "config.yaml");
+    const [http, admin, udp, tcp, smtp, submission, submissions, imap, imaps, ldap] = await Promise.all(Array.from({ length: 10 }, freePort));
+    state.url = `http://localhost:${http}`;
+    writeFileSync(
+      config,
+      `data_dir: ${path.join(dir, "data")}
+http: { listen: "127.0.0.1:${http}", public_url: "${state.url}" }
+admin: { listen: "127.0.0.1:${admin}" }
+media: { udp_listen: "127.0.0.1:${udp}", tcp_listen: "127.0.0.1:${tcp}" }
+mail:
+  smtp_listen: "127.0.0.1:${smtp}"
+  submission_listen: "127.0.0.1:${submission}"
+  submissions_listen: "127.0.0.1:${submissions}"
+  imap_listen: "127.0.0.1:${imap}"
+  imaps_listen: "127.0.0.1:${imaps}"
+ldap: { listen: "127.0.0.1:${ldap}" }
+`,
+    );
+    await server.start();
+    state.browser = await chromium.launch({
+      executablePath: process.env["E2E_CHROMIUM"] ?? "/usr/bin/chromium",
+      args: [
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
+        "--allow-loopback-in-peer-connection",
+      ],
+    });
+  });
+
+  afterAll(async () => {
+    await state.browser?.close();
+    await server.stop();
+    if (dir) rmSync(dir, { recursive: true, force: true });
+  });
+  return server;
+}
+
+/** Signs in at the page and waits for the frame. */
+export async function signIn(page: Page, who: Who): Promise<void> {
+  if (page.url() === "about:blank") await page.goto("/sign-in");
+  await page.getByLabel("Tên đăng nhập", { exact: true }).fill(people[who]);
+  await page.getByLabel("Mật khẩu", { exact: true }).fill(password);
+  await page.getByRole("button", { name: "Đăng nhập", exact: true }).click();
+  await page.getByRole("navigation").waitFor();
+}
+
+const axeSource = readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** axe finds nothing on the page as it now stands. */
+export async function expectAccessible(page: Page): Promise<void> {
+  await page.evaluate(await axeSource); // through the debugger: the content policy stays on
+  const violations = await page.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: { run(): Promise<{ violations: { id: string; help: string; nodes: { html: string; failureSummary?: string }[] }[] }> } };
+    const result = await axe.run();
+    return result.violations.map((v) => `${v.id}: ${v.help}\n${v.nodes.map((n) => `  ${n.html}\n  ${n.failureSummary ?? ""}`).join("\n")}`);
+  });
+  expect(violations.join("\n")).toBe("");
+}
+
+/** Keeps pictures of the page: light and dark, phone to large screen, in artifacts/screenshots. */
+export async function screenshots(page: Page, name: string): Promise<void> {
+  mkdirSync(shots, { recursive: true });
+  const before = page.viewportSize();
+  for (const scheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
+    for (const [width, height] of [[390, 844], [1024, 768], [1920, 1080]] as const) {
+      await page.setViewportSize({ width, height });
+      await page.screenshot({ path: path.join(shots, `${name}-${scheme}-${width}.png`) });
+    }
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+  if (before) await page.setViewportSize(before);
+}

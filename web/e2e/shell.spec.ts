@@ -1,0 +1,79 @@
+import { expect, it } from "vitest";
+import { expectAccessible, people, screenshots, signIn, useServer } from "./harness";
+
+const app = useServer();
+
+it("says that login or password is wrong, and keeps what was typed", async () => {
+  const page = await app.newPage();
+  const complaints: string[] = [];
+  page.on("console", (m) => m.type() === "error" && /Content Security|style|script/i.test(m.text()) && complaints.push(m.text()));
+  await page.goto("/");
+  await page.getByLabel("Tên đăng nhập", { exact: true }).fill(people.an);
+  await page.getByLabel("Mật khẩu", { exact: true }).fill("not the password");
+  await page.getByRole("button", { name: "Đăng nhập", exact: true }).click();
+  await page.getByRole("alert").getByText("Tên đăng nhập hoặc mật khẩu chưa đúng").waitFor();
+  expect(await page.getByLabel("Tên đăng nhập", { exact: true }).inputValue()).toBe(people.an);
+  await expectAccessible(page);
+  await screenshots(page, "sign-in");
+  expect(complaints).toEqual([]);
+  await page.context().close();
+});
+
+it("signs in to the day, speaks both languages, goes dark, and signs out", async () => {
+  const page = await app.newPage({ viewport: { width: 1280, height: 800 }, colorScheme: "light" });
+  await page.goto("/meetings");
+  await signIn(page, "an");
+  await page.waitForURL("**/meetings");
+  await page.getByRole("navigation").getByRole("link", { name: "Hôm nay" }).click();
+  await page.getByRole("heading", { level: 1, name: /^Chào buổi/ }).waitFor();
+  await page.getByText("Chưa có cuộc họp nào sắp tới").waitFor();
+  expect(await page.title()).toBe("Hôm nay · commsd");
+  await expectAccessible(page);
+  await screenshots(page, "today");
+
+  await page.getByRole("button", { name: "Chuyển sang nền tối" }).click();
+  await page.getByRole("button", { name: "Chuyển sang nền sáng" }).waitFor();
+  await expectAccessible(page);
+
+  await page.getByRole("button", { name: "English" }).click();
+  await page.getByRole("heading", { level: 1, name: /^Good / }).waitFor();
+  expect(await page.getAttribute("html", "lang")).toBe("en");
+  await page.reload();
+  await page.getByRole("button", { name: /^Account of/ }).click();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  const gone = await page.request.get("/api/v1/sessions/current");
+  expect(gone.status()).toBe(401);
+  await page.context().close();
+});
+
+it("says that a session has ended, and comes back to the place", async () => {
+  const page = await app.newPage();
+  await page.goto("/");
+  await signIn(page, "chi");
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  await page.context().clearCookies(); // as when it expires
+  await page.getByRole("navigation").getByRole("link", { name: "Họp", exact: true }).click();
+  await page.getByText("Phiên làm việc đã kết thúc").waitFor();
+  await signIn(page, "chi");
+  await page.waitForURL("**/meetings");
+  await page.context().close();
+});
+
+it("is reached by keyboard alone", async () => {
+  const page = await app.newPage();
+  await page.goto("/");
+  await signIn(page, "an");
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  await page.reload();
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  const reached: string[] = [];
+  for (let i = 0; i < 14; i++) {
+    await page.keyboard.press("Tab");
+    reached.push(await page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent ?? ""));
+  }
+  expect(reached[0]).toBe("Đến nội dung chính");
+  for (const name of ["Thông báo", "Chuyển sang nền tối", "Hôm nay", "Họp"]) expect(reached).toContain(name);
+  expect(reached.some((r) => r.startsWith("Tài khoản của"))).toBe(true);
+  await page.context().close();
+});
