@@ -12,6 +12,7 @@ want redis-server redis-server
 want chromium chromium
 want firefox-esr firefox-esr
 want swaks swaks
+perl -MNet::SSLeay -e 1 2>/dev/null || missing="$missing libnet-ssleay-perl" # swaks over TLS
 want mbsync isync
 want curl curl
 want ip iproute2
