@@ -33,7 +33,7 @@ export function ActivePosition() {
   return (
     <Suspense fallback={<div className={classes.line}>{text}</div>}>
       <PositionMenu
-        label={t("position.change", { position: words })}
+        label={t("position.change")}
         heading={t("position.choose")}
         choices={positions.map((p) => ({ id: p.id, words: describe(p) }))}
         chosen={position.id}

@@ -1,4 +1,4 @@
-import { Menu, UnstyledButton } from "@mantine/core";
+import { Menu, UnstyledButton, VisuallyHidden } from "@mantine/core";
 import { IconCheck, IconChevronDown } from "@tabler/icons-react";
 import type { ReactNode } from "react";
 import classes from "./ActivePosition.module.css";
@@ -17,8 +17,9 @@ export default function PositionMenu({ label, heading, choices, chosen, onChoose
   return (
     <Menu position="bottom-end">
       <Menu.Target>
-        <UnstyledButton className={classes.line} aria-label={label}>
+        <UnstyledButton className={classes.line} title={label}>
           {children}
+          <VisuallyHidden>{label}</VisuallyHidden>
           <IconChevronDown size={16} stroke={1.5} aria-hidden />
         </UnstyledButton>
       </Menu.Target>
