@@ -210,6 +210,125 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/mail/held": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List mail for outside that is held here */
+        get: operations["list-held-mail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mail/mailboxes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List mailboxes */
+        get: operations["list-mailboxes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mail/mailboxes/{mailbox}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List or search messages, newest first */
+        get: operations["list-messages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mail/messages/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a message */
+        get: operations["get-message"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mail/messages/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Mark, move or delete messages */
+        post: operations["change-messages"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mail/send": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a message and keep a copy in Sent */
+        post: operations["send-mail"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mail/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Count unread mail */
+        get: operations["get-mail-summary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/meetings": {
         parameters: {
             query?: never;
@@ -337,6 +456,26 @@ export interface components {
     schemas: {
         AgenciesOutputBody: {
             agencies: components["schemas"]["DirectoryAgency"][];
+        };
+        AttachmentView: {
+            name: string;
+            part: string;
+            /**
+             * Format: int64
+             * @description bytes as encoded in the message
+             */
+            size: number;
+            type: string;
+            url: string;
+        };
+        ChangeInBody: {
+            /** @description move to the trash; what is there already is removed for good */
+            delete?: boolean;
+            flagged?: boolean;
+            ids: string[] | null;
+            /** @description id of the mailbox to move to */
+            mailbox?: string;
+            seen?: boolean;
         };
         ChatAddInBody: {
             people: string[] | null;
@@ -577,6 +716,18 @@ export interface components {
         FindPeopleOutputBody: {
             people: components["schemas"]["DirectoryPerson"][];
         };
+        HeldOutBody: {
+            messages: components["schemas"]["HeldView"][] | null;
+        };
+        HeldView: {
+            /** Format: date-time */
+            created_at: string;
+            id: string;
+            /** Format: int64 */
+            size: number;
+            subject: string;
+            to: string[] | null;
+        };
         InfoOutBody: {
             demo: boolean;
             /** @description who can sign in; with demo alone */
@@ -611,6 +762,29 @@ export interface components {
         };
         ListMeetingsOutputBody: {
             meetings: components["schemas"]["MeetingView"][];
+        };
+        ListOutBody: {
+            messages: components["schemas"]["MessageSummary"][] | null;
+            /** @description cursor of the next page; empty on the last */
+            next: string;
+        };
+        MailAddress: {
+            /** @description empty where the message gave none that can be read */
+            address: string;
+            name: string;
+        };
+        MailboxesOutBody: {
+            mailboxes: components["schemas"]["MailboxView"][] | null;
+        };
+        MailboxView: {
+            id: string;
+            name: string;
+            /** @description inbox, sent, drafts, trash, junk, archive or empty */
+            role: string;
+            /** Format: int64 */
+            total: number;
+            /** Format: int64 */
+            unread: number;
         };
         MeetingDetail: {
             /** Format: date-time */
@@ -686,6 +860,69 @@ export interface components {
             starts_at?: string;
             title: string;
         };
+        MessageSummary: {
+            answered: boolean;
+            /** Format: int64 */
+            attachments: number;
+            flagged: boolean;
+            from: components["schemas"]["MailAddress"][] | null;
+            id: string;
+            mailbox: string;
+            preview: string;
+            /** Format: date-time */
+            received_at: string;
+            seen: boolean;
+            /** Format: int64 */
+            size: number;
+            subject: string;
+            to: components["schemas"]["MailAddress"][] | null;
+        };
+        MessageView: {
+            answered: boolean;
+            attachment_parts: components["schemas"]["AttachmentView"][] | null;
+            /** Format: int64 */
+            attachments: number;
+            cc: components["schemas"]["MailAddress"][] | null;
+            flagged: boolean;
+            from: components["schemas"]["MailAddress"][] | null;
+            /** @description cleaned; empty where the message has none */
+            html: string;
+            id: string;
+            mailbox: string;
+            message_id: string;
+            preview: string;
+            raw_url: string;
+            /** Format: date-time */
+            received_at: string;
+            references: string[] | null;
+            /** @description pictures from other servers were left out */
+            remote_images: boolean;
+            reply_to: components["schemas"]["MailAddress"][] | null;
+            seen: boolean;
+            /** Format: date-time */
+            sent_at?: string;
+            /** Format: int64 */
+            size: number;
+            subject: string;
+            text: string;
+            to: components["schemas"]["MailAddress"][] | null;
+        };
+        Outgoing: {
+            bcc?: string[] | null;
+            cc?: string[] | null;
+            files?: components["schemas"]["OutgoingFile"][] | null;
+            /** @description message_id of what is answered */
+            in_reply_to?: string;
+            references?: string[] | null;
+            subject: string;
+            text: string;
+            to: string[] | null;
+        };
+        OutgoingFile: {
+            /** @description base64 */
+            content: string;
+            name: string;
+        };
         Problem: {
             /** @description stable code: invalid, unauthenticated, forbidden, not_found, conflict, too_large, rate_limited, unavailable, gone, internal */
             code: string;
@@ -701,6 +938,9 @@ export interface components {
             /** @description the status in words */
             title: string;
         };
+        SendOutBody: {
+            id: string;
+        };
         SignInInputBody: {
             /** @description main mail address */
             login: string;
@@ -711,6 +951,10 @@ export interface components {
             next?: string;
             people: components["schemas"]["DirectoryPerson"][];
         };
+        SummaryOutBody: {
+            /** Format: int64 */
+            unread: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -719,6 +963,8 @@ export interface components {
     pathItems: never;
 }
 export type AgenciesOutputBody = components['schemas']['AgenciesOutputBody'];
+export type AttachmentView = components['schemas']['AttachmentView'];
+export type ChangeInBody = components['schemas']['ChangeInBody'];
 export type ChatAddInBody = components['schemas']['ChatAddInBody'];
 export type ChatCreateInBody = components['schemas']['ChatCreateInBody'];
 export type ChatEventsOutBody = components['schemas']['ChatEventsOutBody'];
@@ -738,19 +984,31 @@ export type DirectorySession = components['schemas']['DirectorySession'];
 export type DirectoryUnit = components['schemas']['DirectoryUnit'];
 export type ErrorDetail = components['schemas']['ErrorDetail'];
 export type FindPeopleOutputBody = components['schemas']['FindPeopleOutputBody'];
+export type HeldOutBody = components['schemas']['HeldOutBody'];
+export type HeldView = components['schemas']['HeldView'];
 export type InfoOutBody = components['schemas']['InfoOutBody'];
 export type InviteToMeetingInputBody = components['schemas']['InviteToMeetingInputBody'];
 export type InviteToMeetingOutputBody = components['schemas']['InviteToMeetingOutputBody'];
 export type JoinMeetingInputBody = components['schemas']['JoinMeetingInputBody'];
 export type JoinMeetingOutputBody = components['schemas']['JoinMeetingOutputBody'];
 export type ListMeetingsOutputBody = components['schemas']['ListMeetingsOutputBody'];
+export type ListOutBody = components['schemas']['ListOutBody'];
+export type MailAddress = components['schemas']['MailAddress'];
+export type MailboxesOutBody = components['schemas']['MailboxesOutBody'];
+export type MailboxView = components['schemas']['MailboxView'];
 export type MeetingDetail = components['schemas']['MeetingDetail'];
 export type MeetingParticipant = components['schemas']['MeetingParticipant'];
 export type MeetingPerson = components['schemas']['MeetingPerson'];
 export type MeetingView = components['schemas']['MeetingView'];
+export type MessageSummary = components['schemas']['MessageSummary'];
+export type MessageView = components['schemas']['MessageView'];
+export type Outgoing = components['schemas']['Outgoing'];
+export type OutgoingFile = components['schemas']['OutgoingFile'];
 export type Problem = components['schemas']['Problem'];
+export type SendOutBody = components['schemas']['SendOutBody'];
 export type SignInInputBody = components['schemas']['SignInInputBody'];
 export type StaffOutputBody = components['schemas']['StaffOutputBody'];
+export type SummaryOutBody = components['schemas']['SummaryOutBody'];
 export type $defs = Record<string, never>;
 export interface operations {
     "list-conversations": {
@@ -1192,6 +1450,226 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["InfoOutBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-held-mail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HeldOutBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-mailboxes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MailboxesOutBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-messages": {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+                q?: string;
+            };
+            header?: never;
+            path: {
+                mailbox: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListOutBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-message": {
+        parameters: {
+            query?: {
+                /** @description also load pictures from other servers */
+                images?: boolean;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageView"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "change-messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeInBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "send-mail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Outgoing"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SendOutBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-mail-summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SummaryOutBody"];
                 };
             };
             /** @description Error */
