@@ -153,7 +153,7 @@ func ids(v string, n int) []string {
 			break
 		}
 		v = after
-		if id = strings.TrimSpace(id); id != "" && len(id) <= 990 && !strings.ContainsAny(id, " \t<") {
+		if id = kept(strings.TrimSpace(id), 990); id != "" && len(id) <= 990 && !strings.ContainsAny(id, " \t<") {
 			out = append(out, id)
 		}
 	}
