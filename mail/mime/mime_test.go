@@ -135,6 +135,7 @@ func TestWhatCannotBeReadIsStillAMessage(t *testing.T) {
 		"multipart, no parts":    "Content-Type: multipart/mixed; boundary=a\r\n\r\nx\r\n",
 		"boundary in the header": "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\nContent-Type: message/rfc822\r\n--a--\r\n",
 		"digest without parts":   "Content-Type: multipart/digest; boundary=a\r\n\r\n--a\r\n\r\n--a\r\n--a--",
+		"last boundary unended":  "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\r\n\n-a\r\n--a--",
 		"NUL and 8-bit":          "Subject: \x00\xff\xfe\r\nFrom: \x80@\x81\r\n\r\n\x00",
 	} {
 		m := parse(t, raw)

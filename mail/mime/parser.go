@@ -21,12 +21,13 @@ type Parser struct {
 	msg    Message
 
 	// the reader's place
-	offset    int64
-	lines     int64
-	line      []byte // of the current line, at most longLine
-	lineStart int64
-	lastCR    bool
-	prevEnd   int64 // where the content of the line before ends, without its line end
+	offset     int64
+	lines      int64
+	line       []byte // of the current line, at most longLine
+	lineStart  int64
+	lastCR     bool
+	terminated bool  // the current line has a line end
+	prevEnd    int64 // where the content of the line before ends, without its line end
 
 	// the entity being read
 	stack    []*Part // from the root to the part being read
@@ -135,6 +136,7 @@ func (p *Parser) endLine(terminated bool) {
 	} else if terminated {
 		end = p.offset - 1
 	}
+	p.terminated = terminated
 	p.takeLine(content, long)
 	p.line = p.line[:0]
 	p.lineStart = p.offset
@@ -212,7 +214,10 @@ func (p *Parser) boundaryLine(content []byte) bool {
 // linesBefore counts the line ends of part's body when it ends before the line
 // end that belongs to the boundary being read.
 func (p *Parser) linesBefore(part *Part) int64 {
-	n := p.lines - 1 // the boundary's own line end
+	n := p.lines
+	if p.offset > p.lineStart && p.terminated {
+		n-- // the boundary's own line end
+	}
 	if p.prevEnd >= part.BodyStart && p.lineStart > part.BodyStart {
 		n-- // the line end before it
 	}
