@@ -1,0 +1,95 @@
+import { ActionIcon, TextInput, Title } from "@mantine/core";
+import { useDebouncedCallback, useMediaQuery } from "@mantine/hooks";
+import { IconSearch, IconX } from "@tabler/icons-react";
+import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { useEffect, useRef, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { paths } from "../../../lib/paths";
+import { usePageTitle } from "../../../lib/title";
+import { Page } from "../../../ui/Page";
+import type { Choice } from "../api";
+import { PeopleList } from "./PeopleList";
+import { PersonCard } from "./PersonCard";
+import { UnitTree } from "./UnitTree";
+import classes from "./DirectoryPage.module.css";
+
+/** The tree of agencies and units, the people of what is chosen or searched, and one person's card. */
+export function DirectoryPage() {
+  const { t } = useTranslation("directory");
+  const navigate = useNavigate();
+  const { person } = useParams({ strict: false }) as { person?: string };
+  const { q, unit, agency } = useSearch({ strict: false }) as Choice;
+  const choice: Choice = { q, unit, agency };
+  const wide = useMediaQuery("(min-width: 640px)", true, { getInitialValueInEffect: false });
+  const list = useRef<HTMLDivElement>(null);
+  usePageTitle(t("title"));
+
+  const [text, setText] = useState(q ?? "");
+  const asked = useRef(q ?? "");
+  useEffect(() => {
+    // Back, or a link from elsewhere: the field follows the address.
+    if ((q ?? "") !== asked.current) {
+      asked.current = q ?? "";
+      setText(q ?? "");
+    }
+  }, [q]);
+  const search = useDebouncedCallback((typed: string) => {
+    asked.current = typed;
+    void navigate({ ...paths.directory(typed), replace: true });
+  }, 150);
+  const type = (typed: string) => {
+    setText(typed);
+    search(typed.trim());
+  };
+
+  return (
+    <Page full>
+      <div className={classes.layout} data-card={person ? "" : undefined}>
+        <nav className={classes.tree} aria-label={t("tree.label")}>
+          {wide ? (
+            <UnitTree choice={choice} />
+          ) : (
+            <details>
+              <summary>{t("tree.label")}</summary>
+              <UnitTree choice={choice} />
+            </details>
+          )}
+        </nav>
+        <section className={classes.people} aria-label={t("list.label")} ref={list}>
+          <div className={classes.head}>
+            <Title order={1}>{t("title")}</Title>
+            <TextInput
+              type="search"
+              aria-label={t("search.label")}
+              placeholder={t("search.placeholder")}
+              value={text}
+              leftSection={<IconSearch size={16} stroke={1.5} aria-hidden />}
+              rightSection={
+                text && (
+                  <ActionIcon variant="subtle" color="gray" aria-label={t("search.clear")} onClick={() => type("")}>
+                    <IconX size={16} stroke={1.5} aria-hidden />
+                  </ActionIcon>
+                )
+              }
+              onChange={(e) => type(e.currentTarget.value)}
+              onKeyDown={(e) => {
+                if (e.nativeEvent.isComposing) return;
+                if (e.key === "ArrowDown") {
+                  e.preventDefault();
+                  list.current?.querySelector<HTMLElement>("[data-person]")?.focus();
+                } else if (e.key === "Escape" && text) {
+                  e.preventDefault();
+                  type("");
+                }
+              }}
+            />
+          </div>
+          <PeopleList choice={choice} selected={person} />
+        </section>
+        <section className={classes.card} aria-label={t("card.label")}>
+          <PersonCard key={person} id={person} choice={choice} />
+        </section>
+      </div>
+    </Page>
+  );
+}

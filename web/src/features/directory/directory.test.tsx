@@ -1,0 +1,107 @@
+import { screen, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { describe, expect, it } from "vitest";
+import { an, renderRoutes } from "../../testing/render";
+import { serve } from "../../testing/server";
+import { routes } from "./index";
+
+const duc = {
+  id: "p-duc", name: "Ngô Quang Đức", given_name: "Đức", title: "Chánh Văn phòng", unit: "Văn phòng Bộ",
+  agency_id: "a1", agency_name: "Bộ Nội vụ", agency_short: "BNV", address: "ducnq@noivu.g2g.example",
+};
+const card = {
+  ...duc,
+  positions: [
+    { id: "1", title: "Chánh Văn phòng", unit: "Văn phòng Bộ", unit_id: "u1", agency_id: "a1", agency_name: "Bộ Nội vụ", kind: "main" },
+    { id: "2", title: "Giám đốc", unit: "Trung tâm", unit_id: "u2", agency_id: "a1", agency_name: "Bộ Nội vụ", kind: "acting" },
+  ],
+};
+const agencies = [
+  {
+    id: "a1", identifier: "G09", name: "Bộ Nội vụ", name_en: "Ministry of Home Affairs", short_name: "BNV", people: 7,
+    units: [{ id: "u1", name: "Văn phòng Bộ", name_en: "Ministry Office", people: 3, units: [{ id: "u11", name: "Phòng Tổng hợp", name_en: "", people: 1, units: [] }] }],
+  },
+];
+const people = (list: unknown[], next?: string) => ({ body: { people: list, ...(next ? { next } : {}) } });
+const standing = {
+  "GET /api/v1/directory/agencies": { body: { agencies } },
+  "GET /api/v1/directory/people/p-duc": { body: card },
+};
+
+describe("the directory", () => {
+  it("searches as one types, once for the whole word, and the address follows", async () => {
+    const { calls } = serve({ ...standing, "GET /api/v1/directory/people": people([duc]) });
+    const { address } = renderRoutes(routes, "/directory");
+    await userEvent.type(await screen.findByRole("searchbox", { name: "Tìm người" }), "duc");
+    await screen.findByText("1 người khớp với “duc”");
+    expect(address()).toBe("/directory?q=duc");
+    const searches = calls.filter((c) => c.path === "/api/v1/directory/people").map((c) => new URLSearchParams(c.search).get("q"));
+    expect(searches.filter(Boolean)).toEqual(["duc"]);
+  });
+
+  it("goes from the field to the people and back by arrows", async () => {
+    serve({ ...standing, "GET /api/v1/directory/people": people([duc, { ...duc, id: "p2", name: "Tô Minh Đức" }]) });
+    renderRoutes(routes, "/directory?q=duc");
+    const field = await screen.findByRole("searchbox");
+    await screen.findByText("Tô Minh Đức");
+    await userEvent.click(field);
+    await userEvent.keyboard("{ArrowDown}{ArrowDown}");
+    expect(document.activeElement?.textContent).toContain("Tô Minh Đức");
+    await userEvent.keyboard("{ArrowUp}{ArrowUp}");
+    expect(document.activeElement).toBe(field);
+  });
+
+  it("shows a unit's people page by page, under where it stands", async () => {
+    serve({
+      ...standing,
+      "GET /api/v1/directory/units/u11/people": (request) =>
+        new URL(request.url).searchParams.get("cursor") ? people([{ ...duc, id: "p2", name: "Hồ Anh Tuấn" }]) : people([duc], "more"),
+    });
+    renderRoutes(routes, "/directory");
+    await userEvent.click(await screen.findByRole("link", { name: /Phòng Tổng hợp/ }));
+    await screen.findByText("Bộ Nội vụ › Văn phòng Bộ › Phòng Tổng hợp");
+    await userEvent.click(await screen.findByRole("button", { name: "Xem thêm" }));
+    await screen.findByText("Hồ Anh Tuấn");
+    expect(screen.queryByRole("button", { name: "Xem thêm" })).toBeNull();
+  });
+
+  it("shows a person's card with every position", async () => {
+    serve({ ...standing, "GET /api/v1/directory/people": people([]) });
+    renderRoutes(routes, "/directory/p-duc");
+    const shown = within(await screen.findByRole("region", { name: "Thông tin người được chọn" }));
+    await shown.findByRole("heading", { name: "Ngô Quang Đức" });
+    shown.getByText("ducnq@noivu.g2g.example");
+    shown.getByText("Giám đốc");
+    shown.getByText("Quyền");
+    // No chat, mail or meetings among these routes: nothing leads nowhere.
+    expect(shown.queryByRole("button")).toBeNull();
+    expect(shown.queryByRole("link", { name: "Nhắn tin" })).toBeNull();
+  });
+
+  it("does not offer to call oneself", async () => {
+    serve({ ...standing, "GET /api/v1/directory/people": people([]), [`GET /api/v1/directory/people/${an.person.id}`]: { body: { ...card, ...an.person } } });
+    renderRoutes(routes, `/directory/${an.person.id}`);
+    await screen.findByText("Đây là thông tin của bạn, như người khác nhìn thấy.");
+  });
+
+  it("says what failed, and tries again", async () => {
+    let broken = true;
+    serve({
+      ...standing,
+      "GET /api/v1/directory/people": () => (broken ? { status: 500, body: { code: "internal", detail: "x" } } : people([duc])),
+    });
+    renderRoutes(routes, "/directory");
+    const alert = await screen.findByRole("alert");
+    expect(alert.textContent).toContain("Chưa tải được danh sách người");
+    broken = false;
+    await userEvent.click(within(alert).getByRole("button", { name: "Thử lại" }));
+    await screen.findByText("Ngô Quang Đức");
+  });
+
+  it("says what to do when nobody matches, and when a link leads to nobody", async () => {
+    serve({ ...standing, "GET /api/v1/directory/people": people([]) });
+    renderRoutes(routes, "/directory/nobody?q=xyz");
+    await screen.findByText("Không có ai khớp");
+    await screen.findByText("Danh bạ không có người này");
+  });
+});
