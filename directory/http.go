@@ -14,8 +14,8 @@ import (
 // The JSON of the directory. The names of these types are those of the OpenAPI
 // document's schemas, which all domains share.
 
-// DirectoryPerson is a person as lists show one.
-type DirectoryPerson struct {
+// directoryPerson is a person as lists show one.
+type directoryPerson struct {
 	ID          string `json:"id"`
 	Name        string `json:"name" doc:"Họ đệm tên"`
 	GivenName   string `json:"given_name" doc:"tên, what the person is addressed by"`
@@ -27,8 +27,8 @@ type DirectoryPerson struct {
 	Address     string `json:"address" doc:"main mail address; empty without a mailbox"`
 }
 
-// DirectoryPosition is a position that a person holds now.
-type DirectoryPosition struct {
+// directoryPosition is a position that a person holds now.
+type directoryPosition struct {
 	ID         string `json:"id"`
 	Title      string `json:"title"`
 	UnitID     string `json:"unit_id"`
@@ -38,22 +38,31 @@ type DirectoryPosition struct {
 	Kind       string `json:"kind" enum:"main,concurrent,acting"`
 }
 
-// DirectorySession is who is signed in.
-type DirectorySession struct {
-	Person    DirectoryPerson     `json:"person"`
-	Positions []DirectoryPosition `json:"positions" nullable:"false" doc:"the main one first; it acts when a request names none"`
+// directorySession is who is signed in.
+type directorySession struct {
+	Person    directoryPerson     `json:"person"`
+	Positions []directoryPosition `json:"positions" nullable:"false" doc:"the main one first; it acts when a request names none"`
 	Roles     []string            `json:"roles" nullable:"false" doc:"administrative roles: system_admin, agency_admin, auditor"`
 	ExpiresAt time.Time           `json:"expires_at" doc:"the session ends then, used or not"`
 }
 
-// DirectoryCard is all that the directory shows of one person.
-type DirectoryCard struct {
-	DirectoryPerson
-	Positions []DirectoryPosition `json:"positions" nullable:"false"`
+// directoryCard is all that the directory shows of one person. The fields stand
+// here once more because huma does not see those of an embedded private type.
+type directoryCard struct {
+	ID          string              `json:"id"`
+	Name        string              `json:"name" doc:"Họ đệm tên"`
+	GivenName   string              `json:"given_name" doc:"tên, what the person is addressed by"`
+	Title       string              `json:"title" doc:"of the main position, or of the one in the unit that was asked for"`
+	Unit        string              `json:"unit"`
+	AgencyID    string              `json:"agency_id"`
+	AgencyName  string              `json:"agency_name"`
+	AgencyShort string              `json:"agency_short" doc:"short name of the agency, for its seal"`
+	Address     string              `json:"address" doc:"main mail address; empty without a mailbox"`
+	Positions   []directoryPosition `json:"positions" nullable:"false"`
 }
 
-// DirectoryAgency is an agency with its units.
-type DirectoryAgency struct {
+// directoryAgency is an agency with its units.
+type directoryAgency struct {
 	ID         string          `json:"id"`
 	Identifier string          `json:"identifier" doc:"electronic identifier, root first: G09, H26.05"`
 	Name       string          `json:"name"`
@@ -61,16 +70,16 @@ type DirectoryAgency struct {
 	ShortName  string          `json:"short_name"`
 	ParentID   string          `json:"parent_id,omitempty"`
 	People     int             `json:"people" doc:"people who hold a position in it"`
-	Units      []DirectoryUnit `json:"units" nullable:"false"`
+	Units      []directoryUnit `json:"units" nullable:"false"`
 }
 
-// DirectoryUnit is a unit with those below it.
-type DirectoryUnit struct {
+// directoryUnit is a unit with those below it.
+type directoryUnit struct {
 	ID     string          `json:"id"`
 	Name   string          `json:"name"`
 	NameEN string          `json:"name_en"`
 	People int             `json:"people" doc:"positions in it and below it"`
-	Units  []DirectoryUnit `json:"units" nullable:"false"`
+	Units  []directoryUnit `json:"units" nullable:"false"`
 }
 
 type signInInput struct {
@@ -84,12 +93,12 @@ type signInInput struct {
 
 type signInOutput struct {
 	SetCookie http.Cookie `header:"Set-Cookie"`
-	Body      DirectorySession
+	Body      directorySession
 }
 
 type currentSessionOutput struct {
 	CacheControl string `header:"Cache-Control"`
-	Body         DirectorySession
+	Body         directorySession
 }
 
 type signOutOutput struct {
@@ -103,7 +112,7 @@ type findPeopleInput struct {
 
 type findPeopleOutput struct {
 	Body struct {
-		People []DirectoryPerson `json:"people" nullable:"false"`
+		People []directoryPerson `json:"people" nullable:"false"`
 	}
 }
 
@@ -111,11 +120,11 @@ type personInput struct {
 	ID string `path:"id" maxLength:"64"`
 }
 
-type personOutput struct{ Body DirectoryCard }
+type personOutput struct{ Body directoryCard }
 
 type agenciesOutput struct {
 	Body struct {
-		Agencies []DirectoryAgency `json:"agencies" nullable:"false"`
+		Agencies []directoryAgency `json:"agencies" nullable:"false"`
 	}
 }
 
@@ -127,7 +136,7 @@ type staffInput struct {
 
 type staffOutput struct {
 	Body struct {
-		People []DirectoryPerson `json:"people" nullable:"false"`
+		People []directoryPerson `json:"people" nullable:"false"`
 		Next   string            `json:"next,omitempty" doc:"cursor of the following page; absent on the last"`
 	}
 }
@@ -186,7 +195,7 @@ func (s *Service) Routes(api *httpapi.API) {
 			if err != nil {
 				return nil, err
 			}
-			return &personOutput{Body: DirectoryCard{personJSON(card.Person), positionsJSON(card.Positions)}}, nil
+			return &personOutput{Body: cardJSON(card)}, nil
 		})
 	httpapi.Get(api, "list-agencies", tag, "/api/v1/directory/agencies", "List agencies with their units",
 		func(ctx context.Context, _ identity.Actor, _ *struct{}) (*agenciesOutput, error) {
@@ -230,21 +239,28 @@ func tokenOf(header string, secure bool) string {
 	return ""
 }
 
-func sessionJSON(s Session) DirectorySession {
+func sessionJSON(s Session) directorySession {
 	roles := make([]string, len(s.Roles))
 	for i, r := range s.Roles {
 		roles[i] = string(r)
 	}
-	return DirectorySession{Person: personJSON(s.Person), Positions: positionsJSON(s.Positions), Roles: roles, ExpiresAt: s.ExpiresAt.UTC()}
+	return directorySession{Person: personJSON(s.Person), Positions: positionsJSON(s.Positions), Roles: roles, ExpiresAt: s.ExpiresAt.UTC()}
 }
 
-func personJSON(p identity.Person) DirectoryPerson {
-	return DirectoryPerson{ID: string(p.ID), Name: p.Name, GivenName: p.GivenName, Title: p.Title, Unit: p.Unit,
+func personJSON(p identity.Person) directoryPerson {
+	return directoryPerson{ID: string(p.ID), Name: p.Name, GivenName: p.GivenName, Title: p.Title, Unit: p.Unit,
 		AgencyID: string(p.Agency), AgencyName: p.AgencyName, AgencyShort: p.AgencyShort, Address: p.Address}
 }
 
-func peopleJSON(people []identity.Person) []DirectoryPerson {
-	out := make([]DirectoryPerson, len(people))
+func cardJSON(c Card) directoryCard {
+	p := personJSON(c.Person)
+	return directoryCard{ID: p.ID, Name: p.Name, GivenName: p.GivenName, Title: p.Title, Unit: p.Unit,
+		AgencyID: p.AgencyID, AgencyName: p.AgencyName, AgencyShort: p.AgencyShort, Address: p.Address,
+		Positions: positionsJSON(c.Positions)}
+}
+
+func peopleJSON(people []identity.Person) []directoryPerson {
+	out := make([]directoryPerson, len(people))
 	for i, p := range people {
 		out[i] = personJSON(p)
 	}
@@ -257,28 +273,28 @@ func staffJSON(people []identity.Person, next string) *staffOutput {
 	return out
 }
 
-func positionsJSON(positions []Position) []DirectoryPosition {
-	out := make([]DirectoryPosition, len(positions))
+func positionsJSON(positions []Position) []directoryPosition {
+	out := make([]directoryPosition, len(positions))
 	for i, p := range positions {
-		out[i] = DirectoryPosition{ID: string(p.ID), Title: p.Title, UnitID: string(p.UnitID), Unit: p.Unit,
+		out[i] = directoryPosition{ID: string(p.ID), Title: p.Title, UnitID: string(p.UnitID), Unit: p.Unit,
 			AgencyID: string(p.Agency), AgencyName: p.AgencyName, Kind: p.Kind}
 	}
 	return out
 }
 
-func agenciesJSON(agencies []Agency) []DirectoryAgency {
-	out := make([]DirectoryAgency, len(agencies))
+func agenciesJSON(agencies []Agency) []directoryAgency {
+	out := make([]directoryAgency, len(agencies))
 	for i, a := range agencies {
-		out[i] = DirectoryAgency{ID: string(a.ID), Identifier: a.Identifier, Name: a.Name, NameEN: a.NameEN,
+		out[i] = directoryAgency{ID: string(a.ID), Identifier: a.Identifier, Name: a.Name, NameEN: a.NameEN,
 			ShortName: a.ShortName, ParentID: string(a.Parent), People: a.People, Units: unitsJSON(a.Units)}
 	}
 	return out
 }
 
-func unitsJSON(units []*Unit) []DirectoryUnit {
-	out := make([]DirectoryUnit, len(units))
+func unitsJSON(units []*Unit) []directoryUnit {
+	out := make([]directoryUnit, len(units))
 	for i, u := range units {
-		out[i] = DirectoryUnit{ID: string(u.ID), Name: u.Name, NameEN: u.NameEN, People: u.People, Units: unitsJSON(u.Units)}
+		out[i] = directoryUnit{ID: string(u.ID), Name: u.Name, NameEN: u.NameEN, People: u.People, Units: unitsJSON(u.Units)}
 	}
 	return out
 }
