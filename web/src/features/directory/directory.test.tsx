@@ -60,6 +60,8 @@ describe("the directory", () => {
     renderRoutes(routes, "/directory");
     await userEvent.click(await screen.findByRole("link", { name: /Phòng Tổng hợp/ }));
     await screen.findByText("Bộ Nội vụ › Văn phòng Bộ › Phòng Tổng hợp");
+    const current = () => screen.getAllByRole("link", { current: "page" }).map((l) => l.textContent);
+    expect(current()).toEqual([expect.stringContaining("Phòng Tổng hợp")]);
     await userEvent.click(await screen.findByRole("button", { name: "Xem thêm" }));
     await screen.findByText("Hồ Anh Tuấn");
     expect(screen.queryByRole("button", { name: "Xem thêm" })).toBeNull();
@@ -67,7 +69,7 @@ describe("the directory", () => {
 
   it("shows a person's card with every position", async () => {
     serve({ ...standing, "GET /api/v1/directory/people": people([]) });
-    renderRoutes(routes, "/directory/p-duc");
+    renderRoutes(routes, "/directory/p-duc?q=xyz");
     const shown = within(await screen.findByRole("region", { name: "Thông tin người được chọn" }));
     await shown.findByRole("heading", { name: "Ngô Quang Đức" });
     shown.getByText("ducnq@noivu.g2g.example");

@@ -47,11 +47,11 @@ export function DirectoryPage() {
       <div className={classes.layout} data-card={person ? "" : undefined}>
         <nav className={classes.tree} aria-label={t("tree.label")}>
           {wide ? (
-            <UnitTree choice={choice} />
+            <UnitTree />
           ) : (
             <details>
               <summary>{t("tree.label")}</summary>
-              <UnitTree choice={choice} />
+              <UnitTree />
             </details>
           )}
         </nav>
@@ -84,7 +84,7 @@ export function DirectoryPage() {
               }}
             />
           </div>
-          <PeopleList choice={choice} selected={person} />
+          <PeopleList choice={choice} />
         </section>
         <section className={classes.card} aria-label={t("card.label")}>
           <PersonCard key={person} id={person} choice={choice} />

@@ -12,7 +12,7 @@ import { agenciesQuery, peopleOf, type Agency, type Choice, type Unit } from "..
 import classes from "./DirectoryPage.module.css";
 
 /** The people of what is chosen; arrows move between them. */
-export function PeopleList({ choice, selected }: { choice: Choice; selected?: string }) {
+export function PeopleList({ choice }: { choice: Choice }) {
   const { t } = useTranslation("directory");
   const found = useInfiniteQuery(peopleOf(choice));
   const place = usePlaceName(choice);
@@ -44,7 +44,7 @@ export function PeopleList({ choice, selected }: { choice: Choice; selected?: st
             <li key={p.id}>
               <Link
                 to="/directory/$person" params={{ person: p.id } as never} search={kept(choice) as never}
-                className={classes.row} data-person aria-current={p.id === selected || undefined} onKeyDown={move}
+                className={classes.row} data-person onKeyDown={move}
               >
                 <PersonLine person={p} />
               </Link>

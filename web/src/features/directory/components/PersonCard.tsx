@@ -29,7 +29,7 @@ export function PersonCard({ id, choice }: { id?: string; choice: Choice }) {
       <Button
         className={classes.back} variant="subtle" color="gray" size="compact-md" w="fit-content"
         leftSection={<IconArrowLeft size={16} stroke={1.5} aria-hidden />}
-        renderRoot={(props) => <Link to="/directory" search={kept(choice) as never} {...props} />}
+        renderRoot={(props) => <Link to="/directory" search={kept(choice) as never} activeOptions={{ exact: true }} {...props} />}
       >
         {t("card.back")}
       </Button>

@@ -8,12 +8,12 @@ import { codeOf } from "../../../api/error";
 import { useLang } from "../../../lib/i18n";
 import { AgencySeal } from "../../../ui/AgencySeal";
 import { EmptyState, ErrorState, ListSkeleton } from "../../../ui/States";
-import { agenciesQuery, type Agency, type Choice, type Unit } from "../api";
+import { agenciesQuery, type Agency, type Unit } from "../api";
 import { Count } from "./Count";
 import classes from "./UnitTree.module.css";
 
 /** Agencies and their units, each a link to its people. */
-export function UnitTree({ choice }: { choice: Choice }) {
+export function UnitTree() {
   const { t } = useTranslation("directory");
   const { data: agencies, error, refetch } = useQuery(agenciesQuery);
   if (error && !agencies) return <ErrorState compact code={codeOf(error)} title={t("tree.failed")} onRetry={() => void refetch()} />;
@@ -28,13 +28,13 @@ export function UnitTree({ choice }: { choice: Choice }) {
   return (
     <ul className={classes.agencies}>
       {agencies.map((a) => (
-        <AgencyBranch key={a.id} agency={a} choice={choice} />
+        <AgencyBranch key={a.id} agency={a} />
       ))}
     </ul>
   );
 }
 
-function AgencyBranch({ agency, choice }: { agency: Agency; choice: Choice }) {
+function AgencyBranch({ agency }: { agency: Agency }) {
   const { t } = useTranslation("directory");
   const lang = useLang();
   const [open, setOpen] = useState(true);
@@ -50,30 +50,30 @@ function AgencyBranch({ agency, choice }: { agency: Agency; choice: Choice }) {
         >
           <Chevron size={16} stroke={1.5} aria-hidden />
         </ActionIcon>
-        <Link to="/directory" search={{ agency: agency.id } as never} className={classes.link} aria-current={choice.agency === agency.id || undefined}>
+        <Link to="/directory" search={{ agency: agency.id } as never} className={classes.link}>
           <AgencySeal name={name} short={name} />
           <Count people={agency.people} />
         </Link>
       </div>
       <div id={units} hidden={!open}>
-        <Units units={agency.units} choice={choice} />
+        <Units units={agency.units} />
       </div>
     </li>
   );
 }
 
-function Units({ units, choice }: { units: Unit[]; choice: Choice }) {
+function Units({ units }: { units: Unit[] }) {
   const lang = useLang();
   if (units.length === 0) return null;
   return (
     <ul className={classes.units}>
       {units.map((u) => (
         <li key={u.id}>
-          <Link to="/directory" search={{ unit: u.id } as never} className={classes.link} aria-current={choice.unit === u.id || undefined}>
+          <Link to="/directory" search={{ unit: u.id } as never} className={classes.link}>
             <span>{lang === "en" && u.name_en ? u.name_en : u.name}</span>
             <Count people={u.people} />
           </Link>
-          <Units units={u.units} choice={choice} />
+          <Units units={u.units} />
         </li>
       ))}
     </ul>
