@@ -124,7 +124,9 @@ func TestTheWebClientReadsSendsAndHolds(t *testing.T) {
 
 	var boxes struct{ Mailboxes []struct{ ID, Role string } }
 	call(t, chi, n.URL, http.MethodGet, "/api/v1/mail/mailboxes", nil, 200, &boxes)
-	var list struct{ Messages []struct{ ID, Subject, Preview string } }
+	var list struct {
+		Messages []struct{ ID, Subject, Preview string }
+	}
 	call(t, chi, n.URL, http.MethodGet, "/api/v1/mail/mailboxes/"+boxes.Mailboxes[0].ID+"/messages?q=cong+van", nil, 200, &list)
 	if len(list.Messages) != 1 || list.Messages[0].Subject != "Công văn số 1" || list.Messages[0].Preview != "Chào chị" {
 		t.Fatalf("inbox %+v", list)
