@@ -31,10 +31,8 @@ func publicHandler(api, pages http.Handler, public *url.URL, log *slog.Logger, r
 	if err := protection.AddTrustedOrigin(public.Scheme + "://" + public.Host); err != nil {
 		log.Error("public_url is no origin", "err", err) // Validate has checked it
 	}
-	var h http.Handler = protection.Handler(mux)
-	h = canonicalHost(h, public)
-	h = recoverPanics(h, log)
-	return accessLog(h, log, reg)
+	h := canonicalHost(protection.Handler(mux), public)
+	return accessLog(recoverPanics(h, log), log, reg)
 }
 
 // canonicalHost sends a browser that opened a page by 127.0.0.1 to

@@ -5,15 +5,21 @@ package identity
 
 import "time"
 
-// The ids. Each is a UUIDv7 in its canonical text form, so that ids sort by
+// Each id is a UUIDv7 in its canonical text form, so that ids sort by
 // creation.
 type (
-	AgencyID   string // an agency, which is a tenant
-	UnitID     string // a unit of an agency
-	PersonID   string // a person, whatever positions they hold
-	PositionID string // a person's position in a unit
-	AccountID  string // the credentials a person signs in with
-	SessionID  string // public id of a session; never its token
+	// AgencyID names an agency, which is a tenant.
+	AgencyID string
+	// UnitID names a unit of an agency.
+	UnitID string
+	// PersonID names a person, whatever positions they hold.
+	PersonID string
+	// PositionID names a person's position in a unit.
+	PositionID string
+	// AccountID names the credentials a person signs in with.
+	AccountID string
+	// SessionID is the public id of a session; never its token.
+	SessionID string
 )
 
 // Actor is who a request acts as. One person may hold several positions; the

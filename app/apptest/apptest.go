@@ -87,7 +87,9 @@ func Refused(t testing.TB, cfg app.Config) error {
 		return err
 	case <-a.Ready():
 		cancel()
-		<-done
+		if err := <-done; err != nil {
+			t.Errorf("stopping the node that should not have started: %v", err)
+		}
 		return nil
 	}
 }

@@ -31,13 +31,13 @@ type Store struct {
 func New(db *sqldb.DB, key *Key) *Store { return &Store{db: db, key: key} }
 
 // Get returns the secret of that name, such as "turn.secret". Where there is
-// none it stores what make returns; when several nodes do so at once, all of
+// none it stores what generate returns; when several nodes do so at once, all of
 // them return the one that was stored first. The caller owns the bytes. It
 // must not be called inside a transaction.
 //
 // A secret that the key does not open gives an errcode.Invalid error that
 // names secret_key_file.
-func (s *Store) Get(ctx context.Context, name string, make func() ([]byte, error)) ([]byte, error) {
+func (s *Store) Get(ctx context.Context, name string, generate func() ([]byte, error)) ([]byte, error) {
 	if name == "" {
 		return nil, errors.New("secret: a secret needs a name")
 	}
@@ -45,7 +45,7 @@ func (s *Store) Get(ctx context.Context, name string, make func() ([]byte, error
 	if !errors.Is(err, sql.ErrNoRows) {
 		return value, err
 	}
-	value, err = make()
+	value, err = generate()
 	if err != nil {
 		return nil, fmt.Errorf("secret: make %s: %w", name, err)
 	}

@@ -166,7 +166,7 @@ func TestWriteThatFailsLeavesNothing(t *testing.T) {
 			if err := insert(ctx, tx, "panicked", 1); err != nil {
 				return err
 			}
-			panic("boom")
+			panic("boom") //nolint:forbidigo // a panic is what is tested
 		})
 		if err == nil || !strings.Contains(err.Error(), "boom") {
 			t.Errorf("got %v, want the panic as an error", err)

@@ -49,7 +49,7 @@ func openSQLite(ctx context.Context, cfg Config, m *metrics) (_ engine, err erro
 	s := &sqliteDB{}
 	defer func() {
 		if err != nil {
-			s.close()
+			_ = s.close() // the first error is the one to tell
 		}
 	}()
 	if s.lock, err = lockFolder(dir, &made); err != nil {

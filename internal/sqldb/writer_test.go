@@ -83,7 +83,7 @@ func TestOneFailureInAGroupIsItsOwn(t *testing.T) {
 				case 1:
 					return errors.New("refused")
 				case 2:
-					panic("boom")
+					panic("boom") //nolint:forbidigo // a panic is what is tested
 				case 3:
 					_, err := tx.Exec(ctx, `INSERT INTO nowhere VALUES (1)`)
 					return err

@@ -78,7 +78,7 @@ func StartPostgres(durable bool) (_ *Server, err error) {
 		}
 	}
 	data := filepath.Join(dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "--pgdata="+data, "--username=postgres",
+	initdb := exec.CommandContext(context.Background(), filepath.Join(bin, "initdb"), "--pgdata="+data, "--username=postgres",
 		"--pwfile="+passwordFile, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
 	initdb.Dir = dir
 	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: as}
@@ -94,7 +94,7 @@ func StartPostgres(durable bool) (_ *Server, err error) {
 		if port, err = freePort(); err != nil {
 			return nil, err
 		}
-		cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-h", "127.0.0.1", "-p", strconv.Itoa(port),
+		cmd := exec.CommandContext(context.Background(), filepath.Join(bin, "postgres"), "-D", data, "-h", "127.0.0.1", "-p", strconv.Itoa(port),
 			"-c", "unix_socket_directories=", "-c", "fsync="+flag, "-c", "synchronous_commit=on",
 			"-c", "full_page_writes="+flag, "-c", "max_connections=300", "-c", "shared_buffers=32MB",
 			"-c", "lc_messages=C", "-c", "log_min_messages=warning", "-c", "autovacuum=off")

@@ -2,6 +2,7 @@ package testengine
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -69,7 +70,7 @@ func (p *process) watch(output *io.PipeWriter, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer close(p.exited)
-	defer output.Close()
+	defer func() { _ = output.Close() }() // a pipe's Close always returns nil
 	err := p.cmd.Start()
 	started <- err
 	if err != nil {
@@ -128,10 +129,10 @@ func (p *process) stop(sig syscall.Signal) error {
 // freePort asks the kernel for a port that nobody listens on. Another process
 // may take it before we do, so whoever starts a server tries again.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }() // it was only asked for its number
 	return l.Addr().(*net.TCPAddr).Port, nil
 }

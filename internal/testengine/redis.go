@@ -91,7 +91,7 @@ func (s *RedisServer) Flush(t testing.TB) {
 		t.Fatalf("testengine: %v", err)
 	}
 	client := redis.NewClient(options)
-	defer client.Close()
+	defer func() { _ = client.Close() }() // the answer has come
 	if err := client.FlushAll(context.Background()).Err(); err != nil {
 		t.Fatalf("testengine: %v", err)
 	}
@@ -117,7 +117,7 @@ func (s *RedisServer) start() error {
 	if err != nil {
 		return errors.New(redisMissing)
 	}
-	cmd := exec.Command(bin, "--bind", "127.0.0.1", "--port", strconv.Itoa(s.port), "--requirepass", s.password,
+	cmd := exec.CommandContext(context.Background(), bin, "--bind", "127.0.0.1", "--port", strconv.Itoa(s.port), "--requirepass", s.password,
 		"--dir", s.dir, "--save", "", "--appendonly", "no", "--daemonize", "no")
 	cmd.Dir = s.dir
 	s.process, err = startProcess(cmd, "Ready to accept connections")

@@ -3,6 +3,7 @@ package testengine_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"os"
 	"testing"
 
@@ -80,7 +81,7 @@ func TestRedisStopStartPauseFlush(t *testing.T) {
 	}
 	gone := func(after string) {
 		t.Helper()
-		if err := client.Get(ctx, "k").Err(); err != redis.Nil {
+		if err := client.Get(ctx, "k").Err(); !errors.Is(err, redis.Nil) {
 			t.Errorf("after %s the key answers %v, want it gone", after, err)
 		}
 	}
