@@ -23,6 +23,12 @@ test("people are found without marks and reached from their card", async () => {
   expect(new URL(page.url()).searchParams.get("q")).toBe("kim chi");
   await expectAccessible(page);
   await screenshots(page, "directory-person");
+  // The unit's link inherits its colour through many elements: without motion it changes with them, at once.
+  const colours = await card.getByRole("link", { name: "Văn phòng UBND thành phố" }).evaluate((link) => {
+    document.documentElement.setAttribute("data-mantine-color-scheme", "dark");
+    return [link, link.parentElement ?? link].map((e) => getComputedStyle(e).color).concat(getComputedStyle(document.body).backgroundColor);
+  });
+  expect(colours).toEqual(["rgb(181, 175, 166)", "rgb(181, 175, 166)", "rgb(29, 27, 25)"]);
   await page.emulateMedia({ colorScheme: "dark" });
   await expectAccessible(page);
 
