@@ -36,10 +36,11 @@ type Config struct {
 
 // HTTPConfig says where pages, API and sockets are served.
 type HTTPConfig struct {
-	Listen       string    `yaml:"listen"`
-	PublicURL    string    `yaml:"public_url"` // as browsers reach it; scheme, host and port only
-	TLS          TLSConfig `yaml:"tls"`
-	MaxBodyBytes int64     `yaml:"max_body_bytes"` // of one JSON request
+	Listen         string    `yaml:"listen"`
+	PublicURL      string    `yaml:"public_url"` // as browsers reach it; scheme, host and port only
+	TLS            TLSConfig `yaml:"tls"`
+	TrustedProxies []string  `yaml:"trusted_proxies"` // addresses or networks whose X-Forwarded-For is believed
+	MaxBodyBytes   int64     `yaml:"max_body_bytes"`  // of one JSON request
 }
 
 // TLSConfig names a certificate in PEM files. Both or neither.
@@ -270,6 +271,11 @@ func (c *Config) validateHTTP() error {
 	t := c.HTTP.TLS
 	if (t.Cert == "") != (t.Key == "") {
 		return keyErrorf("http.tls", "cert and key go together; set both files, or neither")
+	}
+	for _, p := range c.HTTP.TrustedProxies {
+		if _, err := parseNetwork(p); err != nil {
+			return keyErrorf("http.trusted_proxies", "%q is no address or network; write one such as 127.0.0.1 or 192.0.2.0/24", p)
+		}
 	}
 	if t.ACME {
 		return keyErrorf("http.tls.acme", "is not served by this version; set http.tls.cert and http.tls.key")

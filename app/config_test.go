@@ -60,6 +60,7 @@ func TestBadConfiguration(t *testing.T) {
 		"bad domain":         {yaml: "domain: not_a_domain\n", want: []string{"domain"}},
 		"bad public url":     {yaml: "http: {public_url: 'http://x/y'}\n", want: []string{"http.public_url", "http://x"}},
 		"half a certificate": {yaml: "http: {tls: {cert: a.pem}}\n", want: []string{"http.tls", "key"}},
+		"bad proxy":          {yaml: "http: {trusted_proxies: [proxy.example]}\n", want: []string{"http.trusted_proxies", "proxy.example"}},
 		"acme":               {yaml: "http: {tls: {acme: true}}\n", want: []string{"http.tls.acme"}},
 		"turn":               {yaml: "turn: {share_https: true}\n", want: []string{"turn"}},
 		"bad database":       {yaml: "database: {url: 'mysql://root:hunter2@x'}\n", want: []string{"database.url", "postgres://"}},

@@ -73,7 +73,7 @@ func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.L
 	if err != nil {
 		return nil, err
 	}
-	return publicHandler(api.Handler(), pages, a.public, a.log, a.reg), nil
+	return publicHandler(api.Handler(), pages, a.public, a.cfg.proxies(), a.log, a.reg), nil
 }
 
 // WriteOpenAPI writes the OpenAPI document of the HTTP API as JSON. The domains

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"runtime/debug"
 	"strings"
@@ -19,7 +20,7 @@ import (
 // publicHandler wraps everything that the public listener serves: metrics and
 // access log outside, then panics, the canonical host, requests forged by other
 // sites, and the parting between the API and the pages.
-func publicHandler(api, pages http.Handler, public *url.URL, log *slog.Logger, reg prometheus.Registerer) http.Handler {
+func publicHandler(api, pages http.Handler, public *url.URL, proxies []netip.Prefix, log *slog.Logger, reg prometheus.Registerer) http.Handler {
 	mux := http.NewServeMux()
 	for _, prefix := range []string{"/api/", "/rtc", "/rtc/", "/twirp/"} {
 		mux.Handle(prefix, api)
@@ -32,7 +33,7 @@ func publicHandler(api, pages http.Handler, public *url.URL, log *slog.Logger, r
 		log.Error("public_url is no origin", "err", err) // Validate has checked it
 	}
 	h := canonicalHost(protection.Handler(mux), public)
-	return accessLog(recoverPanics(h, log), log, reg)
+	return forwarded(accessLog(recoverPanics(h, log), log, reg), proxies)
 }
 
 // canonicalHost sends a browser that opened a page by 127.0.0.1 to
