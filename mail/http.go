@@ -2,7 +2,6 @@ package mail
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"mime"
@@ -48,6 +47,7 @@ type MessageSummary struct {
 	Seen        bool          `json:"seen"`
 	Flagged     bool          `json:"flagged"`
 	Answered    bool          `json:"answered"`
+	Draft       bool          `json:"draft" doc:"not sent yet"`
 	Attachments int           `json:"attachments"`
 	Size        int64         `json:"size"`
 }
@@ -115,7 +115,8 @@ type changeIn struct {
 
 type summaryOut struct {
 	Body struct {
-		Unread int64 `json:"unread"`
+		Unread      int64 `json:"unread"`
+		UploadLimit int64 `json:"upload_limit" doc:"bytes that the files of one message may have together"`
 	}
 }
 
@@ -146,7 +147,22 @@ func (s *Service) Routes(api *httpapi.API) {
 	httpapi.Register(api, huma.Operation{
 		Method: http.MethodPost, OperationID: "send-mail", Tags: []string{"mail"}, Path: "/api/v1/mail/send",
 		Summary: "Send a message and keep a copy in Sent", DefaultStatus: http.StatusCreated,
+		MaxBodyBytes: letterBytes,
 	}, s.send)
+	httpapi.Get(api, "get-draft", "mail", "/api/v1/mail/drafts/{id}", "Read a draft to go on with it", s.getDraft)
+	httpapi.Register(api, huma.Operation{
+		Method: http.MethodPut, OperationID: "save-draft", Tags: []string{"mail"}, Path: "/api/v1/mail/drafts/{id}",
+		Summary: "Keep a draft under an id of the client's choice", DefaultStatus: http.StatusNoContent, MaxBodyBytes: letterBytes,
+	}, s.saveDraft)
+	httpapi.Register(api, huma.Operation{
+		Method: http.MethodDelete, OperationID: "remove-upload", Tags: []string{"mail"}, Path: "/api/v1/mail/uploads/{id}",
+		Summary: "Forget a file that was sent up", DefaultStatus: http.StatusNoContent,
+	}, s.removeUpload)
+	httpapi.Register(api, huma.Operation{
+		Method: http.MethodPost, OperationID: "copy-part", Tags: []string{"mail"}, Path: "/api/v1/mail/messages/{id}/parts/{part}/copy",
+		Summary: "Make a file for a draft out of a part of a message", DefaultStatus: http.StatusCreated,
+	}, s.copyPart)
+	api.Handle("POST /api/v1/mail/uploads", s.upload(api))
 	httpapi.Get(api, "get-mail-summary", "mail", "/api/v1/mail/summary", "Count unread mail", s.summary)
 	httpapi.Get(api, "list-held-mail", "mail", "/api/v1/mail/held", "List mail for outside that is held here", s.listHeld)
 	api.Handle("GET /api/v1/mail/messages/{id}/raw", s.raw(api))
@@ -208,7 +224,7 @@ func (s *Service) listMessages(ctx context.Context, actor identity.Actor, in *li
 func summaryOf(row store.Row, e mailmime.Envelope, preview string, attachments int) MessageSummary {
 	return MessageSummary{
 		ID: row.Message, Mailbox: row.Mailbox, Subject: e.Subject, From: views(e.From), To: views(e.To), ReceivedAt: row.Date.UTC(), Preview: preview,
-		Seen: row.Flags&store.Seen != 0, Flagged: row.Flags&store.Flagged != 0, Answered: row.Flags&store.Answered != 0,
+		Seen: row.Flags&store.Seen != 0, Flagged: row.Flags&store.Flagged != 0, Answered: row.Flags&store.Answered != 0, Draft: row.Flags&store.Draft != 0,
 		Attachments: attachments, Size: row.Size,
 	}
 }
@@ -284,6 +300,7 @@ func (s *Service) changeOne(ctx context.Context, id store.ID, box store.Mailbox,
 
 func (s *Service) summary(ctx context.Context, actor identity.Actor, _ *struct{}) (*summaryOut, error) {
 	out := &summaryOut{}
+	out.Body.UploadLimit = s.uploadLimit()
 	id, err := s.open(ctx, actor)
 	if errcode.Of(err) == errcode.NotFound {
 		return out, nil // an account without a mailbox has no unread mail
@@ -358,17 +375,9 @@ func (s *Service) part(api *httpapi.API) httpapi.HandlerFunc {
 			return err
 		}
 		defer b.Close()
-		var at []int
-		for n := range strings.SplitSeq(r.PathValue("part"), ".") {
-			i, err := strconv.Atoi(n)
-			if err != nil || len(at) > 100 {
-				return errcode.New(errcode.NotFound, "no such part")
-			}
-			at = append(at, i)
-		}
-		p := m.Root.Find(at)
-		if p == nil || len(p.Children) > 0 {
-			return errcode.New(errcode.NotFound, "no such part")
+		p, err := partAt(m, r.PathValue("part"))
+		if err != nil {
+			return err
 		}
 		body, err := b.PartBody(p)
 		if err != nil {
@@ -386,6 +395,24 @@ func (s *Service) part(api *httpapi.API) httpapi.HandlerFunc {
 		_, _ = io.Copy(w, p.DecodeTransfer(body)) // the client left, or the encoding is broken
 		return nil
 	}
+}
+
+// partAt finds the leaf that section ("1.2") names.
+func partAt(m *store.Message, section string) (*mailmime.Part, error) {
+	none := errcode.New(errcode.NotFound, "no such part")
+	var at []int
+	for n := range strings.SplitSeq(section, ".") {
+		i, err := strconv.Atoi(n)
+		if err != nil || len(at) > 100 {
+			return nil, none
+		}
+		at = append(at, i)
+	}
+	p := m.Root.Find(at)
+	if p == nil || len(p.Children) > 0 {
+		return nil, none
+	}
+	return p, nil
 }
 
 func download(w http.ResponseWriter, media, name string) {
@@ -410,19 +437,4 @@ func filename(p *mailmime.Part) string {
 		return "attachment"
 	}
 	return name
-}
-
-func encodeWord(s string) string {
-	return mime.BEncoding.Encode("utf-8", s)
-}
-
-func base64Lines(b []byte) string {
-	enc := base64.StdEncoding.EncodeToString(b)
-	var out strings.Builder
-	for len(enc) > 76 {
-		out.WriteString(enc[:76] + "\r\n")
-		enc = enc[76:]
-	}
-	out.WriteString(enc + "\r\n")
-	return out.String()
 }

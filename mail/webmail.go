@@ -3,21 +3,14 @@ package mail
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
-	"time"
 
 	"github.com/microcosm-cc/bluemonday"
 	"golang.org/x/net/html"
 
 	"commsd/identity"
-	"commsd/internal/errcode"
-	"commsd/internal/sqldb"
-	"commsd/mail/intake"
 	mailmime "commsd/mail/mime"
-	"commsd/mail/route"
 	"commsd/mail/store"
-	"commsd/mail/submission"
 )
 
 // shownBytes is how much text of a message the page gets.
@@ -47,11 +40,8 @@ func (s *Service) getMessage(ctx context.Context, actor identity.Actor, in *mess
 		return nil, err
 	}
 	defer b.Close()
-	if v.Text, err = textOf(b, store.TextPart(m.Root, "text/plain")); err != nil {
-		return nil, err
-	}
-	dirty, err := textOf(b, store.TextPart(m.Root, "text/html"))
-	if err != nil {
+	var dirty string
+	if v.Text, dirty, err = texts(b, m.Root); err != nil {
 		return nil, err
 	}
 	pictures := map[string]string{}
@@ -67,11 +57,23 @@ func (s *Service) getMessage(ctx context.Context, actor identity.Actor, in *mess
 	}
 	if dirty != "" {
 		v.HTML, v.RemoteImages = cleanHTML(dirty, pictures, in.Images)
-		if v.Text == "" {
-			v.Text = mailmime.HTMLText(strings.NewReader(dirty), shownBytes)
-		}
 	}
 	return &messageOut{Body: v}, nil
+}
+
+// texts reads a message's plain text, made of its HTML where it has no other,
+// and its HTML as it came.
+func texts(b *store.Bytes, root *mailmime.Part) (text, dirty string, err error) {
+	if text, err = textOf(b, store.TextPart(root, "text/plain")); err != nil {
+		return "", "", err
+	}
+	if dirty, err = textOf(b, store.TextPart(root, "text/html")); err != nil {
+		return "", "", err
+	}
+	if text == "" && dirty != "" {
+		text = mailmime.HTMLText(strings.NewReader(dirty), shownBytes)
+	}
+	return text, dirty, nil
 }
 
 func section(path []int) string {
@@ -143,129 +145,4 @@ func pictureSource(src string, pictures map[string]string) (url string, remote b
 		return pictures[cid], false
 	}
 	return src, true
-}
-
-// Outgoing is a message that the page sends.
-type Outgoing struct {
-	To         []string       `json:"to" maxItems:"500"`
-	Cc         []string       `json:"cc,omitempty" maxItems:"500"`
-	Bcc        []string       `json:"bcc,omitempty" maxItems:"500"`
-	Subject    string         `json:"subject" maxLength:"500"`
-	Text       string         `json:"text" maxLength:"500000"`
-	InReplyTo  string         `json:"in_reply_to,omitempty" doc:"message_id of what is answered" maxLength:"990"`
-	References []string       `json:"references,omitempty" maxItems:"100"`
-	Files      []OutgoingFile `json:"files,omitempty" maxItems:"20"`
-}
-
-// OutgoingFile is a small file that goes with the message.
-type OutgoingFile struct {
-	Name    string `json:"name" minLength:"1" maxLength:"255"`
-	Content []byte `json:"content" doc:"base64"`
-}
-
-type sendIn struct{ Body Outgoing }
-
-type sendOut struct {
-	Body struct {
-		ID string `json:"id"`
-	}
-}
-
-func (s *Service) send(ctx context.Context, actor identity.Actor, in *sendIn) (*sendOut, error) {
-	own, err := s.cfg.Directory.SenderAddresses(ctx, actor)
-	if err != nil {
-		return nil, err
-	}
-	if len(own) == 0 {
-		return nil, errcode.New(errcode.Forbidden, "this account has no mail address")
-	}
-	var to []route.Recipient
-	for _, list := range [][]string{in.Body.To, in.Body.Cc, in.Body.Bcc} {
-		for _, a := range list {
-			r, err := s.desk.Resolve(ctx, a)
-			if err != nil {
-				if c := errcode.Of(err); c == errcode.NotFound || c == errcode.Invalid {
-					return nil, errcode.New(errcode.Invalid, "%s: %s", a, errcode.Message(err))
-				}
-				return nil, err
-			}
-			to = append(to, r)
-		}
-	}
-	raw, err := compose(in.Body, actor, own[0], s.cfg.Now())
-	if err != nil {
-		return nil, err
-	}
-	id, err := s.desk.Accept(ctx, submission.Submission{
-		Actor: actor, From: own[0], To: to, KeepFor: true,
-		Trace: intake.Trace{From: "webmail", With: "HTTP"},
-		Also: func(ctx context.Context, tx *sqldb.Tx, c *store.Content) error {
-			return s.store.DeliverTx(ctx, tx, c, []store.Delivery{{Owner: actor.Person, Agency: actor.Agency, Mailbox: store.RoleSent, Flags: store.Seen}})
-		},
-	}, raw)
-	if err != nil {
-		return nil, err
-	}
-	out := &sendOut{}
-	out.Body.ID = id
-	return out, nil
-}
-
-// compose writes the message. Bcc is never in it.
-func compose(m Outgoing, actor identity.Actor, from string, now time.Time) (io.Reader, error) {
-	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
-	one := func(s string) string { return strings.Join(strings.Fields(mailmime.Clean(s)), " ") }
-	line("From: %s <%s>", encodeWord(one(actor.Name)), from)
-	for _, f := range []struct {
-		name string
-		list []string
-	}{{"To", m.To}, {"Cc", m.Cc}} {
-		var list []string
-		for _, a := range f.list {
-			normal, err := route.Normalise(a)
-			if err != nil {
-				return nil, errcode.New(errcode.Invalid, "%s: %s", a, errcode.Message(err))
-			}
-			list = append(list, "<"+normal+">")
-		}
-		if len(list) > 0 {
-			line("%s: %s", f.name, strings.Join(list, ",\r\n\t"))
-		}
-	}
-	line("Subject: %s", encodeWord(one(m.Subject)))
-	line("Date: %s", now.Format("Mon, 02 Jan 2006 15:04:05 -0700"))
-	var refs []string
-	for _, r := range append(append([]string{}, m.References...), m.InReplyTo) {
-		if r = one(r); r != "" && !strings.ContainsAny(r, "<> ") {
-			refs = append(refs, "<"+r+">")
-		}
-	}
-	if m.InReplyTo != "" && len(refs) > 0 {
-		line("In-Reply-To: %s", refs[len(refs)-1])
-		line("References: %s", strings.Join(refs, "\r\n\t"))
-	}
-	line("MIME-Version: 1.0")
-	text := "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
-		base64Lines([]byte(strings.ReplaceAll(mailmime.Clean(m.Text), "\n", "\r\n")))
-	if len(m.Files) == 0 {
-		b.WriteString(text)
-		return strings.NewReader(b.String()), nil
-	}
-	// base64 has no "_", so no line of a part can be the boundary.
-	const boundary = "commsd_part"
-	line("Content-Type: multipart/mixed; boundary=%s", boundary)
-	line("")
-	b.WriteString("--" + boundary + "\r\n" + text)
-	for _, f := range m.Files {
-		name := encodeWord(strings.NewReplacer(`"`, "'", `\`, "_", "/", "_").Replace(one(f.Name)))
-		line("--%s", boundary)
-		line("Content-Type: application/octet-stream")
-		line("Content-Disposition: attachment; filename=\"%s\"", name)
-		line("Content-Transfer-Encoding: base64")
-		line("")
-		b.WriteString(base64Lines(f.Content))
-	}
-	line("--%s--", boundary)
-	return strings.NewReader(b.String()), nil
 }

@@ -153,6 +153,9 @@ func (s *Store) removeRows(ctx context.Context, tx *sqldb.Tx, box Mailbox, rows 
 			return fmt.Errorf("store: drop message: %w", err)
 		}
 	}
+	if err := dropUploads(ctx, tx, rows); err != nil {
+		return err
+	}
 	s.announce(ctx, tx, Change{Store: box.Store, Owner: owner})
 	return nil
 }

@@ -210,6 +210,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/mail/drafts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a draft to go on with it */
+        get: operations["get-draft"];
+        /** Keep a draft under an id of the client's choice */
+        put: operations["save-draft"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/mail/held": {
         parameters: {
             query?: never;
@@ -278,6 +296,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/mail/messages/{id}/parts/{part}/copy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a file for a draft out of a part of a message */
+        post: operations["copy-part"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/mail/messages/changes": {
         parameters: {
             query?: never;
@@ -324,6 +359,23 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mail/uploads/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Forget a file that was sent up */
+        delete: operations["remove-upload"];
         options?: never;
         head?: never;
         patch?: never;
@@ -705,6 +757,26 @@ export interface components {
             people: number;
             units: components["schemas"]["DirectoryUnit"][];
         };
+        DraftView: {
+            /** @description id of the message here that this answers */
+            answers?: string;
+            bcc?: string[] | null;
+            cc?: string[] | null;
+            files: components["schemas"]["FileView"][] | null;
+            /** @description a mail client wrote it: its files are parts of the message, to be copied */
+            foreign: boolean;
+            /** @description message_id of what is answered */
+            in_reply_to?: string;
+            references?: string[] | null;
+            /** Format: date-time */
+            saved_at: string;
+            subject: string;
+            text: string;
+            /** @description addresses, each bare or as Name <address> */
+            to: string[] | null;
+            /** @description ids of files that were sent up */
+            uploads?: string[] | null;
+        };
         ErrorDetail: {
             /** @description Where the error occurred, e.g. 'body.items[3].tags' or 'path.thing-id' */
             location?: string;
@@ -712,6 +784,16 @@ export interface components {
             message?: string;
             /** @description The value at the given location */
             value?: unknown;
+        };
+        FileView: {
+            id: string;
+            name: string;
+            /**
+             * Format: int64
+             * @description bytes
+             */
+            size: number;
+            type: string;
         };
         FindPeopleOutputBody: {
             people: components["schemas"]["DirectoryPerson"][];
@@ -759,6 +841,21 @@ export interface components {
              * @example ws://localhost:8080
              */
             url: string;
+        };
+        Letter: {
+            /** @description id of the message here that this answers */
+            answers?: string;
+            bcc?: string[] | null;
+            cc?: string[] | null;
+            /** @description message_id of what is answered */
+            in_reply_to?: string;
+            references?: string[] | null;
+            subject: string;
+            text: string;
+            /** @description addresses, each bare or as Name <address> */
+            to: string[] | null;
+            /** @description ids of files that were sent up */
+            uploads?: string[] | null;
         };
         ListMeetingsOutputBody: {
             meetings: components["schemas"]["MeetingView"][];
@@ -864,6 +961,8 @@ export interface components {
             answered: boolean;
             /** Format: int64 */
             attachments: number;
+            /** @description not sent yet */
+            draft: boolean;
             flagged: boolean;
             from: components["schemas"]["MailAddress"][] | null;
             id: string;
@@ -883,6 +982,8 @@ export interface components {
             /** Format: int64 */
             attachments: number;
             cc: components["schemas"]["MailAddress"][] | null;
+            /** @description not sent yet */
+            draft: boolean;
             flagged: boolean;
             from: components["schemas"]["MailAddress"][] | null;
             /** @description cleaned; empty where the message has none */
@@ -908,15 +1009,22 @@ export interface components {
             to: components["schemas"]["MailAddress"][] | null;
         };
         Outgoing: {
+            /** @description id of the message here that this answers */
+            answers?: string;
             bcc?: string[] | null;
             cc?: string[] | null;
+            /** @description id of the draft that this was; it goes with the sending, and one that is gone already is refused, so that nothing is sent twice */
+            draft?: string;
             files?: components["schemas"]["OutgoingFile"][] | null;
             /** @description message_id of what is answered */
             in_reply_to?: string;
             references?: string[] | null;
             subject: string;
             text: string;
+            /** @description addresses, each bare or as Name <address> */
             to: string[] | null;
+            /** @description ids of files that were sent up */
+            uploads?: string[] | null;
         };
         OutgoingFile: {
             /** @description base64 */
@@ -954,6 +1062,11 @@ export interface components {
         SummaryOutBody: {
             /** Format: int64 */
             unread: number;
+            /**
+             * Format: int64
+             * @description bytes that the files of one message may have together
+             */
+            upload_limit: number;
         };
     };
     responses: never;
@@ -982,7 +1095,9 @@ export type DirectoryPerson = components['schemas']['DirectoryPerson'];
 export type DirectoryPosition = components['schemas']['DirectoryPosition'];
 export type DirectorySession = components['schemas']['DirectorySession'];
 export type DirectoryUnit = components['schemas']['DirectoryUnit'];
+export type DraftView = components['schemas']['DraftView'];
 export type ErrorDetail = components['schemas']['ErrorDetail'];
+export type FileView = components['schemas']['FileView'];
 export type FindPeopleOutputBody = components['schemas']['FindPeopleOutputBody'];
 export type HeldOutBody = components['schemas']['HeldOutBody'];
 export type HeldView = components['schemas']['HeldView'];
@@ -991,6 +1106,7 @@ export type InviteToMeetingInputBody = components['schemas']['InviteToMeetingInp
 export type InviteToMeetingOutputBody = components['schemas']['InviteToMeetingOutputBody'];
 export type JoinMeetingInputBody = components['schemas']['JoinMeetingInputBody'];
 export type JoinMeetingOutputBody = components['schemas']['JoinMeetingOutputBody'];
+export type Letter = components['schemas']['Letter'];
 export type ListMeetingsOutputBody = components['schemas']['ListMeetingsOutputBody'];
 export type ListOutBody = components['schemas']['ListOutBody'];
 export type MailAddress = components['schemas']['MailAddress'];
@@ -1463,6 +1579,70 @@ export interface operations {
             };
         };
     };
+    "get-draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DraftView"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "save-draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Letter"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-held-mail": {
         parameters: {
             query?: never;
@@ -1590,6 +1770,38 @@ export interface operations {
             };
         };
     };
+    "copy-part": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                part: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileView"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "change-messages": {
         parameters: {
             query?: never;
@@ -1671,6 +1883,35 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SummaryOutBody"];
                 };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "remove-upload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
