@@ -306,3 +306,28 @@ func benchmarkRows(b *testing.B, db *sqldb.DB, callers int) {
 	}
 	all.Wait()
 }
+
+// TestFailedCommitLeavesNothing: a commit that SQLite refuses loses its group
+// alone; the writer goes on with a transaction of its own.
+func TestFailedCommitLeavesNothing(t *testing.T) {
+	db := sqldbtest.Open(t, sqldbtest.SQLite(t))
+	table(t, db)
+	write(t, db, func(ctx context.Context, tx *sqldb.Tx) error {
+		_, err := tx.Exec(ctx, `CREATE TABLE part (item TEXT NOT NULL REFERENCES item (name) DEFERRABLE INITIALLY DEFERRED)`)
+		return err
+	})
+	err := db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		if err := insert(ctx, tx, "beside", 1); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO part (item) VALUES ('nowhere')`)
+		return err
+	})
+	if err == nil {
+		t.Fatal("a broken reference was committed")
+	}
+	write(t, db, func(ctx context.Context, tx *sqldb.Tx) error { return insert(ctx, tx, "after", 1) })
+	if got := names(t, db); got != "after" {
+		t.Errorf("the table holds %q, want what was written after", got)
+	}
+}
