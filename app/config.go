@@ -21,10 +21,12 @@ type Config struct {
 	Database      DatabaseConfig `yaml:"database"`
 	Redis         RedisConfig    `yaml:"redis"`
 	Blobs         BlobsConfig    `yaml:"blobs"`
+	Chat          ChatConfig     `yaml:"chat"`
 	Media         MediaConfig    `yaml:"media"`
 	TURN          TURNConfig     `yaml:"turn"`
 	Mail          MailConfig     `yaml:"mail"`
 	LDAP          LDAPConfig     `yaml:"ldap"`
+	SignIn        SignInConfig   `yaml:"sign_in"`
 	Session       SessionConfig  `yaml:"session"`
 	Log           LogConfig      `yaml:"log"`
 	Stop          StopConfig     `yaml:"stop"`
@@ -57,7 +59,8 @@ type AdminConfig struct {
 
 // DatabaseConfig selects the SQL engine.
 type DatabaseConfig struct {
-	URL string `yaml:"url"` // empty: SQLite in data_dir; postgres://…
+	URL            string `yaml:"url"`             // empty: SQLite in data_dir; postgres://…
+	MaxConnections int    `yaml:"max_connections"` // to PostgreSQL, or readers of SQLite; 0: 20 and 8
 }
 
 // RedisConfig selects the bus between nodes.
@@ -70,12 +73,24 @@ type BlobsConfig struct {
 	URL string `yaml:"url"` // empty: files in data_dir; s3://…
 }
 
+// ChatConfig limits what one person or one socket may ask of everybody else.
+type ChatConfig struct {
+	MaxTextBytes   int           `yaml:"max_text_bytes"`   // of one message
+	MaxMembers     int           `yaml:"max_members"`      // of one channel
+	SendsPerSecond float64       `yaml:"sends_per_second"` // of one socket, lastingly
+	SendBurst      int           `yaml:"send_burst"`       // and at once
+	QueueBytes     int           `yaml:"queue_bytes"`      // waiting for one slow socket
+	DrainSpread    time.Duration `yaml:"drain_spread"`     // over which sockets come back after a stop
+}
+
 // MediaConfig says where meetings' audio and video flow.
 type MediaConfig struct {
 	UDPListen string            `yaml:"udp_listen"`
 	TCPListen string            `yaml:"tcp_listen"`
 	Advertise []string          `yaml:"advertise"` // addresses that clients reach this node by
 	APIKeys   map[string]string `yaml:"api_keys"`  // LiveKit API keys of outside programs: key → secret
+
+	MaxParticipants int `yaml:"max_participants"` // of one room
 }
 
 // TURNConfig is the embedded relay.
@@ -95,11 +110,26 @@ type MailConfig struct {
 	Smarthost         string `yaml:"smarthost"` // host:port that takes mail for outside; empty: MX
 	MaxMessageBytes   int64  `yaml:"max_message_bytes"`
 	MaxRecipients     int    `yaml:"max_recipients"`
+
+	MaxConnections           int           `yaml:"max_connections"`             // of each listener
+	MaxConnectionsPerAddress int           `yaml:"max_connections_per_address"` // of each listener
+	MaxFailedSignIns         int           `yaml:"max_failed_sign_ins"`         // of one connection, then it is closed
+	QueueLifetime            time.Duration `yaml:"queue_lifetime"`              // mail for outside is tried this long
+	QueueWorkers             int           `yaml:"queue_workers"`               // deliveries at once
 }
 
 // LDAPConfig is the address book's listener.
 type LDAPConfig struct {
 	Listen string `yaml:"listen"`
+}
+
+// SignInConfig slows down whoever guesses at passwords.
+type SignInConfig struct {
+	FreeFailures int           `yaml:"free_failures"` // of one account from one address before the first delay
+	LongestDelay time.Duration `yaml:"longest_delay"` // what the doubling delay grows to
+	AddressBurst int           `yaml:"address_burst"` // failures of one address; one more a second
+	MaxHashes    int           `yaml:"max_hashes"`    // passwords checked at once, 19 MiB each; 0: one less than processors
+	MaxWaiting   int           `yaml:"max_waiting"`   // sign-ins that may wait for that
 }
 
 // SessionConfig limits sign-in sessions.
@@ -125,13 +155,18 @@ func Default() Config {
 		DataDir: "data",
 		HTTP:    HTTPConfig{Listen: "127.0.0.1:8080", PublicURL: "http://localhost:8080", MaxBodyBytes: 1 << 20},
 		Admin:   AdminConfig{Listen: "127.0.0.1:8081"},
-		Media:   MediaConfig{UDPListen: "127.0.0.1:7882", TCPListen: "127.0.0.1:7881"},
+		Chat: ChatConfig{
+			MaxTextBytes: 16 << 10, MaxMembers: 1000, SendsPerSecond: 10, SendBurst: 100, QueueBytes: 512 << 10, DrainSpread: time.Minute,
+		},
+		Media: MediaConfig{UDPListen: "127.0.0.1:7882", TCPListen: "127.0.0.1:7881", MaxParticipants: 1000},
 		Mail: MailConfig{
 			SMTPListen: "127.0.0.1:2525", SubmissionListen: "127.0.0.1:2587", SubmissionsListen: "127.0.0.1:2465",
 			IMAPListen: "127.0.0.1:2143", IMAPSListen: "127.0.0.1:2993",
-			MaxMessageBytes: 50 << 20, MaxRecipients: 500,
+			MaxMessageBytes: 50 << 20, MaxRecipients: 500, MaxConnections: 1000, MaxConnectionsPerAddress: 50, MaxFailedSignIns: 5,
+			QueueLifetime: 5 * 24 * time.Hour, QueueWorkers: 4,
 		},
 		LDAP:    LDAPConfig{Listen: "127.0.0.1:2389"},
+		SignIn:  SignInConfig{FreeFailures: 10, LongestDelay: time.Minute, AddressBurst: 200, MaxWaiting: 64},
 		Session: SessionConfig{MaxAge: 12 * time.Hour},
 		Log:     LogConfig{Format: "text", Level: "info"},
 		Stop:    StopConfig{Timeout: 15 * time.Second},
@@ -328,6 +363,24 @@ func (c *Config) validateLimits() error {
 		min string
 	}{
 		{"http.max_body_bytes", c.HTTP.MaxBodyBytes >= 1<<10, "1024"},
+		{"database.max_connections", c.Database.MaxConnections >= 0, "0"},
+		{"chat.max_text_bytes", c.Chat.MaxTextBytes >= 1<<10, "1024"},
+		{"chat.max_members", c.Chat.MaxMembers >= 2, "2"},
+		{"chat.sends_per_second", c.Chat.SendsPerSecond >= 0.1, "0.1"},
+		{"chat.send_burst", c.Chat.SendBurst >= 1, "1"},
+		{"chat.queue_bytes", c.Chat.QueueBytes >= 64<<10, "65536"},
+		{"chat.drain_spread", c.Chat.DrainSpread >= time.Second, "1s"},
+		{"media.max_participants", c.Media.MaxParticipants >= 2, "2"},
+		{"mail.max_connections", c.Mail.MaxConnections >= 1, "1"},
+		{"mail.max_connections_per_address", c.Mail.MaxConnectionsPerAddress >= 1, "1"},
+		{"mail.max_failed_sign_ins", c.Mail.MaxFailedSignIns >= 1, "1"},
+		{"mail.queue_lifetime", c.Mail.QueueLifetime >= time.Minute, "1m"},
+		{"mail.queue_workers", c.Mail.QueueWorkers >= 1, "1"},
+		{"sign_in.free_failures", c.SignIn.FreeFailures >= 1, "1"},
+		{"sign_in.longest_delay", c.SignIn.LongestDelay >= time.Second, "1s"},
+		{"sign_in.address_burst", c.SignIn.AddressBurst >= 1, "1"},
+		{"sign_in.max_hashes", c.SignIn.MaxHashes >= 0, "0"},
+		{"sign_in.max_waiting", c.SignIn.MaxWaiting >= 1, "1"},
 		{"mail.max_message_bytes", c.Mail.MaxMessageBytes >= 64<<10, "65536"},
 		{"mail.max_recipients", c.Mail.MaxRecipients >= 100, "100 (RFC 5321 section 4.5.3.1.8)"},
 		{"session.max_age", c.Session.MaxAge >= time.Minute, "1m"},

@@ -11,6 +11,7 @@ import (
 	"commsd/directory"
 	"commsd/identity"
 	"commsd/internal/httpapi"
+	"commsd/internal/wsconn"
 	"commsd/mail"
 	"commsd/meeting"
 	"commsd/web"
@@ -22,6 +23,8 @@ func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.L
 	auditLog := audit.New(audit.Config{Now: a.opts.Now})
 	dir, err := directory.New(directory.Config{
 		DB: n.db, Bus: n.bus, Audit: auditLog, Domain: a.cfg.Domain, SessionLifetime: a.cfg.Session.MaxAge,
+		FreeFailures: a.cfg.SignIn.FreeFailures, LongestDelay: a.cfg.SignIn.LongestDelay, AddressBurst: a.cfg.SignIn.AddressBurst,
+		MaxHashes: a.cfg.SignIn.MaxHashes, MaxHashQueue: a.cfg.SignIn.MaxWaiting,
 		Log: a.log, Registerer: a.reg, Now: a.opts.Now,
 	})
 	if err != nil {
@@ -48,6 +51,8 @@ func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.L
 	})
 	messages, err := chat.New(chat.Config{
 		DB: n.db, Bus: n.bus, Directory: dir, Audit: auditLog, PublicURL: a.cfg.HTTP.PublicURL,
+		MaxText: a.cfg.Chat.MaxTextBytes, MaxMembers: a.cfg.Chat.MaxMembers, SendRate: a.cfg.Chat.SendsPerSecond, SendBurst: a.cfg.Chat.SendBurst,
+		Socket: wsconn.Config{QueueBytes: a.cfg.Chat.QueueBytes}, DrainSpread: a.cfg.Chat.DrainSpread,
 		Log: a.log, Registerer: a.reg, Now: a.opts.Now,
 	})
 	if err != nil {

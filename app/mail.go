@@ -28,6 +28,8 @@ func (a *App) openMail(ctx context.Context, n *node, dir *directory.Service, pag
 		},
 		Smarthost: a.cfg.Mail.Smarthost, Hold: a.cfg.Demo, Log: a.log, Registerer: a.reg, Now: a.opts.Now,
 		MaxMessageBytes: a.cfg.Mail.MaxMessageBytes, MaxRecipients: a.cfg.Mail.MaxRecipients,
+		MaxConnections: a.cfg.Mail.MaxConnections, MaxConnectionsPerAddress: a.cfg.Mail.MaxConnectionsPerAddress, MaxFailures: a.cfg.Mail.MaxFailedSignIns,
+		QueueLifetime: a.cfg.Mail.QueueLifetime, QueueWorkers: a.cfg.Mail.QueueWorkers,
 	})
 	if err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ import (
 func (a *App) openMedia(n *node) error {
 	forwarder, err := sfu.New(sfu.Config{
 		UDPListen: a.cfg.Media.UDPListen, TCPListen: a.cfg.Media.TCPListen, Advertise: a.cfg.Media.Advertise,
-		MachineAddresses: a.cfg.Demo, Log: a.log, Registerer: a.reg,
+		MaxParticipants: a.cfg.Media.MaxParticipants, MachineAddresses: a.cfg.Demo, Log: a.log, Registerer: a.reg,
 	})
 	if err != nil {
 		return err

@@ -117,7 +117,7 @@ func (a *App) openStores(ctx context.Context, n *node) (err error) {
 			return err
 		}
 	}
-	if n.db, err = sqldb.Open(ctx, sqldb.Config{URL: a.cfg.Database.URL, DataDir: a.cfg.DataDir, Log: a.log, Registerer: a.reg}); err != nil {
+	if n.db, err = sqldb.Open(ctx, sqldb.Config{URL: a.cfg.Database.URL, DataDir: a.cfg.DataDir, MaxConns: a.cfg.Database.MaxConnections, Log: a.log, Registerer: a.reg}); err != nil {
 		return err
 	}
 	n.closers = append(n.closers, n.db.Close)

@@ -42,6 +42,9 @@ type Config struct {
 	Passwords       PasswordParams // cost of new password hashes; zero: 19 MiB, 2 passes, 1 lane
 	MaxHashes       int            // password hashes at once; 0: one less than processors, at least one
 	MaxHashQueue    int            // sign-ins that may wait for a hash; 0: 64
+	FreeFailures    int            // failed sign-ins of one account from one address before the first delay; 0: 10
+	LongestDelay    time.Duration  // what that delay grows to; 0: 1 min
+	AddressBurst    int            // failed sign-ins of one address at once, one more each second; 0: 200
 	CachedSessions  int            // sessions kept in memory; 0: 20000
 }
 
@@ -90,6 +93,15 @@ func (c *Config) setDefaults() {
 	if c.MaxHashQueue <= 0 {
 		c.MaxHashQueue = 64
 	}
+	if c.FreeFailures <= 0 {
+		c.FreeFailures = 10
+	}
+	if c.LongestDelay <= 0 {
+		c.LongestDelay = time.Minute
+	}
+	if c.AddressBurst <= 0 {
+		c.AddressBurst = 200
+	}
 	if c.CachedSessions <= 0 {
 		c.CachedSessions = 20000
 	}
@@ -135,7 +147,7 @@ func New(cfg Config) (*Service, error) {
 	return &Service{
 		cfg: cfg, db: cfg.DB, log: cfg.Log, now: cfg.Now, metrics: m,
 		hasher: h, dummy: dummy,
-		throttle: newThrottle(cfg.Now),
+		throttle: newThrottle(throttleLimits{free: cfg.FreeFailures, longest: cfg.LongestDelay, burst: cfg.AddressBurst}, cfg.Now),
 		sessions: newSessionCache(cfg.CachedSessions),
 		started:  cfg.Now(),
 		poke:     make(chan struct{}, 1),

@@ -147,10 +147,12 @@ func TestHasherQueue(t *testing.T) {
 	}
 }
 
+var testLimits = throttleLimits{free: 10, longest: time.Minute, burst: 200}
+
 func TestThrottle(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	th := newThrottle(func() time.Time { return now })
-	for i := range freeFailures {
+	th := newThrottle(testLimits, func() time.Time { return now })
+	for i := range testLimits.free {
 		if wait := th.admit("an", "192.0.2.1"); wait != 0 {
 			t.Fatalf("attempt %d waits %v", i+1, wait)
 		}
@@ -171,13 +173,13 @@ func TestThrottle(t *testing.T) {
 			t.Fatalf("after its delay an attempt waits %v", wait)
 		}
 		wait := th.admit("an", "192.0.2.1")
-		if wait < last || wait > longestDelay {
+		if wait < last || wait > testLimits.longest {
 			t.Errorf("delay %v after %v", wait, last)
 		}
 		last = wait
 	}
-	if last != longestDelay {
-		t.Errorf("the delay grew to %v, want %v", last, longestDelay)
+	if last != testLimits.longest {
+		t.Errorf("the delay grew to %v, want %v", last, testLimits.longest)
 	}
 	th.succeed("an", "192.0.2.1")
 	if wait := th.admit("an", "192.0.2.1"); wait != 0 {
@@ -187,8 +189,8 @@ func TestThrottle(t *testing.T) {
 
 func TestThrottleAddressGuessingAtMany(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	th := newThrottle(func() time.Time { return now })
-	for i := range addressBurst {
+	th := newThrottle(testLimits, func() time.Time { return now })
+	for i := range testLimits.burst {
 		// One machine moves within its /64 as it likes.
 		if wait := th.admit(fmt.Sprint(i), fmt.Sprintf("2001:db8::%x", i)); wait != 0 {
 			t.Fatalf("attempt %d waits %v", i+1, wait)
@@ -208,7 +210,7 @@ func TestThrottleAddressGuessingAtMany(t *testing.T) {
 
 func TestThrottleMemoryIsBounded(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	th := newThrottle(func() time.Time { return now })
+	th := newThrottle(testLimits, func() time.Time { return now })
 	for i := range maxTracked + 1000 {
 		th.admit("login", fmt.Sprintf("2001:db8:%x:%x::", i>>16, i&0xffff))
 	}

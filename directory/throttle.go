@@ -6,23 +6,28 @@ import (
 	"time"
 )
 
-// Limits of failed sign-ins. The delay is per account and address together, so
+// throttleLimits are those of failed sign-ins. The delay is per account and address together, so
 // that whoever guesses at an account from one place locks nobody out at
 // another. The bucket per address bounds one place that guesses at many
 // accounts; it is wide, since a whole agency may stand behind one address.
+type throttleLimits struct {
+	free    int // failures before the first delay; room for mail clients that open several connections at once
+	longest time.Duration
+	burst   int // attempts of one address
+}
+
 const (
-	freeFailures  = 10 // also mail clients that open several connections at once
 	firstDelay    = time.Second
-	longestDelay  = time.Minute
 	forgetAfter   = 15 * time.Minute
-	addressBurst  = 200
 	addressRefill = time.Second // one more attempt each
 	maxTracked    = 50000       // entries in each table
 )
 
 // throttle counts failed sign-ins on this node.
 type throttle struct {
-	now func() time.Time // set at construction
+	// set at construction
+	limits throttleLimits
+	now    func() time.Time
 
 	mu        sync.Mutex
 	pairs     map[pair]*failures
@@ -42,8 +47,8 @@ type bucket struct {
 	at   time.Time
 }
 
-func newThrottle(now func() time.Time) *throttle {
-	return &throttle{now: now, pairs: map[pair]*failures{}, addresses: map[string]*bucket{}}
+func newThrottle(limits throttleLimits, now func() time.Time) *throttle {
+	return &throttle{limits: limits, now: now, pairs: map[pair]*failures{}, addresses: map[string]*bucket{}}
 }
 
 // admit says whether one may try login from address now, and else how long to
@@ -57,11 +62,11 @@ func (t *throttle) admit(login, address string) (wait time.Duration) {
 
 	b := t.addresses[address]
 	if b == nil {
-		makeRoom(t.addresses, func(b *bucket) bool { return now.Sub(b.at) > addressBurst*addressRefill })
-		b = &bucket{left: addressBurst, at: now}
+		makeRoom(t.addresses, func(b *bucket) bool { return now.Sub(b.at) > time.Duration(t.limits.burst)*addressRefill })
+		b = &bucket{left: float64(t.limits.burst), at: now}
 		t.addresses[address] = b
 	}
-	b.left = min(addressBurst, b.left+float64(now.Sub(b.at))/float64(addressRefill))
+	b.left = min(float64(t.limits.burst), b.left+float64(now.Sub(b.at))/float64(addressRefill))
 	b.at = now
 	if b.left < 1 {
 		return time.Duration((1 - b.left) * float64(addressRefill))
@@ -80,8 +85,8 @@ func (t *throttle) admit(login, address string) (wait time.Duration) {
 	b.left--
 	f.count++
 	f.last = now
-	if over := f.count - freeFailures; over >= 0 {
-		f.until = now.Add(min(longestDelay, firstDelay<<min(over, 16)))
+	if over := f.count - t.limits.free; over >= 0 {
+		f.until = now.Add(min(t.limits.longest, firstDelay<<min(over, 16)))
 	}
 	return 0
 }
@@ -93,7 +98,7 @@ func (t *throttle) succeed(login, address string) {
 	defer t.mu.Unlock()
 	delete(t.pairs, pair{login, address})
 	if b := t.addresses[address]; b != nil {
-		b.left = min(addressBurst, b.left+1)
+		b.left = min(float64(t.limits.burst), b.left+1)
 	}
 }
 
@@ -106,7 +111,7 @@ func (t *throttle) cancel(login, address string) {
 		f.count--
 	}
 	if b := t.addresses[address]; b != nil {
-		b.left = min(addressBurst, b.left+1)
+		b.left = min(float64(t.limits.burst), b.left+1)
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"commsd/internal/bus"
 	"commsd/internal/sqldb"
 	"commsd/mail/imapd"
+	"commsd/mail/netlimit"
 	"commsd/mail/queue"
 	"commsd/mail/smtpd"
 	"commsd/mail/store"
@@ -68,7 +69,14 @@ type Config struct {
 
 	MaxMessageBytes int64         // 0: 50 MiB
 	MaxRecipients   int           // 0: 500
-	Grace           time.Duration // for messages being taken when Run ends; 0: 3 s
+	MaxFailures     int           // failed sign-ins of one connection before it is closed; 0: 5
+	QueueLifetime   time.Duration // how long mail for outside is tried; 0: 5 days
+	QueueWorkers    int           // deliveries to outside at once; 0: 4
+
+	MaxConnections           int // of each listener; 0: 1000
+	MaxConnectionsPerAddress int // of each listener; 0: 50
+
+	Grace time.Duration // for messages being taken when Run ends; 0: 3 s
 }
 
 // Service is all of mail.
@@ -98,13 +106,14 @@ func New(cfg Config) (*Service, error) {
 		cfg.MaxMessageBytes = 50 << 20
 	}
 	s := &Service{cfg: cfg}
+	limits := netlimit.Config{Max: cfg.MaxConnections, PerAddress: cfg.MaxConnectionsPerAddress}
 	var err error
 	if s.store, err = store.New(store.Config{DB: cfg.DB, Blobs: cfg.Blobs, Bus: cfg.Bus, Log: cfg.Log, Registerer: cfg.Registerer, Now: cfg.Now, Changed: s.changed}); err != nil {
 		return nil, err
 	}
 	if s.queue, err = queue.New(queue.Config{
 		DB: cfg.DB, Store: s.store, Directory: cfg.Directory, Hostname: cfg.Domain, Log: cfg.Log, Registerer: cfg.Registerer,
-		Smarthost: cfg.Smarthost, Hold: cfg.Hold, Now: cfg.Now,
+		Smarthost: cfg.Smarthost, Hold: cfg.Hold, Lifetime: cfg.QueueLifetime, Workers: cfg.QueueWorkers, Now: cfg.Now,
 	}); err != nil {
 		return nil, err
 	}
@@ -113,18 +122,19 @@ func New(cfg Config) (*Service, error) {
 	}
 	if s.smtpd, err = smtpd.New(smtpd.Config{
 		Hostname: cfg.Domain, Directory: cfg.Directory, Store: s.store, TLS: cfg.TLS, Log: cfg.Log, Registerer: cfg.Registerer,
-		Now: cfg.Now, MaxMessageBytes: cfg.MaxMessageBytes, MaxRecipients: cfg.MaxRecipients,
+		Now: cfg.Now, MaxMessageBytes: cfg.MaxMessageBytes, MaxRecipients: cfg.MaxRecipients, MaxConns: limits,
 	}); err != nil {
 		return nil, err
 	}
 	if s.submission, err = submission.New(submission.Config{
 		Hostname: cfg.Domain, Desk: s.desk, Authenticator: cfg.Directory, TLS: cfg.TLS, Log: cfg.Log, Registerer: cfg.Registerer,
-		MaxMessageBytes: cfg.MaxMessageBytes, MaxRecipients: cfg.MaxRecipients,
+		MaxMessageBytes: cfg.MaxMessageBytes, MaxRecipients: cfg.MaxRecipients, MaxFailures: cfg.MaxFailures, MaxConns: limits,
 	}); err != nil {
 		return nil, err
 	}
 	s.imapd, err = imapd.New(imapd.Config{
 		Authenticator: cfg.Directory, Store: s.store, TLS: cfg.TLS, Log: cfg.Log, Registerer: cfg.Registerer, MaxMessageBytes: cfg.MaxMessageBytes,
+		MaxFailures: cfg.MaxFailures, MaxConns: limits,
 	})
 	return s, err
 }

@@ -7,10 +7,7 @@ import (
 	"time"
 )
 
-const (
-	roomQueue       = 256
-	maxParticipants = 1000 // of one room on one node, until the numbers of bench/ say more
-)
+const roomQueue = 256
 
 // room is one meeting. Its loop alone touches what it owns; everybody else
 // posts events.
@@ -261,7 +258,7 @@ func (e joined) apply(r *room) {
 	r.expected--
 	r.sfu.mu.Unlock()
 	p := e.p
-	if len(r.bySID) >= maxParticipants {
+	if len(r.bySID) >= r.sfu.cfg.MaxParticipants {
 		p.emit(EventLeft{Reason: ReasonUnknown, Action: ActionDisconnect})
 		return
 	}

@@ -44,6 +44,8 @@ type Config struct {
 	// addresses of this machine as well: browsers without special flags leave
 	// loopback out of ICE.
 	MachineAddresses bool
+	// MaxParticipants bounds one room on one node; 0 means 1000.
+	MaxParticipants int
 	// ResumeWindow is how long a participant keeps its place after its
 	// signalling connection broke; 0 means 20 s.
 	ResumeWindow time.Duration
@@ -107,6 +109,9 @@ func New(cfg Config) (*SFU, error) {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
+	}
+	if cfg.MaxParticipants <= 0 {
+		cfg.MaxParticipants = 1000
 	}
 	if cfg.ResumeWindow == 0 {
 		cfg.ResumeWindow = 20 * time.Second
