@@ -54,11 +54,12 @@ type MessageSummary struct {
 
 // AttachmentView is a part that can be saved.
 type AttachmentView struct {
-	Part string `json:"part"`
-	Name string `json:"name"`
-	Type string `json:"type"`
-	Size int64  `json:"size" doc:"bytes as encoded in the message"`
-	URL  string `json:"url"`
+	Part  string `json:"part"`
+	Name  string `json:"name"`
+	Type  string `json:"type"`
+	Size  int64  `json:"size" doc:"bytes when saved, near enough"`
+	Shown bool   `json:"shown" doc:"a picture that stands in the HTML"`
+	URL   string `json:"url"`
 }
 
 // MessageView is a whole message.
@@ -166,6 +167,7 @@ func (s *Service) Routes(api *httpapi.API) {
 	httpapi.Get(api, "get-mail-summary", "mail", "/api/v1/mail/summary", "Count unread mail", s.summary)
 	httpapi.Get(api, "list-held-mail", "mail", "/api/v1/mail/held", "List mail for outside that is held here", s.listHeld)
 	api.Handle("GET /api/v1/mail/messages/{id}/raw", s.raw(api))
+	api.Handle("GET /api/v1/mail/messages/{id}/html", s.page(api))
 	api.Handle("GET /api/v1/mail/messages/{id}/parts/{part}", s.part(api))
 }
 

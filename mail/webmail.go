@@ -44,19 +44,14 @@ func (s *Service) getMessage(ctx context.Context, actor identity.Actor, in *mess
 	if v.Text, dirty, err = texts(b, m.Root); err != nil {
 		return nil, err
 	}
-	pictures := map[string]string{}
 	for _, a := range store.AttachmentParts(m.Root) {
-		at := section(a.Path)
-		url := "/api/v1/mail/messages/" + m.ID + "/parts/" + at
-		if cid := strings.Trim(a.Part.ID, "<> "); cid != "" && shown[a.Part.Type+"/"+a.Part.Subtype] {
-			pictures[cid] = url + "?inline"
-		}
 		v.AttachmentParts = append(v.AttachmentParts, AttachmentView{
-			Part: at, Name: filename(a.Part), Type: a.Part.Type + "/" + a.Part.Subtype, Size: a.Part.BodyEnd - a.Part.BodyStart, URL: url,
+			Part: section(a.Path), Name: filename(a.Part), Type: a.Part.Type + "/" + a.Part.Subtype,
+			Size: decodedSize(a.Part), Shown: strings.Contains(dirty, "cid:"+strings.Trim(a.Part.ID, "<> ")) && a.Part.ID != "", URL: partURL(m, a.Path),
 		})
 	}
 	if dirty != "" {
-		v.HTML, v.RemoteImages = cleanHTML(dirty, pictures, in.Images)
+		v.HTML, v.RemoteImages = cleanHTML(dirty, picturesOf(m), in.Images)
 	}
 	return &messageOut{Body: v}, nil
 }
@@ -74,6 +69,16 @@ func texts(b *store.Bytes, root *mailmime.Part) (text, dirty string, err error) 
 		text = mailmime.HTMLText(strings.NewReader(dirty), shownBytes)
 	}
 	return text, dirty, nil
+}
+
+// decodedSize is how many bytes a part is about to be when saved: base64 has 57
+// in each line of 78.
+func decodedSize(p *mailmime.Part) int64 {
+	size := p.BodyEnd - p.BodyStart
+	if strings.EqualFold(p.Encoding, "base64") {
+		return size * 57 / 78
+	}
+	return size
 }
 
 func section(path []int) string {
@@ -143,6 +148,9 @@ func cleanHTML(dirty string, pictures map[string]string, remote bool) (clean str
 func pictureSource(src string, pictures map[string]string) (url string, remote bool) {
 	if cid, ok := strings.CutPrefix(strings.TrimSpace(src), "cid:"); ok {
 		return pictures[cid], false
+	}
+	if s := strings.ToLower(strings.TrimSpace(src)); !strings.HasPrefix(s, "https://") && !strings.HasPrefix(s, "http://") {
+		return "", false // a path would be one of ours
 	}
 	return src, true
 }

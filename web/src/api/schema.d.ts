@@ -512,9 +512,11 @@ export interface components {
         AttachmentView: {
             name: string;
             part: string;
+            /** @description a picture that stands in the HTML */
+            shown: boolean;
             /**
              * Format: int64
-             * @description bytes as encoded in the message
+             * @description bytes when saved, near enough
              */
             size: number;
             type: string;
