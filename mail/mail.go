@@ -163,7 +163,10 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 // Revoke ends the connections of an account that was disabled.
-func (s *Service) Revoke(r identity.Revocation) { s.imapd.Revoke(r) }
+func (s *Service) Revoke(r identity.Revocation) {
+	s.imapd.Revoke(r)
+	s.submission.Revoke(r)
+}
 
 // changed pushes a hint to the owner's open pages.
 func (s *Service) changed(c store.Change) {

@@ -23,7 +23,7 @@ import (
 
 // Secrets keeps what the installation made for itself.
 type Secrets interface {
-	Get(ctx context.Context, name string, make func() ([]byte, error)) ([]byte, error)
+	Get(ctx context.Context, name string, create func() ([]byte, error)) ([]byte, error)
 }
 
 // Own returns the installation's own certificate for hosts (names and IP

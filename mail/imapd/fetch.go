@@ -16,6 +16,11 @@ import (
 
 // Fetch gives out messages, from the stored structure and bytes.
 func (s *session) Fetch(w *imapserver.FetchWriter, set imap.NumSet, options *imap.FetchOptions) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	b := s.box
 	uids, err := b.resolve(set)
 	if err != nil {
@@ -151,6 +156,7 @@ func place(m *store.Message, s *imap.FetchItemBodySection) (off, n int64) {
 			return 0, m.TraceSize + m.Root.BodyStart
 		case imap.PartSpecifierText:
 			return span(m.Root.BodyStart, m.BodySize)
+		case imap.PartSpecifierNone:
 		}
 		return 0, m.Size()
 	}
@@ -169,6 +175,7 @@ func place(m *store.Message, s *imap.FetchItemBodySection) (off, n int64) {
 			return span(p.Message.HeaderStart, p.Message.BodyStart)
 		}
 		return span(p.Message.BodyStart, p.BodyEnd)
+	case imap.PartSpecifierNone:
 	}
 	return span(p.BodyStart, p.BodyEnd)
 }

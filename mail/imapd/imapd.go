@@ -85,43 +85,6 @@ var caps = imap.CapSet{
 	imap.CapListStatus: {}, imap.CapMove: {}, imap.CapStatusSize: {}, imap.CapChildren: {}, imap.CapSpecialUse: {},
 }
 
-// Serve accepts connections on l until ctx ends, closes them and waits for
-// their sessions. With implicit, connections begin with TLS; without, signing
-// in wants STARTTLS unless l is bound to loopback.
-func (s *Server) Serve(ctx context.Context, l net.Listener, implicit bool) error {
-	limits := s.cfg.MaxConns
-	limits.Refused = func(remote string) { s.cfg.Log.Info("too many IMAP connections", "remote", remote) }
-	limited := netlimit.Wrap(l, limits)
-	var front net.Listener = limited
-	if implicit {
-		front = tls.NewListener(limited, s.cfg.TLS)
-	}
-	var running sync.WaitGroup
-	srv := imapserver.New(&imapserver.Options{
-		NewSession: func(c *imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
-			running.Add(1)
-			return s.newSession(ctx, c, running.Done), nil, nil
-		},
-		Caps: caps, TLSConfig: s.cfg.TLS, InsecureAuth: loopback(l.Addr()),
-		Logger: intake.Logger{Log: s.cfg.Log, Panic: s.panics.Inc},
-	})
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(front) }()
-	var failed error
-	select {
-	case failed = <-served:
-	case <-ctx.Done():
-		_ = srv.Close() // the listener's own error changes nothing
-		<-served
-	}
-	limited.CloseConns()
-	running.Wait()
-	if failed != nil {
-		return fmt.Errorf("imapd: %w", failed)
-	}
-	return nil
-}
-
 func loopback(a net.Addr) bool {
 	ip := net.ParseIP(intake.IP(a))
 	return ip != nil && ip.IsLoopback()
@@ -146,9 +109,9 @@ func (s *Server) Revoke(r identity.Revocation) {
 	}
 }
 
-func (s *Server) newSession(ctx context.Context, c *imapserver.Conn, done func()) *session {
+func (s *Server) newSession(ctx context.Context, c *imapserver.Conn, g *guard) *session {
 	ctx, cancel := context.WithCancel(ctx)
-	sess := &session{server: s, conn: c, ctx: ctx, cancel: cancel, done: done}
+	sess := &session{server: s, conn: c, guard: g, ctx: ctx, cancel: cancel, ended: make(chan struct{})}
 	s.mu.Lock()
 	s.sessions[sess] = struct{}{}
 	s.mu.Unlock()

@@ -16,6 +16,11 @@ var specialUse = map[store.Role]imap.MailboxAttr{
 
 // List lists mailboxes. Special uses are always told: clients look for them.
 func (s *session) List(w *imapserver.ListWriter, ref string, patterns []string, options *imap.ListOptions) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if len(patterns) == 0 {
 		return w.WriteList(&imap.ListData{Attrs: []imap.MailboxAttr{imap.MailboxAttrNoSelect}, Delim: '/'})
 	}
@@ -99,6 +104,11 @@ func status(m store.Mailbox) *imap.StatusData {
 
 // Status tells a mailbox's counters.
 func (s *session) Status(name string, _ *imap.StatusOptions) (*imap.StatusData, error) {
+	leave, err := s.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	ctx, cancel := s.op()
 	defer cancel()
 	m, err := s.mailbox(ctx, name)
@@ -110,17 +120,27 @@ func (s *session) Status(name string, _ *imap.StatusOptions) (*imap.StatusData, 
 
 // Create makes a mailbox.
 func (s *session) Create(name string, options *imap.CreateOptions) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if options != nil && len(options.SpecialUse) > 0 {
 		return no(imap.ResponseCode("USEATTR"), "special uses are given already")
 	}
 	ctx, cancel := s.op()
 	defer cancel()
-	_, err := s.server.cfg.Store.CreateMailbox(ctx, s.store, name)
+	_, err = s.server.cfg.Store.CreateMailbox(ctx, s.store, name)
 	return s.answer("CREATE", err)
 }
 
 // Delete removes a mailbox.
 func (s *session) Delete(name string) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx, cancel := s.op()
 	defer cancel()
 	return s.answer("DELETE", s.server.cfg.Store.DeleteMailbox(ctx, s.store, name))
@@ -128,6 +148,11 @@ func (s *session) Delete(name string) error {
 
 // Rename renames a mailbox.
 func (s *session) Rename(from, to string, _ *imap.RenameOptions) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx, cancel := s.op()
 	defer cancel()
 	return s.answer("RENAME", s.server.cfg.Store.RenameMailbox(ctx, s.store, from, to))
@@ -140,6 +165,11 @@ func (s *session) Subscribe(name string) error { return s.subscribe(name, true) 
 func (s *session) Unsubscribe(name string) error { return s.subscribe(name, false) }
 
 func (s *session) subscribe(name string, yes bool) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx, cancel := s.op()
 	defer cancel()
 	return s.answer("SUBSCRIBE", s.server.cfg.Store.Subscribe(ctx, s.store, name, yes))

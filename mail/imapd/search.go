@@ -20,6 +20,11 @@ const searchBytes = 1 << 20
 
 // Search finds messages. Text is compared without case and marks.
 func (s *session) Search(kind imapserver.NumKind, c *imap.SearchCriteria, options *imap.SearchOptions) (*imap.SearchData, error) {
+	leave, err := s.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	if options.ReturnSave {
 		return nil, bad("SEARCHRES is not offered")
 	}
@@ -150,12 +155,12 @@ func (h *hit) matches(c *imap.SearchCriteria, depth int) (bool, error) {
 
 func (h *hit) matchesRow(c *imap.SearchCriteria) bool {
 	for _, set := range c.SeqNum {
-		if uids, err := h.s.box.resolve(set); err != nil || !slices.Contains(uids, h.row.UID) {
+		if !h.s.box.names(set, h.row.UID) {
 			return false
 		}
 	}
 	for _, set := range c.UID {
-		if uids, err := h.s.box.resolve(set); err != nil || !slices.Contains(uids, h.row.UID) {
+		if !h.s.box.names(set, h.row.UID) {
 			return false
 		}
 	}

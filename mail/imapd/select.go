@@ -12,6 +12,11 @@ import (
 
 // Select opens a mailbox.
 func (s *session) Select(name string, options *imap.SelectOptions) (*imap.SelectData, error) {
+	leave, err := s.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	ctx, cancel := s.op()
 	defer cancel()
 	s.unselect()
@@ -39,6 +44,11 @@ func (s *session) Select(name string, options *imap.SelectOptions) (*imap.Select
 
 // Unselect closes the mailbox.
 func (s *session) Unselect() error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	s.unselect()
 	return nil
 }
@@ -52,6 +62,15 @@ func (s *session) unselect() {
 
 // Poll tells the client what others have changed.
 func (s *session) Poll(w *imapserver.UpdateWriter, allowExpunge bool) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return s.poll(w, allowExpunge)
+}
+
+func (s *session) poll(w *imapserver.UpdateWriter, allowExpunge bool) error {
 	b := s.box
 	if b == nil {
 		return nil
@@ -125,8 +144,11 @@ func (b *selected) tellGone(write func(uint32) error) error {
 
 // Idle tells of changes until the client says DONE.
 func (s *session) Idle(w *imapserver.UpdateWriter, stop <-chan struct{}) error {
-	s.idling.Add(1)
-	defer s.idling.Done()
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	var changed <-chan struct{}
 	if s.box != nil {
 		changed = s.box.watch.C
@@ -135,7 +157,7 @@ func (s *session) Idle(w *imapserver.UpdateWriter, stop <-chan struct{}) error {
 	ticker := time.NewTicker(time.Minute)
 	defer ticker.Stop()
 	for {
-		if err := s.Poll(w, true); err != nil {
+		if err := s.poll(w, true); err != nil {
 			return err
 		}
 		select {

@@ -3,6 +3,7 @@ package imapd
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"sync"
 
@@ -15,25 +16,36 @@ import (
 	"commsd/mail/store"
 )
 
-// session is one connection's. go-imap runs one command at a time, but on a
-// broken connection IDLE may still run when Close is called.
+// session is one connection's. go-imap runs one command at a time, but after a
+// broken end of IDLE it may still be telling changes when the next begins.
 type session struct {
 	// set at construction
 	server *Server
 	conn   *imapserver.Conn
+	guard  *guard
 	ctx    context.Context // the connection's lifetime
 	cancel context.CancelFunc
-	done   func()
+	ended  chan struct{} // closed by Close
 
-	// owned by the command that runs
+	// turn is held by what runs; it guards these
+	turn     sync.Mutex
+	closed   bool
 	store    store.ID
 	failures int
 	box      *selected
 
-	idling sync.WaitGroup
-
 	mu    sync.Mutex
 	actor identity.Actor // guarded by mu
+}
+
+// enter waits until nothing else of the session runs; the caller calls leave.
+func (s *session) enter() (leave func(), err error) {
+	s.turn.Lock()
+	if s.closed || s.guard.dead.Load() {
+		s.turn.Unlock()
+		return nil, net.ErrClosed
+	}
+	return s.turn.Unlock, nil
 }
 
 func (s *session) account() identity.AccountID {
@@ -49,24 +61,35 @@ func (s *session) op() (context.Context, context.CancelFunc) {
 // Close ends the session once nothing of it runs.
 func (s *session) Close() error {
 	s.cancel()
-	s.idling.Wait()
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
 	s.unselect()
 	s.server.mu.Lock()
 	delete(s.server.sessions, s)
 	s.server.mu.Unlock()
-	s.done()
+	close(s.ended)
 	return nil
 }
 
 // Login signs the person in.
 func (s *session) Login(login, password string) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx, cancel := s.op()
 	defer cancel()
+	if s.failures >= s.server.cfg.MaxFailures {
+		return s.conn.NetConn().Close()
+	}
 	actor, err := s.server.cfg.Authenticator.AuthenticatePassword(ctx, login, password, intake.IP(s.conn.NetConn().RemoteAddr()), "imap")
 	if err != nil {
-		if s.failures++; s.failures >= s.server.cfg.MaxFailures {
-			defer s.conn.NetConn().Close()
-		}
+		s.failures++
 		if errcode.Of(err) == errcode.Unauthenticated {
 			return imapserver.ErrAuthFailed
 		}
@@ -182,6 +205,30 @@ func (b *selected) resolve(set imap.NumSet) ([]uint32, error) {
 		}
 	}
 	return out, nil
+}
+
+// names tells whether a set of numbers names uid, which is in the mailbox.
+func (b *selected) names(set imap.NumSet, uid uint32) bool {
+	last := uint32(len(b.uids)) //nolint:gosec // UIDs are 32 bits
+	switch set := set.(type) {
+	case imap.SeqSet:
+		seq := b.place(uid)
+		for _, r := range set {
+			if from, to := ends(r.Start, r.Stop, last); seq >= from && seq <= to {
+				return true
+			}
+		}
+	case imap.UIDSet:
+		if last == 0 || imap.IsSearchRes(set) {
+			return false
+		}
+		for _, r := range set {
+			if from, to := ends(uint32(r.Start), uint32(r.Stop), b.uids[last-1]); uid >= from && uid <= to {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // ends puts a range in order; 0 stands for "*".

@@ -35,6 +35,11 @@ next:
 
 // Store changes flags.
 func (s *session) Store(w *imapserver.FetchWriter, set imap.NumSet, change *imap.StoreFlags, _ *imap.StoreOptions) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx, cancel := s.op()
 	defer cancel()
 	b := s.box
@@ -77,10 +82,18 @@ func (s *session) Store(w *imapserver.FetchWriter, set imap.NumSet, change *imap
 
 // Expunge removes what is flagged \Deleted.
 func (s *session) Expunge(w *imapserver.ExpungeWriter, uids *imap.UIDSet) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx, cancel := s.op()
 	defer cancel()
 	b := s.box
 	if b.readOnly {
+		if *w == (imapserver.ExpungeWriter{}) {
+			return nil // CLOSE, which then removes nothing (RFC 9051, section 6.4.1)
+		}
 		return errReadOnly
 	}
 	named := b.uids
@@ -138,12 +151,22 @@ func (s *session) transfer(set imap.NumSet, dest string, move bool) (*imap.CopyD
 
 // Copy copies messages into another mailbox.
 func (s *session) Copy(set imap.NumSet, dest string) (*imap.CopyData, error) {
+	leave, err := s.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	data, _, err := s.transfer(set, dest, false)
 	return data, err
 }
 
 // Move moves messages into another mailbox.
 func (s *session) Move(w *imapserver.MoveWriter, set imap.NumSet, dest string) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if s.box.readOnly {
 		return errReadOnly
 	}
@@ -162,6 +185,11 @@ func (s *session) Move(w *imapserver.MoveWriter, set imap.NumSet, dest string) e
 
 // Append puts a message into a mailbox.
 func (s *session) Append(name string, r imap.LiteralReader, options *imap.AppendOptions) (*imap.AppendData, error) {
+	leave, err := s.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	ctx, cancel := s.op()
 	defer cancel()
 	to, err := s.mailbox(ctx, name)

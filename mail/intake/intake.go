@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -95,22 +94,6 @@ func CheckContent(m *mime.Message) error {
 		return Refuse(554, smtp.EnhancedCode{5, 6, 0}, "the message is empty")
 	}
 	return nil
-}
-
-// Limit returns a reader that fails with 552 once more than n bytes were read.
-func Limit(r io.Reader, n int64) io.Reader { return &limited{r: r, left: n} }
-
-type limited struct {
-	r    io.Reader
-	left int64
-}
-
-func (l *limited) Read(b []byte) (int, error) {
-	n, err := l.r.Read(b)
-	if l.left -= int64(n); l.left < 0 {
-		return 0, Refuse(552, smtp.EnhancedCode{5, 3, 4}, "the message is larger than this server takes")
-	}
-	return n, err
 }
 
 // Trace says where a message came from.

@@ -28,11 +28,14 @@ func Serve(ctx context.Context, srv *smtp.Server, l *netlimit.Listener, implicit
 	select {
 	case failed = <-served: // accepting failed by itself
 	case <-ctx.Done():
+		// The loop that accepts ends before anyone counts what it has accepted.
+		_ = l.Close() // it may be closed already
+		failed = <-served
 	}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = srv.Shutdown(context.WithoutCancel(ctx)) // closes the listener, which may be closed already, and waits
+		_ = srv.Shutdown(context.WithoutCancel(ctx)) // the listener is closed; it waits for the connections
 	}()
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
@@ -42,13 +45,7 @@ func Serve(ctx context.Context, srv *smtp.Server, l *netlimit.Listener, implicit
 		l.CloseConns()
 		<-ended
 	}
-	if ctx.Err() != nil {
-		if failed == nil {
-			<-served
-		}
-		return nil
-	}
-	if failed == nil || errors.Is(failed, net.ErrClosed) {
+	if failed == nil || ctx.Err() != nil || errors.Is(failed, net.ErrClosed) {
 		return nil
 	}
 	return fmt.Errorf("intake: accept: %w", failed)

@@ -2,6 +2,7 @@ package mime
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	stdmime "mime"
@@ -200,7 +201,7 @@ func (l *lenientReader) Read(b []byte) (int, error) {
 		return n, err
 	}
 	var broken base64.CorruptInputError
-	if asCorrupt(err, &broken) || err == io.ErrUnexpectedEOF || strings.HasPrefix(err.Error(), "quotedprintable:") {
+	if asCorrupt(err, &broken) || errors.Is(err, io.ErrUnexpectedEOF) || strings.HasPrefix(err.Error(), "quotedprintable:") {
 		return n, io.EOF
 	}
 	return n, err

@@ -17,6 +17,7 @@ func HTMLText(r io.Reader, limit int) string {
 	skip := 0
 	for b.Len() < limit {
 		switch z.Next() {
+		case html.CommentToken, html.DoctypeToken:
 		case html.ErrorToken:
 			return strings.TrimSpace(b.String())
 		case html.TextToken:
@@ -57,6 +58,7 @@ func block(a atom.Atom) bool {
 	switch a {
 	case atom.P, atom.Div, atom.Br, atom.Tr, atom.Li, atom.H1, atom.H2, atom.H3, atom.H4, atom.Blockquote, atom.Table, atom.Hr, atom.Pre:
 		return true
+	default:
+		return false
 	}
-	return false
 }

@@ -33,10 +33,15 @@ func (q *Queue) bounce(ctx context.Context, it work, failed []result, now time.T
 		return nil, store.Delivery{}, nil
 	}
 	rcpt, err := route.Resolve(ctx, q.cfg.Directory, it.mailFrom)
-	if code := errcode.Of(err); err != nil && code != errcode.NotFound && code != errcode.Invalid {
+	switch errcode.Of(err) {
+	case errcode.NotFound, errcode.Invalid:
+		rcpt, err = route.Recipient{}, nil
+	default:
+	}
+	if err != nil {
 		return nil, store.Delivery{}, err
 	}
-	if err != nil || !rcpt.Local() {
+	if !rcpt.Local() {
 		q.cfg.Log.WarnContext(ctx, "nobody here to tell that mail failed", "item", it.id)
 		return nil, store.Delivery{}, nil
 	}
@@ -145,7 +150,7 @@ func (q *Queue) originalHeader(ctx context.Context, it work) ([]byte, error) {
 		out = append(out, bytes.TrimRight(l, "\r\n")...)
 		out = append(out, '\r', '\n')
 		if err != nil {
-			return out, nil //nolint:nilerr // a header cut short is still worth returning
+			return out, nil
 		}
 	}
 }

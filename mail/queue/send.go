@@ -133,12 +133,11 @@ func (q *Queue) transact(ctx context.Context, client *smtp.Client, it work, to [
 	var taken []string
 	for _, r := range to {
 		err := client.Rcpt(r, nil)
-		switch {
-		case err == nil:
-			taken = append(taken, r)
-		default:
+		if err != nil {
 			out = append(out, temporary(r, remote, err))
+			continue
 		}
+		taken = append(taken, r)
 	}
 	if len(taken) == 0 {
 		return out, nil

@@ -125,20 +125,22 @@ func (s *session) Logout() error { return nil }
 
 // context bounds the work for one command. It is not the connection's: what a
 // client has been promised must not depend on its staying.
-func (s *session) context() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), 5*time.Minute)
+func (s *session) context(limit time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), limit)
 }
 
-// read is the deadline for the content alone.
+// Data takes the message.
 func (s *session) Data(r io.Reader) error {
-	ctx, cancel := s.context()
+	ctx, cancel := s.context(15 * time.Minute) // more than the connection's for the content
 	defer cancel()
-	err := s.data(ctx, r)
+	body := intake.NewBody(r, s.server.cfg.MaxMessageBytes)
+	err := s.data(ctx, body)
 	if err == nil {
 		s.server.taken.WithLabelValues("delivered").Inc()
 		return nil
 	}
 	s.server.taken.WithLabelValues("refused").Inc()
+	body.HangUp(s.conn.Conn(), intake.HangUpWait)
 	return intake.Answer(ctx, s.server.cfg.Log, "DATA", err)
 }
 
@@ -151,12 +153,16 @@ func (s *session) data(ctx context.Context, r io.Reader) error {
 	for _, to := range s.to {
 		agencies = append(agencies, to.Agency)
 	}
-	content, err := s.server.cfg.Store.Ingest(ctx, agencies, intake.Limit(r, s.server.cfg.MaxMessageBytes))
+	content, err := s.server.cfg.Store.Ingest(ctx, agencies, r)
 	if err != nil {
 		return err
 	}
 	if err := intake.CheckContent(content.Message); err != nil {
 		return err
+	}
+	if content.Message.From > 1 {
+		// Readers differ in which of them they show (RFC 7489, section 6.6.1).
+		return intake.Refuse(550, smtp.EnhancedCode{5, 6, 0}, "the message has more than one From")
 	}
 	trace := intake.Trace{
 		From: s.conn.Hostname(), Remote: intake.IP(s.conn.Conn().RemoteAddr()), By: s.server.cfg.Hostname,
@@ -192,18 +198,20 @@ func (s *session) Mail(from string, _ *smtp.MailOptions) error {
 
 // Rcpt takes a recipient that has a mailbox here.
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
-	ctx, cancel := s.context()
+	if s.unknown >= s.server.cfg.MaxUnknown {
+		// Somebody is trying names.
+		defer s.conn.Conn().Close()
+		s.server.cfg.Log.Warn("too many unknown recipients", "remote", intake.IP(s.conn.Conn().RemoteAddr()))
+		return intake.Refuse(421, smtp.EnhancedCode{4, 7, 0}, "too many unknown recipients")
+	}
+	ctx, cancel := s.context(time.Minute)
 	defer cancel()
 	rcpt, err := route.Resolve(ctx, s.server.cfg.Directory, to)
 	switch {
 	case err != nil && errcode.Of(err) == errcode.Invalid:
 		return intake.Refuse(501, smtp.EnhancedCode{5, 1, 3}, errcode.Message(err))
 	case err != nil && errcode.Of(err) == errcode.NotFound:
-		if s.unknown++; s.unknown >= s.server.cfg.MaxUnknown {
-			// Somebody is trying names.
-			s.server.cfg.Log.Warn("too many unknown recipients", "remote", intake.IP(s.conn.Conn().RemoteAddr()))
-			defer s.conn.Conn().Close()
-		}
+		s.unknown++
 		return intake.Answer(ctx, s.server.cfg.Log, "RCPT", err)
 	case err != nil:
 		return intake.Answer(ctx, s.server.cfg.Log, "RCPT", err)

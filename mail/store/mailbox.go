@@ -252,24 +252,9 @@ func (s *Store) RenameMailbox(ctx context.Context, id ID, from, to string) error
 		if err := freeName(ctx, tx, id, to); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, `SELECT id, name FROM mail_mailbox WHERE store_id = $1`, string(id))
+		renamed, err := newNames(ctx, tx, id, from, to)
 		if err != nil {
 			return fmt.Errorf("store: rename: %w", err)
-		}
-		renamed := map[string]string{}
-		for rows.Next() {
-			var box, name string
-			if err := rows.Scan(&box, &name); err != nil {
-				rows.Close()
-				return err
-			}
-			if name == from || strings.HasPrefix(name, from+Delimiter) {
-				renamed[box] = to + strings.TrimPrefix(name, from)
-			}
-		}
-		rows.Close()
-		if err := rows.Err(); err != nil {
-			return err
 		}
 		for box, name := range renamed {
 			if _, err := tx.Exec(ctx, `UPDATE mail_mailbox SET name = $1, modseq = $2 WHERE id = $3`, name, modseq, box); err != nil {
@@ -279,6 +264,26 @@ func (s *Store) RenameMailbox(ctx context.Context, id ID, from, to string) error
 		s.announce(ctx, tx, Change{Store: id, Owner: owner})
 		return nil
 	})
+}
+
+// newNames says what each mailbox is called once from is called to, by id.
+func newNames(ctx context.Context, tx *sqldb.Tx, id ID, from, to string) (map[string]string, error) {
+	rows, err := tx.Query(ctx, `SELECT id, name FROM mail_mailbox WHERE store_id = $1`, string(id))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := map[string]string{}
+	for rows.Next() {
+		var box, name string
+		if err := rows.Scan(&box, &name); err != nil {
+			return nil, err
+		}
+		if name == from || strings.HasPrefix(name, from+Delimiter) {
+			out[box] = to + strings.TrimPrefix(name, from)
+		}
+	}
+	return out, rows.Err()
 }
 
 // Subscribe sets whether clients list a mailbox among the subscribed.

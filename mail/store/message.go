@@ -67,20 +67,7 @@ func (s *Store) Messages(ctx context.Context, id ID, ids []string) (map[string]*
 				args = append(args, m)
 				marks = append(marks, fmt.Sprintf("$%d", i+2))
 			}
-			rows, err := tx.Query(ctx, `SELECT `+coldColumns+` FROM mail_message m WHERE m.store_id = $1 AND m.id IN (`+strings.Join(marks, ",")+`)`, args...)
-			if err != nil {
-				return err
-			}
-			for rows.Next() {
-				m, err := scanMessage(rows)
-				if err != nil {
-					rows.Close()
-					return err
-				}
-				out[m.ID] = m
-			}
-			rows.Close()
-			if err := rows.Err(); err != nil {
+			if err := readMessages(ctx, tx, out, strings.Join(marks, ","), args); err != nil {
 				return err
 			}
 		}
@@ -90,6 +77,22 @@ func (s *Store) Messages(ctx context.Context, id ID, ids []string) (map[string]*
 		return nil, fmt.Errorf("store: read messages: %w", err)
 	}
 	return out, nil
+}
+
+func readMessages(ctx context.Context, tx *sqldb.Tx, into map[string]*Message, marks string, args []any) error {
+	rows, err := tx.Query(ctx, `SELECT `+coldColumns+` FROM mail_message m WHERE m.store_id = $1 AND m.id IN (`+marks+`)`, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		m, err := scanMessage(rows)
+		if err != nil {
+			return err
+		}
+		into[m.ID] = m
+	}
+	return rows.Err()
 }
 
 var errNoMessage = errcode.New(errcode.NotFound, "no such message")
@@ -119,7 +122,7 @@ type Bytes struct {
 	size  int64
 }
 
-// Open opens the bytes of m: trace and body. The caller closes them.
+// OpenBytes opens the bytes of m: trace and body. The caller closes them.
 func (s *Store) OpenBytes(ctx context.Context, m *Message) (*Bytes, error) {
 	b := &Bytes{trace: m.trace, size: m.Size()}
 	if m.ref.SHA256 == "" {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/emersion/go-sasl"
@@ -50,6 +51,9 @@ type Server struct {
 	taken   *prometheus.CounterVec
 	panics  prometheus.Counter
 	signIns *prometheus.CounterVec
+
+	mu       sync.Mutex
+	sessions map[*session]identity.AccountID // those signed in; guarded by mu
 }
 
 // New validates cfg and starts nothing.
@@ -67,9 +71,9 @@ func New(cfg Config) (*Server, error) {
 		cfg.MaxFailures = 5
 	}
 	s := &Server{
-		cfg:     cfg,
+		cfg: cfg, sessions: map[*session]identity.AccountID{},
 		taken:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "commsd_submission_messages_total", Help: "Messages submitted over SMTP, by outcome."}, []string{"outcome"}),
-		signIns: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "commsd_submission_signins_total", Help: "Sign-ins over SMTP, by outcome."}, []string{"outcome"}),
+		signIns: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "commsd_submission_sign_ins_total", Help: "Sign-ins over SMTP, by outcome."}, []string{"outcome"}),
 		panics:  prometheus.NewCounter(prometheus.CounterOpts{Name: "commsd_submission_panics_total", Help: "Panics that ended a connection."}),
 	}
 	if cfg.Registerer != nil {
@@ -105,6 +109,25 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, implicit bool, grace
 	return intake.Serve(ctx, srv, netlimit.Wrap(l, limits), front, grace)
 }
 
+// Revoke closes the connections of an account that has ended. Sessions of the
+// web client have none here.
+func (s *Server) Revoke(r identity.Revocation) {
+	if r.Session != "" {
+		return
+	}
+	s.mu.Lock()
+	var conns []net.Conn
+	for sess, account := range s.sessions {
+		if account == r.Account {
+			conns = append(conns, sess.conn.Conn())
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range conns {
+		_ = c.Close() // it ends either way
+	}
+}
+
 // session is one connection's; go-smtp calls it from one goroutine at a time.
 type session struct {
 	server   *Server
@@ -122,7 +145,12 @@ type session struct {
 func (s *session) Reset() { s.from, s.to = "", nil }
 
 // Logout ends the session.
-func (s *session) Logout() error { return nil }
+func (s *session) Logout() error {
+	s.server.mu.Lock()
+	defer s.server.mu.Unlock()
+	delete(s.server.sessions, s)
+	return nil
+}
 
 // AuthMechanisms lists what may be signed in with. LOGIN is for Outlook.
 func (s *session) AuthMechanisms() []string { return []string{sasl.Plain, sasl.Login} }
@@ -147,12 +175,14 @@ func (s *session) signIn(login, password string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	remote := intake.IP(s.conn.Conn().RemoteAddr())
+	if s.failures >= s.server.cfg.MaxFailures {
+		defer s.conn.Conn().Close()
+		return intake.Refuse(421, smtp.EnhancedCode{4, 7, 0}, "too many failed sign-ins")
+	}
 	actor, err := s.server.cfg.Authenticator.AuthenticatePassword(ctx, login, password, remote, "smtp")
 	if err != nil {
 		s.server.signIns.WithLabelValues("refused").Inc()
-		if s.failures++; s.failures >= s.server.cfg.MaxFailures {
-			defer s.conn.Conn().Close()
-		}
+		s.failures++
 		if errcode.Of(err) == errcode.RateLimited {
 			return intake.Refuse(454, smtp.EnhancedCode{4, 7, 0}, errcode.Message(err))
 		}
@@ -160,6 +190,9 @@ func (s *session) signIn(login, password string) error {
 	}
 	s.server.signIns.WithLabelValues("ok").Inc()
 	s.actor, s.signedIn = actor, true
+	s.server.mu.Lock()
+	defer s.server.mu.Unlock()
+	s.server.sessions[s] = actor.Account
 	return nil
 }
 
@@ -202,17 +235,19 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 func (s *session) Data(r io.Reader) error {
 	// Not the connection's context: what the client is promised must not depend
 	// on its staying.
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute) // more than the connection's for the content
 	defer cancel()
 	if !s.signedIn {
 		return errSignIn
 	}
+	body := intake.NewBody(r, s.server.cfg.MaxMessageBytes)
 	id, err := s.server.cfg.Desk.Accept(ctx, Submission{
 		Actor: s.actor, From: s.from, To: s.to,
 		Trace: intake.Trace{From: s.conn.Hostname(), Remote: intake.IP(s.conn.Conn().RemoteAddr()), With: "ESMTPSA"},
-	}, intake.Limit(r, s.server.cfg.MaxMessageBytes))
+	}, body)
 	if err != nil {
 		s.server.taken.WithLabelValues("refused").Inc()
+		body.HangUp(s.conn.Conn(), intake.HangUpWait)
 		return intake.Answer(ctx, s.server.cfg.Log, "DATA", err)
 	}
 	s.server.taken.WithLabelValues("accepted").Inc()

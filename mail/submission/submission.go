@@ -138,6 +138,7 @@ func (d *Desk) Accept(ctx context.Context, s Submission, r io.Reader) (string, e
 		return "", err
 	}
 	added := d.missing(header, id.String())
+	block = withoutBcc(block)
 	content, err := d.store.Ingest(ctx, s.agencies(), io.MultiReader(strings.NewReader(added), bytes.NewReader(block), br))
 	if err != nil {
 		return "", err
@@ -220,11 +221,13 @@ func readHeader(r *bufio.Reader) ([]byte, error) {
 
 // checkHeader holds that a message says who it is from, once, and truly.
 func checkHeader(block []byte, h mime.Header, own []string) error {
+	first := true
 	for line := range bytes.SplitSeq(block, []byte("\n")) {
 		line = bytes.TrimSuffix(line, []byte("\r"))
-		if len(line) == 0 || line[0] == ' ' || line[0] == '\t' {
+		if len(line) == 0 || !first && (line[0] == ' ' || line[0] == '\t') {
 			continue
 		}
+		first = false
 		name, _, ok := bytes.Cut(line, []byte(":"))
 		if !ok || bytes.ContainsAny(name, " \t\x00") {
 			// One reader would take the header to end here, another not.
@@ -260,6 +263,23 @@ func checkHeader(block []byte, h mime.Header, own []string) error {
 		}
 	}
 	return nil
+}
+
+// withoutBcc leaves Bcc out, which is for the sender's program alone (RFC 5322,
+// section 3.6.3): it would tell every recipient of the hidden ones.
+func withoutBcc(block []byte) []byte {
+	var out []byte
+	hidden := false
+	for line := range bytes.Lines(block) {
+		if line[0] != ' ' && line[0] != '\t' {
+			name, _, _ := bytes.Cut(line, []byte(":"))
+			hidden = bytes.EqualFold(name, []byte("Bcc")) || bytes.EqualFold(name, []byte("Resent-Bcc"))
+		}
+		if !hidden {
+			out = append(out, line...)
+		}
+	}
+	return out
 }
 
 // strictWords replaces encoded words, whose character set the reader of
