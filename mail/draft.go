@@ -122,7 +122,7 @@ func (s *Service) foreignDraft(ctx context.Context, m *store.Message, v *DraftVi
 	if err != nil {
 		return err
 	}
-	defer func() { _ = b.Close() }() // it was only read
+	defer b.Close()
 	v.Text, _, err = texts(b, m.Root)
 	return err
 }
@@ -222,7 +222,7 @@ func (s *Service) copyPart(ctx context.Context, actor identity.Actor, in *copyIn
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = b.Close() }() // it was only read
+	defer b.Close()
 	body, err := b.PartBody(p)
 	if err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ type MailboxView struct {
 }
 
 // MailAddress is a name and an address.
-type MailAddress struct {
+type MailAddress struct { //nolint:revive // the name of the schema in OpenAPI
 	Name    string `json:"name"`
 	Address string `json:"address" doc:"empty where the message gave none that can be read"`
 }

@@ -137,8 +137,8 @@ func (s *Store) OpenBytes(ctx context.Context, m *Message) (*Bytes, error) {
 	return b, nil
 }
 
-// Close closes the bytes.
-func (b *Bytes) Close() error { return b.body.Close() }
+// Close closes the bytes. They were only read: nothing can be lost by an error.
+func (b *Bytes) Close() { _ = b.body.Close() }
 
 // Section returns a reader of n bytes from off, counted over the whole message;
 // less where the message ends before. The next call ends the reader.
