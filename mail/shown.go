@@ -26,7 +26,7 @@ func (s *Service) page(api *httpapi.API) httpapi.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		defer func() { _ = b.Close() }() // it was only read
+		defer b.Close()
 		_, dirty, err := texts(b, m.Root)
 		if err != nil {
 			return err
