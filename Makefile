@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GO_TOOLS := go tool -modfile=tools/go.mod
-WEB_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts web/tsconfig*.json -type f 2>/dev/null)
+WEB_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts web/postcss.config.cjs web/tsconfig*.json web/scripts -type f 2>/dev/null)
 
 .PHONY: build run test fmt lint vet vulncheck gen gen-check go-test web-check e2e packages clean
 

@@ -71,6 +71,13 @@ func newHandler(root fs.FS, public *url.URL) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("web: reading the embedded client: %w", err)
 	}
+	// scripts/compress.mjs lays x.js.br beside x.js: a form of that file, not one of its own.
+	for name, f := range h.files {
+		if plain, ok := h.files[strings.TrimSuffix(name, ".br")]; ok && plain != f {
+			plain.brotli = f.body
+			delete(h.files, name)
+		}
+	}
 	return h, nil
 }
 

@@ -30,10 +30,12 @@ func serve(t *testing.T, files fstest.MapFS, method, target string, header map[s
 }
 
 var built = fstest.MapFS{
-	"index.html":           {Data: []byte(`<meta name="csp-nonce" content="__CSP_NONCE__">`)},
-	"placeholder.txt":      {Data: []byte("x")},
-	"assets/app-abc123.js": {Data: []byte(strings.Repeat("const a = 1;\n", 200))},
-	"icon.svg":             {Data: []byte("<svg/>")},
+	"index.html":              {Data: []byte(`<meta name="csp-nonce" content="__CSP_NONCE__">`)},
+	"placeholder.txt":         {Data: []byte("x")},
+	"assets/app-abc123.js":    {Data: []byte(strings.Repeat("const a = 1;\n", 200))},
+	"assets/big-abc123.js":    {Data: []byte(strings.Repeat("const b = 2;\n", 200))},
+	"assets/big-abc123.js.br": {Data: []byte("what brotli made of it")},
+	"icon.svg":                {Data: []byte("<svg/>")},
 }
 
 func TestServes(t *testing.T) {
@@ -50,6 +52,7 @@ func TestServes(t *testing.T) {
 		{"a hashed asset", "GET", "/assets/app-abc123.js", nil, 200, "public, max-age=31536000, immutable", "text/javascript; charset=utf-8"},
 		{"a file without a hash", "GET", "/icon.svg", nil, 200, "no-cache", "image/svg+xml"},
 		{"an asset that is gone", "GET", "/assets/app-old.js", html, 404, "", ""},
+		{"a compressed form by its own name", "GET", "/assets/big-abc123.js.br", html, 404, "", ""},
 		{"the API's addresses", "GET", "/api/v1/nothing", html, 404, "", ""},
 		{"the meeting's addresses", "GET", "/rtc/validate", html, 404, "", ""},
 		{"a script's request for a page", "GET", "/meetings", map[string]string{"Accept": "*/*"}, 404, "", ""},
@@ -108,6 +111,29 @@ func TestCompressesForThoseWhoAsk(t *testing.T) {
 	}
 	if res := serve(t, built, "GET", script, map[string]string{"Accept-Encoding": "gzip;q=0.5"}); res.Header.Get("Content-Encoding") != "gzip" {
 		t.Error("gzip with a weight was not taken")
+	}
+}
+
+func TestSendsBrotliToThoseWhoTakeIt(t *testing.T) {
+	const script = "/assets/big-abc123.js"
+	tags := map[string]bool{}
+	for accepted, want := range map[string]string{
+		"gzip, deflate, br, zstd": "br", "br;q=0.8": "br", "br;q=0, gzip": "gzip", "gzip, deflate": "gzip", "": "",
+	} {
+		res := serve(t, built, "GET", script, map[string]string{"Accept-Encoding": accepted})
+		if got := res.Header.Get("Content-Encoding"); got != want {
+			t.Errorf("Accept-Encoding %q got %q, want %q", accepted, got, want)
+		}
+		if res.Header.Get("Content-Type") != "text/javascript; charset=utf-8" || res.Header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("Content-Type %q, Vary %q", res.Header.Get("Content-Type"), res.Header.Get("Vary"))
+		}
+		if want == "br" && res.ContentLength != int64(len("what brotli made of it")) {
+			t.Errorf("%d bytes, not the build's own", res.ContentLength)
+		}
+		tags[res.Header.Get("ETag")] = true
+	}
+	if len(tags) != 3 {
+		t.Errorf("three forms have the tags %v", tags)
 	}
 }
 

@@ -19,6 +19,7 @@ type file struct {
 	etag  string
 	cache string // Cache-Control
 
+	brotli []byte        // RFC 7932, made by the build; nil: none
 	zipped func() []byte // nil result: not worth it; made at the first request and kept
 }
 
@@ -43,13 +44,7 @@ func (f *file) serve(w http.ResponseWriter, r *http.Request) {
 	header.Set("Cache-Control", f.cache)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Vary", "Accept-Encoding")
-	body, etag := f.body, f.etag
-	if acceptsGzip(r) {
-		if z := f.zipped(); z != nil {
-			header.Set("Content-Encoding", "gzip")
-			body, etag = z, strings.TrimSuffix(f.etag, `"`)+`-gz"`
-		}
-	}
+	body, etag := f.encoded(r.Header.Get("Accept-Encoding"), header)
 	header.Set("ETag", etag)
 	if match := r.Header.Get("If-None-Match"); match != "" && strings.Contains(match, etag) {
 		w.WriteHeader(http.StatusNotModified)
@@ -58,12 +53,29 @@ func (f *file) serve(w http.ResponseWriter, r *http.Request) {
 	writeBody(w, r, body)
 }
 
-// acceptsGzip reads Accept-Encoding (RFC 9110 section 12.5.3) as far as it
-// matters here: gzip named, and not with a weight of zero.
-func acceptsGzip(r *http.Request) bool {
-	for part := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+// encoded chooses the smallest form that the client takes, and names it. Each
+// form has a tag of its own (RFC 9110 section 8.8.3.3).
+func (f *file) encoded(accepted string, header http.Header) (body []byte, etag string) {
+	tag := strings.TrimSuffix(f.etag, `"`)
+	if f.brotli != nil && accepts(accepted, "br") {
+		header.Set("Content-Encoding", "br")
+		return f.brotli, tag + `-br"`
+	}
+	if accepts(accepted, "gzip") {
+		if z := f.zipped(); z != nil {
+			header.Set("Content-Encoding", "gzip")
+			return z, tag + `-gz"`
+		}
+	}
+	return f.body, f.etag
+}
+
+// accepts reads Accept-Encoding (RFC 9110 section 12.5.3) as far as it matters
+// here: the coding named, and not with a weight of zero.
+func accepts(accepted, wanted string) bool {
+	for part := range strings.SplitSeq(accepted, ",") {
 		coding, weight, _ := strings.Cut(strings.TrimSpace(part), ";")
-		if !strings.EqualFold(strings.TrimSpace(coding), "gzip") {
+		if !strings.EqualFold(strings.TrimSpace(coding), wanted) {
 			continue
 		}
 		q := strings.ReplaceAll(weight, " ", "")

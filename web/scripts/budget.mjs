@@ -1,42 +1,48 @@
 // Fails the build when the shell's first script, or what opening a feature adds
-// to it, grows beyond its budget (compressed). Parts that load when needed
-// (livekit-client, an editor) are dynamic imports and count for nobody's first
-// load. Reads the manifest that Vite wrote.
-import { readFileSync } from "node:fs";
+// to it, grows beyond its budget, as compressed by brotli, which is what browsers
+// get over TLS and on localhost; over plain HTTP they take gzip, named beside it.
+// Parts that load when needed (livekit-client, an editor) are dynamic imports and
+// count for nobody's first load. Reads the manifest that Vite wrote and the files
+// that compress.mjs laid beside the scripts.
+import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
 const dist = path.join(path.dirname(fileURLToPath(import.meta.url)), "..", "dist");
 const manifest = JSON.parse(readFileSync(path.join(dist, "assets/manifest.json"), "utf8"));
-// The design allows the shell 150. It is not there yet; this line keeps it from growing meanwhile.
-const budget = { shell: 205, feature: 250 };
+const budget = { shell: 150, feature: 250 };
 
-const size = (file) => gzipSync(readFileSync(path.join(dist, file))).length / 1024;
+const file = (name) => readFileSync(path.join(dist, name));
+const brotli = (name) => (existsSync(path.join(dist, `${name}.br`)) ? file(`${name}.br`) : file(name)).length / 1024;
+const gzip = (name) => gzipSync(file(name)).length / 1024;
 
 /** The scripts that a chunk needs before it runs. */
 function closure(key, into = new Set()) {
   const chunk = manifest[key];
-  if (!chunk || into.has(chunk.file)) return into;
+  if (!chunk) throw new Error(`the build has no ${key} of its own any more: mend scripts/budget.mjs`);
+  if (into.has(chunk.file)) return into;
   if (chunk.file.endsWith(".js")) into.add(chunk.file);
   for (const k of chunk.imports ?? []) closure(k, into);
   return into;
 }
-const sum = (files) => [...files].reduce((n, f) => n + size(f), 0);
+const sum = (files, size) => [...files].reduce((n, f) => n + size(f), 0);
 
-// The shell is what draws the frame, its routes' chunk included.
-const shell = closure("src/app/Frame.tsx", closure("index.html"));
-if (!manifest["src/app/Frame.tsx"]) throw new Error("the frame is no chunk of its own any more: mend scripts/budget.mjs");
 let failed = false;
-const report = (name, kb, max) => {
+const report = (name, files, max) => {
+  const kb = sum(files, brotli);
   const over = kb > max;
   failed ||= over;
-  console.log(`${over ? "OVER  " : "ok    "} ${name}: ${kb.toFixed(1)} KB of ${max} KB compressed`);
+  console.log(`${over ? "OVER  " : "ok    "} ${name}: ${kb.toFixed(1)} KB of ${max} KB (gzip ${sum(files, gzip).toFixed(1)} KB)`);
 };
-report("shell", sum(shell), budget.shell);
-report("sign-in page", sum(closure("src/app/SignInPage.tsx", closure("index.html"))), budget.shell);
+
+// The shell is what draws the frame, its Vietnamese texts included.
+const texts = (files) => closure("src/app/locales/vi.json", closure("src/ui/locales/vi.json", files));
+const shell = texts(closure("index.html"));
+report("shell", shell, budget.shell);
+report("sign-in page", texts(closure("src/app/SignInPage.tsx", closure("index.html"))), budget.shell);
 for (const [key, chunk] of Object.entries(manifest)) {
   if (!chunk.isDynamicEntry || !key.startsWith("src/features/") || key.endsWith(".json")) continue;
-  report(key, sum([...closure(key)].filter((f) => !shell.has(f))), budget.feature);
+  report(key, new Set([...closure(key)].filter((f) => !shell.has(f))), budget.feature);
 }
 if (failed) process.exit(1);

@@ -1,6 +1,5 @@
 import { createRoot } from "react-dom/client";
-import "@mantine/core/styles.css";
-import "@mantine/notifications/styles.css";
+import "virtual:mantine.css";
 import "./ui/fonts";
 import "./ui/base.css";
 import { App } from "./app/App";

@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Popover, Text } from "@mantine/core";
+import { ActionIcon, Button, Text } from "@mantine/core";
 import { IconLogout } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
@@ -10,6 +10,7 @@ import { clearDrafts } from "../lib/draft";
 import { useNotices } from "../lib/notices";
 import { paths } from "../lib/paths";
 import { PersonLine, PersonMark } from "../ui/PersonLine";
+import { Flyout } from "./Flyout";
 
 /** Who is signed in, and the way out. */
 export function AccountMenu() {
@@ -36,9 +37,12 @@ export function AccountMenu() {
     },
   });
   return (
-    <Popover position="bottom-end" width={300} trapFocus returnFocus>
-      <Popover.Target>
+    <Flyout
+      label={t("account.label")}
+      width={300}
+      button={(props) => (
         <ActionIcon
+          {...props}
           variant="subtle"
           color="gray"
           size="lg"
@@ -48,22 +52,21 @@ export function AccountMenu() {
         >
           <PersonMark name={person.name} size={30} />
         </ActionIcon>
-      </Popover.Target>
-      <Popover.Dropdown aria-label={t("account.label")}>
-        <PersonLine person={person} plain />
-        <Text size="sm" c="dimmed" mb="sm">
-          {person.address}
-        </Text>
-        <Button
-          variant="default"
-          fullWidth
-          loading={leave.isPending}
-          leftSection={<IconLogout size={16} stroke={1.5} aria-hidden />}
-          onClick={() => leave.mutate()}
-        >
-          {t("account.sign_out")}
-        </Button>
-      </Popover.Dropdown>
-    </Popover>
+      )}
+    >
+      <PersonLine person={person} plain />
+      <Text size="sm" c="dimmed" mb="sm">
+        {person.address}
+      </Text>
+      <Button
+        variant="default"
+        fullWidth
+        loading={leave.isPending}
+        leftSection={<IconLogout size={16} stroke={1.5} aria-hidden />}
+        onClick={() => leave.mutate()}
+      >
+        {t("account.sign_out")}
+      </Button>
+    </Flyout>
   );
 }

@@ -1,5 +1,4 @@
 import { MantineProvider } from "@mantine/core";
-import { notifications } from "@mantine/notifications";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { lazy, Suspense } from "react";
@@ -10,16 +9,19 @@ import { sessionQuery } from "../api/session";
 import { i18n } from "../lib/i18n";
 import { paths } from "../lib/paths";
 import { cssVariables, theme } from "../ui/theme";
+import { toast } from "../ui/toast";
 import { cspNonce } from "./nonce";
 import { newRouter } from "./router";
 
-// Toasts wait in their store until this has loaded; the first paint does not.
-const Toasts = lazy(async () => ({ default: (await import("@mantine/notifications")).Notifications }));
+// The first paint does not wait for these, and they wait until the page has a moment:
+// but they are there before the network can be gone, to say so.
+const idle = () => new Promise<void>((done) => ("requestIdleCallback" in window ? requestIdleCallback(() => done(), { timeout: 5000 }) : setTimeout(done, 1000)));
+const Toasts = lazy(() => idle().then(() => import("../ui/Toasts")));
 
 const queryClient = newQueryClient((err) => {
   const known = ["offline", "unavailable", "forbidden", "not_found", "gone", "rate_limited"];
   const code = known.includes(codeOf(err)) ? codeOf(err) : "internal";
-  notifications.show({
+  toast.show({
     id: `error-${code}`,
     color: "red",
     title: i18n.t(`ui:errors.${code}.title`),
@@ -42,7 +44,7 @@ export function App() {
     <MantineProvider theme={theme} cssVariablesResolver={cssVariables} defaultColorScheme="auto" getStyleNonce={cspNonce}>
       <QueryClientProvider client={queryClient}>
         <Suspense fallback={null}>
-          <Toasts position="top-right" limit={3} autoClose={8000} />
+          <Toasts />
         </Suspense>
         <RouterProvider router={router} />
       </QueryClientProvider>

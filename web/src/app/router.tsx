@@ -4,6 +4,7 @@ import { sessionQuery } from "../api/session";
 import { paths } from "../lib/paths";
 import { PageSkeleton } from "../ui/States";
 import { features } from "./features";
+import { Frame } from "./Frame";
 import { NotFoundPage, PageError } from "./fallbacks";
 import { SignedIn } from "./SignedIn";
 
@@ -35,7 +36,7 @@ export function newRouter(queryClient: QueryClient) {
       if (!session) throw redirect(paths.signIn({ to: location.href === "/" ? undefined : location.href }));
     },
   });
-  const frame = createRoute({ getParentRoute: () => signedIn, id: "frame", component: lazyRouteComponent(() => import("./Frame"), "Frame") });
+  const frame = createRoute({ getParentRoute: () => signedIn, id: "frame", component: Frame });
 
   const routeTree = root.addChildren([
     signIn,

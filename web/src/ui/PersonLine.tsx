@@ -37,7 +37,7 @@ export function PersonLine({ person, plain = false, right }: Props) {
 export function PersonMark({ name, size = 36 }: { name: string; size?: number }) {
   const { middle, given, family } = nameParts(name);
   return (
-    <Avatar size={size} radius="xl" color="gray" variant="light" aria-hidden classNames={{ placeholder: classes.mark }}>
+    <Avatar size={size} radius={size} color="gray" variant="light" aria-hidden classNames={{ placeholder: classes.mark }}>
       {initials(`${middle || family} ${given}`)}
     </Avatar>
   );

@@ -1,8 +1,8 @@
 import { ActionIcon, Tooltip } from "@mantine/core";
-import { notifications } from "@mantine/notifications";
 import { IconCheck, IconLink } from "@tabler/icons-react";
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { toast } from "../../../ui/toast";
 
 /** Copies a meeting's link, and says so. */
 export function useCopyLink(link: string): { copied: boolean; copy: () => void } {
@@ -19,9 +19,9 @@ export function useCopyLink(link: string): { copied: boolean; copy: () => void }
     done.then(
       () => {
         setCopied(true);
-        notifications.show({ id: "meeting-link", message: t("list.copied") });
+        toast.show({ id: "meeting-link", message: t("list.copied") });
       },
-      () => notifications.show({ id: "meeting-link", message: t("list.copyFailed", { link }), autoClose: false }),
+      () => toast.show({ id: "meeting-link", message: t("list.copyFailed", { link }), autoClose: false }),
     );
   };
   return { copied, copy };

@@ -1,11 +1,11 @@
 import { Alert, Button, Code, Group, Modal, Stack, Text } from "@mantine/core";
-import { notifications } from "@mantine/notifications";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { findPeople } from "../../../api/people";
 import type { PersonView } from "../../../lib/names";
 import { PersonPicker } from "../../../ui/PersonPicker";
+import { toast } from "../../../ui/toast";
 import { meetingQuery, useInvite } from "../api";
 import { CopyLink } from "./CopyLink";
 
@@ -21,7 +21,7 @@ export function InviteDialog({ id, link, onClose }: { id: string; link: string; 
       people.map((p) => p.id),
       {
         onSuccess: ({ invited }) => {
-          notifications.show({ message: invited.length > 0 ? t("invite.done", { count: invited.length }) : t("invite.already") });
+          toast.show({ message: invited.length > 0 ? t("invite.done", { count: invited.length }) : t("invite.already") });
           onClose();
         },
       },
