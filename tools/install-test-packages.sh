@@ -15,7 +15,8 @@ want swaks swaks
 perl -MNet::SSLeay -e 1 2>/dev/null || missing="$missing libnet-ssleay-perl" # swaks over TLS
 want mbsync isync
 want curl curl
-want ip iproute2
+want ip iproute2 # with unshare: the browser tests run in a network of their own
+want unshare util-linux
 
 if [ -z "$missing" ]; then
 	exit 0

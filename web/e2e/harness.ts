@@ -33,8 +33,15 @@ export interface Server {
   readonly browser: Browser;
   /** A page in a private window of its own, on the pages' address. */
   newPage(options?: BrowserContextOptions): Promise<Page>;
-  stop(): Promise<void>;
+  stop(signal?: NodeJS.Signals): Promise<void>;
   start(): Promise<void>;
+}
+
+export interface ServerOptions {
+  /** Whether Chromium may send media over loopback, which no user's browser does; true unless said otherwise. */
+  loopbackMedia?: boolean;
+  /** Further flags for Chromium. */
+  flags?: string[];
 }
 
 async function freePort(): Promise<number> {
@@ -48,7 +55,7 @@ async function freePort(): Promise<number> {
 }
 
 /** Starts the built binary with --demo on free ports in a folder of its own, and Chromium, for one test file. */
-export function useServer(): Server {
+export function useServer({ loopbackMedia = true, flags = [] }: ServerOptions = {}): Server {
   let dir = "";
   let config = "";
   let child: ChildProcess | undefined;
@@ -75,17 +82,17 @@ export function useServer(): Server {
       child.stderr?.on("data", (b: Buffer) => (log += b.toString()));
       const deadline = Date.now() + 30_000;
       for (;;) {
-        if (child.exitCode !== null) throw new Error(`commsd ended with ${child.exitCode}:\n${log}`);
+        if (child.exitCode !== null || child.signalCode !== null) throw new Error(`commsd ended with ${child.exitCode ?? child.signalCode}:\n${log}`);
         const answer = await fetch(`${state.url}/api/v1/info`).catch(() => undefined);
         if (answer?.ok) return;
         if (Date.now() > deadline) throw new Error(`commsd does not answer:\n${log}`);
         await new Promise((done) => setTimeout(done, 50)); // another process: there is no event to wait for
       }
     },
-    async stop() {
-      if (!child || child.exitCode !== null) return;
+    async stop(signal = "SIGTERM") {
+      if (!child || child.exitCode !== null || child.signalCode !== null) return;
       const ended = once(child, "exit");
-      child.kill("SIGTERM");
+      child.kill(signal);
       await ended;
     },
   };
@@ -116,7 +123,7 @@ ldap: { listen: "127.0.0.1:${ldap}" }
       args: [
         "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
         "--disable-component-update", "--disable-sync", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
-        "--allow-loopback-in-peer-connection",
+        ...(loopbackMedia ? ["--allow-loopback-in-peer-connection"] : []), ...flags,
       ],
     });
   });

@@ -1,0 +1,63 @@
+import { expect } from "vitest";
+
+/** What a page has received over the connections that stand. */
+export interface Received {
+  /** Frames decoded. */
+  frames: number;
+  /** Bytes of sound. */
+  sound: number;
+}
+
+/** Runs in a page before its scripts: keeps the peer connections where countReceived finds them. */
+export function keepConnections(): void {
+  const all: RTCPeerConnection[] = [];
+  const Native = RTCPeerConnection;
+  window.RTCPeerConnection = class extends Native {
+    constructor(configuration?: RTCConfiguration) {
+      super(configuration);
+      all.push(this);
+    }
+  };
+  Reflect.set(window, "connections", all);
+}
+
+/** Runs in a page. */
+export async function countReceived(): Promise<Received> {
+  let frames = 0;
+  let sound = 0;
+  for (const connection of Reflect.get(window, "connections") as RTCPeerConnection[]) {
+    if (connection.connectionState !== "connected") continue;
+    for (const report of (await connection.getStats()).values() as Iterable<Record<string, unknown>>) {
+      if (report["type"] !== "inbound-rtp") continue;
+      if (report["kind"] === "video") frames += Number(report["framesDecoded"] ?? 0);
+      else sound += Number(report["bytesReceived"] ?? 0);
+    }
+  }
+  return { frames, sound };
+}
+
+/** Runs in a page: the remote addresses that media flows to, "198.51.100.10". */
+export async function mediaAddresses(): Promise<string[]> {
+  const found = new Set<string>();
+  for (const connection of Reflect.get(window, "connections") as RTCPeerConnection[]) {
+    const reports = await connection.getStats();
+    for (const report of reports.values() as Iterable<Record<string, unknown>>) {
+      if (report["type"] !== "candidate-pair" || report["state"] !== "succeeded" || !report["nominated"]) continue;
+      const remote = reports.get(String(report["remoteCandidateId"])) as { address?: string } | undefined;
+      if (remote?.address) found.add(remote.address);
+    }
+  }
+  return [...found];
+}
+
+/** Playwright's page, or Puppeteer's. */
+interface Evaluates {
+  evaluate<T>(fn: () => Promise<T>): Promise<T>;
+}
+
+/** From now on further frames are decoded and further sound comes in. */
+export async function seesAndHears(page: Evaluates): Promise<void> {
+  const before = await page.evaluate(countReceived);
+  await expect.poll(async () => (await page.evaluate(countReceived)).frames, { timeout: 20_000 }).toBeGreaterThan(before.frames + 5);
+  await expect.poll(async () => (await page.evaluate(countReceived)).sound, { timeout: 20_000 }).toBeGreaterThan(before.sound + 500);
+}

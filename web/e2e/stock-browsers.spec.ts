@@ -1,0 +1,75 @@
+import { networkInterfaces } from "node:os";
+import puppeteer, { type Browser, type ElementHandle, type Page } from "puppeteer-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { people, signIn, useServer } from "./harness";
+import { keepConnections, mediaAddresses, seesAndHears } from "./media";
+
+// Browsers as people have them send no media over loopback: the demo offers it
+// on the machine's own addresses, and this run's machine has one for documentation.
+const address = "198.51.100.10";
+const app = useServer({ loopbackMedia: false });
+let firefox: Browser;
+
+beforeAll(async () => {
+  const own = Object.values(networkInterfaces()).flatMap((all) => all?.map((a) => a.address) ?? []);
+  if (!own.includes(address)) throw new Error(`run it with tools/alone.sh, or npm run e2e: this network has no ${address}`);
+  firefox = await puppeteer.launch({
+    browser: "firefox",
+    executablePath: process.env["E2E_FIREFOX"] ?? "/usr/bin/firefox-esr",
+    extraPrefsFirefox: {
+      // A camera and a microphone that need no hands, and no question about them.
+      "media.navigator.streams.fake": true,
+      "media.navigator.permission.disabled": true,
+      "intl.accept_languages": "vi",
+    },
+  });
+});
+
+afterAll(async () => {
+  await firefox?.close();
+});
+
+/** Waits for something by its accessible name; Puppeteer's own waiting needs eval, which the content policy forbids. */
+async function find(page: Page, name: string): Promise<ElementHandle> {
+  let found: ElementHandle | null = null;
+  await expect.poll(async () => (found = await page.$(`::-p-aria(${name})`)) !== null, { timeout: 20_000, message: name }).toBe(true);
+  if (!found) throw new Error(`${name} is gone`);
+  return found;
+}
+
+async function signInWithFirefox(): Promise<Page> {
+  const page = await firefox.newPage();
+  await page.setViewport({ width: 1280, height: 800 });
+  await page.evaluateOnNewDocument(keepConnections);
+  await page.goto(`${app.url}/sign-in`);
+  await (await find(page, "Tên đăng nhập")).click();
+  await page.keyboard.type(people.chi);
+  await page.keyboard.press("Tab");
+  await page.keyboard.type("commsd-demo-only");
+  await page.keyboard.press("Enter");
+  await find(page, "Họp");
+  return page;
+}
+
+test("stock Firefox and stock Chromium meet on the demo and hear and see each other", async () => {
+  const [chi, an] = await Promise.all([signInWithFirefox(), app.newPage()]);
+  await an.context().addInitScript(keepConnections);
+  await signIn(an, "an");
+  await an.goto("/meetings");
+  await an.getByRole("button", { name: "Họp ngay" }).click();
+  await an.getByRole("button", { name: "Vào họp", exact: true }).click();
+  await an.getByText("Chỉ có bạn trong phòng").waitFor();
+
+  await chi.goto(an.url());
+  await (await find(chi, "Vào họp[role='button']")).click();
+  await an.getByRole("listitem", { name: /Lê Thị Kim Chi/ }).waitFor();
+  await expect.poll(() => chi.evaluate(() => document.body.innerText), { timeout: 20_000 }).toContain("Nguyễn Văn An");
+  await seesAndHears(an);
+  await seesAndHears(chi);
+  expect(await an.evaluate(mediaAddresses)).toEqual([address]);
+  expect(await chi.evaluate(mediaAddresses)).toEqual([address]);
+
+  await (await find(chi, "Rời cuộc họp[role='button']")).click();
+  await an.getByText("Chỉ có bạn trong phòng").waitFor();
+  await an.context().close();
+}, 90_000);
