@@ -32,10 +32,10 @@ type Accounts interface {
 }
 
 // Secrets keeps what the server makes for itself, sealed, the same on all
-// nodes; make is called when name is not there yet. It may be called from many
+// nodes; fresh is called when name is not there yet. It may be called from many
 // goroutines.
 type Secrets interface {
-	Get(ctx context.Context, name string, make func() ([]byte, error)) ([]byte, error)
+	Get(ctx context.Context, name string, fresh func() ([]byte, error)) ([]byte, error)
 }
 
 // GateConfig holds what NewGate needs. All fields are required unless said

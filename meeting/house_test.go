@@ -107,7 +107,7 @@ func (h *house) Inside(_ context.Context, room string) ([]string, error) {
 }
 
 // Get keeps secrets in memory.
-func (h *house) Get(_ context.Context, name string, make func() ([]byte, error)) ([]byte, error) {
+func (h *house) Get(_ context.Context, name string, _ func() ([]byte, error)) ([]byte, error) {
 	if name != "meeting.api" {
 		return nil, errors.New("unknown secret " + name)
 	}

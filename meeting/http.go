@@ -25,8 +25,8 @@ func (s *Service) Routes(api *httpapi.API) {
 	httpapi.Post(api, "end-meeting", "meeting", "/api/v1/meetings/{id}/end", "End a meeting for everyone; only who made it may", s.handleEnd)
 }
 
-// MeetingPerson is a person on the wire.
-type MeetingPerson struct {
+// meetingPerson is a person on the wire.
+type meetingPerson struct {
 	ID          string `json:"id"`
 	Name        string `json:"name"`
 	GivenName   string `json:"given_name"`
@@ -38,37 +38,46 @@ type MeetingPerson struct {
 	Address     string `json:"address"`
 }
 
-func viewPerson(p identity.Person) MeetingPerson {
-	return MeetingPerson{
+func viewPerson(p identity.Person) meetingPerson {
+	return meetingPerson{
 		ID: string(p.ID), Name: p.Name, GivenName: p.GivenName, Title: p.Title, Unit: p.Unit,
 		AgencyID: string(p.Agency), AgencyName: p.AgencyName, AgencyShort: p.AgencyShort, Address: p.Address,
 	}
 }
 
-// MeetingView is a meeting on the wire.
-type MeetingView struct {
+// meetingView is a meeting on the wire.
+type meetingView struct {
 	ID        string        `json:"id" doc:"opens the meeting to anyone signed in"`
 	Title     string        `json:"title"`
 	Link      string        `json:"link" doc:"page of the meeting, to send to others"`
 	StartsAt  *time.Time    `json:"starts_at,omitempty" doc:"absent when no time was named: it began when it was made"`
 	CreatedAt time.Time     `json:"created_at"`
-	CreatedBy MeetingPerson `json:"created_by"`
+	CreatedBy meetingPerson `json:"created_by"`
 	EndedAt   *time.Time    `json:"ended_at,omitempty" doc:"absent while people can come in"`
 	Past      bool          `json:"past" doc:"ended, or started half a day ago"`
 	Relation  string        `json:"relation" enum:"maker,invited,joined,none" doc:"what the meeting is to me; joined: came by the link; none: has the link only"`
 }
 
-// MeetingParticipant is one person of a meeting, on the wire.
-type MeetingParticipant struct {
-	Person   MeetingPerson `json:"person"`
+// meetingParticipant is one person of a meeting, on the wire.
+type meetingParticipant struct {
+	Person   meetingPerson `json:"person"`
 	Relation string        `json:"relation" enum:"maker,invited,joined"`
 }
 
-// MeetingDetail is a meeting with its people.
-type MeetingDetail struct {
-	MeetingView
-	People []MeetingParticipant `json:"people" doc:"who made it, is invited or came; empty for someone who has only the link"`
-	Inside []MeetingPerson      `json:"inside" doc:"who is in the room right now, as far as known"`
+// meetingDetail is a meeting with its people. The fields stand here once more
+// because huma does not see those of an embedded private type.
+type meetingDetail struct {
+	ID        string               `json:"id" doc:"opens the meeting to anyone signed in"`
+	Title     string               `json:"title"`
+	Link      string               `json:"link" doc:"page of the meeting, to send to others"`
+	StartsAt  *time.Time           `json:"starts_at,omitempty" doc:"absent when no time was named: it began when it was made"`
+	CreatedAt time.Time            `json:"created_at"`
+	CreatedBy meetingPerson        `json:"created_by"`
+	EndedAt   *time.Time           `json:"ended_at,omitempty" doc:"absent while people can come in"`
+	Past      bool                 `json:"past" doc:"ended, or started half a day ago"`
+	Relation  string               `json:"relation" enum:"maker,invited,joined,none" doc:"what the meeting is to me; joined: came by the link; none: has the link only"`
+	People    []meetingParticipant `json:"people" doc:"who made it, is invited or came; empty for someone who has only the link"`
+	Inside    []meetingPerson      `json:"inside" doc:"who is in the room right now, as far as known"`
 }
 
 type meetingInput struct {
@@ -83,7 +92,7 @@ type createMeetingInput struct {
 	}
 }
 
-type meetingOutput struct{ Body MeetingView }
+type meetingOutput struct{ Body meetingView }
 
 func (s *Service) handleCreate(ctx context.Context, actor identity.Actor, in *createMeetingInput) (*meetingOutput, error) {
 	d := Draft{Title: in.Body.Title, Invite: personIDs(in.Body.Invite)}
@@ -99,7 +108,7 @@ func (s *Service) handleCreate(ctx context.Context, actor identity.Actor, in *cr
 
 type listMeetingsOutput struct {
 	Body struct {
-		Meetings []MeetingView `json:"meetings" nullable:"false"`
+		Meetings []meetingView `json:"meetings" nullable:"false"`
 	}
 }
 
@@ -117,7 +126,7 @@ func (s *Service) handleList(ctx context.Context, actor identity.Actor, _ *struc
 	return out, nil
 }
 
-type meetingDetailOutput struct{ Body MeetingDetail }
+type meetingDetailOutput struct{ Body meetingDetail }
 
 func (s *Service) handleGet(ctx context.Context, actor identity.Actor, in *meetingInput) (*meetingDetailOutput, error) {
 	m, people, err := s.Get(ctx, actor, in.ID)
@@ -133,9 +142,13 @@ func (s *Service) handleGet(ctx context.Context, actor identity.Actor, in *meeti
 	if err != nil {
 		return nil, err
 	}
-	out := &meetingDetailOutput{Body: MeetingDetail{MeetingView: viewMeeting(m, known), People: []MeetingParticipant{}, Inside: []MeetingPerson{}}}
+	v := viewMeeting(m, known)
+	out := &meetingDetailOutput{Body: meetingDetail{
+		ID: v.ID, Title: v.Title, Link: v.Link, StartsAt: v.StartsAt, CreatedAt: v.CreatedAt, CreatedBy: v.CreatedBy,
+		EndedAt: v.EndedAt, Past: v.Past, Relation: v.Relation, People: []meetingParticipant{}, Inside: []meetingPerson{},
+	}}
 	for _, p := range people {
-		out.Body.People = append(out.Body.People, MeetingParticipant{Person: viewPerson(known[p.Person]), Relation: p.Relation})
+		out.Body.People = append(out.Body.People, meetingParticipant{Person: viewPerson(known[p.Person]), Relation: p.Relation})
 	}
 	for _, id := range inside {
 		if p, ok := known[id]; ok {
@@ -224,7 +237,7 @@ func (s *Service) meetingOutput(ctx context.Context, m Meeting) (*meetingOutput,
 	return &meetingOutput{Body: views[0]}, nil
 }
 
-func (s *Service) viewMeetings(ctx context.Context, meetings []Meeting) ([]MeetingView, error) {
+func (s *Service) viewMeetings(ctx context.Context, meetings []Meeting) ([]meetingView, error) {
 	var ids []identity.PersonID
 	seen := map[identity.PersonID]bool{}
 	for _, m := range meetings {
@@ -233,7 +246,7 @@ func (s *Service) viewMeetings(ctx context.Context, meetings []Meeting) ([]Meeti
 			ids = append(ids, m.CreatedBy)
 		}
 	}
-	views := make([]MeetingView, 0, len(meetings))
+	views := make([]meetingView, 0, len(meetings))
 	if len(ids) == 0 {
 		return views, nil
 	}
@@ -248,10 +261,10 @@ func (s *Service) viewMeetings(ctx context.Context, meetings []Meeting) ([]Meeti
 }
 
 // viewMeeting shows a maker who is no longer in the directory by id alone.
-func viewMeeting(m Meeting, known map[identity.PersonID]identity.Person) MeetingView {
+func viewMeeting(m Meeting, known map[identity.PersonID]identity.Person) meetingView {
 	by := known[m.CreatedBy]
 	by.ID = m.CreatedBy
-	v := MeetingView{
+	v := meetingView{
 		ID: m.ID, Title: m.Title, Link: m.Link, CreatedAt: m.CreatedAt, CreatedBy: viewPerson(by),
 		Past: m.Past, Relation: m.Relation,
 	}

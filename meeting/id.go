@@ -37,12 +37,12 @@ func parseID(typed string) string {
 	var b strings.Builder
 	n := 0
 	for _, r := range strings.ToLower(typed) {
-		switch {
-		case r == '-' || r == ' ':
+		switch r {
+		case '-', ' ':
 			continue
-		case r == 'o':
+		case 'o':
 			r = '0'
-		case r == 'i' || r == 'l':
+		case 'i', 'l':
 			r = '1'
 		}
 		if !strings.ContainsRune(idAlphabet, r) || n == idSigns {

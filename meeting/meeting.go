@@ -203,7 +203,7 @@ type Invited struct {
 	MeetingID string        `json:"meeting_id"`
 	Title     string        `json:"title"`
 	StartsAt  *time.Time    `json:"starts_at,omitempty"` // absent: now
-	By        MeetingPerson `json:"by"`
+	By        meetingPerson `json:"by"`
 }
 
 // Object is how the audit log names a meeting.
