@@ -127,8 +127,8 @@ func Upgrader(originAllowed func(*http.Request) bool) *websocket.Upgrader {
 	}
 }
 
-// Conn is one connection. Run must be called exactly once; Send, Shed, Close
-// and Queued may be called from any goroutine, before, during and after it.
+// Conn is one connection. Run must be called exactly once; Send, SendWait, Shed,
+// Close and Queued may be called from any goroutine, before, during and after it.
 type Conn struct {
 	// Set at construction.
 	ws  *websocket.Conn
@@ -147,6 +147,7 @@ type Conn struct {
 	broken   error                   // guarded by mu; what stopped the writer
 	ping     *time.Timer             // guarded by mu; fires pingTick
 	hard     *time.Timer             // guarded by mu; ends the TCP connection after Close
+	room     chan struct{}           // guarded by mu; closed when the queue shrinks or ends; nil: nobody waits
 	cancelRd context.CancelCauseFunc // guarded by mu; ends the context of handle
 }
 
@@ -241,6 +242,7 @@ func (c *Conn) finish(readErr error) {
 		c.dropQueueLocked() // nobody is there to read it
 	}
 	c.ended = true
+	c.roomLocked()
 	if c.ping != nil {
 		c.ping.Stop()
 	}
@@ -331,6 +333,10 @@ func (c *Conn) isClosing() bool {
 func (c *Conn) Send(m Message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.sendLocked(m)
+}
+
+func (c *Conn) sendLocked(m Message) error {
 	if c.closing != nil || c.ended || c.broken != nil {
 		return ErrClosed
 	}
@@ -341,6 +347,37 @@ func (c *Conn) Send(m Message) error {
 	c.bytes += len(m.Data)
 	c.startWriterLocked()
 	return nil
+}
+
+// SendWait is Send that waits for room: a peer that asks faster than it reads
+// waits for its answers. It returns nil, ErrClosed, or ctx's error; a writer
+// that is stuck ends the wait by breaking the connection.
+func (c *Conn) SendWait(ctx context.Context, m Message) error {
+	for {
+		c.mu.Lock()
+		err := c.sendLocked(m)
+		if !errors.Is(err, ErrQueueFull) {
+			c.mu.Unlock()
+			return err
+		}
+		if c.room == nil {
+			c.room = make(chan struct{})
+		}
+		room := c.room
+		c.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (c *Conn) roomLocked() {
+	if c.room != nil {
+		close(c.room)
+		c.room = nil
+	}
 }
 
 // Shed drops every waiting message that has a key and returns the distinct
@@ -363,6 +400,7 @@ func (c *Conn) Shed() []string {
 		}
 	}
 	c.queue, c.head = kept, 0
+	c.roomLocked()
 	return keys
 }
 
@@ -387,6 +425,7 @@ func (c *Conn) Close(code int, reason string) {
 
 func (c *Conn) closeLocked(why *Closed) {
 	c.closing = why
+	c.roomLocked()
 	c.hard = time.AfterFunc(c.cfg.CloseTimeout, func() { _ = c.ws.Close() })
 	c.startWriterLocked()
 }
@@ -476,6 +515,7 @@ func (c *Conn) wrote(batch []Message, last bool, err error) bool {
 	for _, m := range batch {
 		c.bytes -= len(m.Data)
 	}
+	c.roomLocked()
 	if err == nil && !last {
 		return false
 	}

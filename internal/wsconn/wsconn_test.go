@@ -255,6 +255,68 @@ func TestFullQueueRefusesAndSheds(t *testing.T) {
 	}
 }
 
+func TestSendWaitWaitsForRoom(t *testing.T) {
+	p := open(t, wsconn.Config{QueueBytes: 100}, nil)
+	p.gate.set(true)
+	half := strings.Repeat("x", 60)
+	if err := p.conn.Send(text(half)); err != nil { // stands before the gate, and counts
+		t.Fatal(err)
+	}
+	p.gate.awaitStuck()
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.conn.SendWait(gone, text(half)); !errors.Is(err, context.Canceled) {
+		t.Fatalf("without room and time: %v", err)
+	}
+	sent := make(chan error, 1)
+	go func() { sent <- p.conn.SendWait(t.Context(), text("waited"+half)) }()
+	select {
+	case err := <-sent:
+		t.Fatalf("no wait, although the queue is full: %v", err)
+	case <-time.After(20 * time.Millisecond): // a wrong one would have returned at once
+	}
+	p.gate.set(false)
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	if a, b := p.read(t), p.read(t); a != half || b != "waited"+half {
+		t.Errorf("got %q and %q", a, b)
+	}
+}
+
+// Whoever waits for room is woken by Shed, and by the end of the connection.
+func TestSendWaitIsWoken(t *testing.T) {
+	for name, wake := range map[string]func(p *pair){
+		"shed":     func(p *pair) { p.conn.Shed() },
+		"close":    func(p *pair) { p.conn.Close(4000, "over") },
+		"vanished": func(p *pair) { _ = p.client.UnderlyingConn().Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := open(t, wsconn.Config{QueueBytes: 100}, nil)
+			p.gate.set(true)
+			if err := p.conn.Send(text("x")); err != nil {
+				t.Fatal(err)
+			}
+			p.gate.awaitStuck()
+			if err := p.conn.Send(wsconn.Message{Data: make([]byte, 90), Key: "k"}); err != nil {
+				t.Fatal(err)
+			}
+			sent := make(chan error, 1)
+			go func() { sent <- p.conn.SendWait(t.Context(), text(strings.Repeat("y", 50))) }()
+			wake(p)
+			select {
+			case err := <-sent:
+				if want := map[bool]error{true: nil, false: wsconn.ErrClosed}[name == "shed"]; !errors.Is(err, want) {
+					t.Errorf("got %v", err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatal("still waiting")
+			}
+			p.gate.set(false)
+		})
+	}
+}
+
 func TestWrittenBytesCountNoMore(t *testing.T) {
 	p := open(t, wsconn.Config{QueueBytes: 200}, nil)
 	body := strings.Repeat("x", 60)
