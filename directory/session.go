@@ -134,7 +134,9 @@ func (s *Service) AuthenticateSession(ctx context.Context, token string, positio
 		}
 	}
 	s.noteSeen(c, now)
-	return c.holder.actor(p, c.id, address), nil
+	actor := c.holder.actor(p, c.id, address)
+	actor.Until = c.expiresAt
+	return actor, nil
 }
 
 // CurrentSession describes the session that actor came by.

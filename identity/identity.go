@@ -30,6 +30,7 @@ type Actor struct {
 	Position PositionID // active position; empty for an account without one (system administrator)
 	Agency   AgencyID   // agency of the active position; empty likewise
 	Session  SessionID  // empty when not signed in by a session (SMTP, IMAP)
+	Until    time.Time  // when the session ends by itself; zero without a session
 	Login    string     // login name, which is the main mail address
 	Name     string     // display name, "Họ đệm tên"
 	Address  string     // remote IP address, for the audit log
