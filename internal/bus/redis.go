@@ -90,7 +90,7 @@ func openRedis(ctx context.Context, cfg Config, m *metrics) (*redisBus, error) {
 	}
 	b.registry = newRegistry(m, b.topicsChanged)
 	if err := b.client.Ping(ctx).Err(); err != nil {
-		b.client.Close()
+		_ = b.client.Close() // never connected
 		return nil, unreachable(options.Addr, err)
 	}
 	b.sends.Store(true)
