@@ -32,12 +32,16 @@ func (s *Service) openDirect(ctx context.Context, actor identity.Actor, other id
 	if other == actor.Person {
 		return "", false, errcode.New(errcode.Invalid, "a direct conversation needs somebody else")
 	}
+	// First, since what was written stays readable when the other has no account any more.
+	if id, err := s.findDirect(ctx, actor.Person, other); id != "" || err != nil {
+		return id, false, err
+	}
 	if _, err := s.peopleToAdd(ctx, []identity.PersonID{other}); err != nil {
 		return "", false, err
 	}
 	members := []identity.PersonID{actor.Person, other}
 	slices.Sort(members)
-	pair := string(members[0]) + " " + string(members[1])
+	pair := pairOf(actor.Person, other)
 	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		id, created = newID(), false
 		now := s.now()
@@ -61,13 +65,30 @@ func (s *Service) openDirect(ctx context.Context, actor identity.Actor, other id
 		}
 		created = true
 		for _, m := range members {
-			if err := insertMember(ctx, tx, id, m, roleMember, 0); err != nil {
+			if err := insertMember(ctx, tx, id, m, roleMember, head{}); err != nil {
 				return err
 			}
 		}
 		return s.tellMembership(ctx, tx, kindConversationJoined, id, members)
 	})
 	return id, created, err
+}
+
+// pairOf is what a direct conversation of two people is found by.
+func pairOf(a, b identity.PersonID) string { return string(min(a, b)) + " " + string(max(a, b)) }
+
+// findDirect returns "" when the two have none yet.
+func (s *Service) findDirect(ctx context.Context, a, b identity.PersonID) (id string, err error) {
+	err = s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		return tx.QueryRow(ctx, `SELECT id FROM chat_conversation WHERE pair = $1`, pairOf(a, b)).Scan(&id)
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("chat: find direct conversation: %w", err)
+	}
+	return id, nil
 }
 
 // peopleToAdd returns people who can take part, in order, or says who cannot.
@@ -97,9 +118,11 @@ func (s *Service) peopleToAdd(ctx context.Context, ids []identity.PersonID) ([]i
 	return people, nil
 }
 
-func insertMember(ctx context.Context, tx *sqldb.Tx, conversation string, person identity.PersonID, role string, joinedSeq int64) error {
+// insertMember adds a member at a head. What was written before counts as
+// read: who comes late does not owe it to anybody.
+func insertMember(ctx context.Context, tx *sqldb.Tx, conversation string, person identity.PersonID, role string, at head) error {
 	_, err := tx.Exec(ctx, `INSERT INTO chat_member (conversation_id, person_id, role, joined_seq, read_seq, read_count)
-		VALUES ($1, $2, $3, $4, 0, 0)`, conversation, string(person), role, joinedSeq)
+		VALUES ($1, $2, $3, $4, $4, $5)`, conversation, string(person), role, at.Seq, at.Count)
 	if err != nil {
 		return fmt.Errorf("chat: add member: %w", err)
 	}
@@ -174,7 +197,7 @@ func (s *Service) join(ctx context.Context, tx *sqldb.Tx, conv *conversationRow,
 		if p.ID == actor.Person {
 			role = roleOwner // nobody adds themselves but the one who makes a channel
 		}
-		if err := insertMember(ctx, tx, conv.id, p.ID, role, e.Seq); err != nil {
+		if err := insertMember(ctx, tx, conv.id, p.ID, role, conv.head); err != nil {
 			return err
 		}
 	}
