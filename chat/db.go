@@ -198,7 +198,7 @@ func eventsAfter(ctx context.Context, tx *sqldb.Tx, conversation string, after i
 // eventsBefore reads the newest events before seq, in the log's order.
 func eventsBefore(ctx context.Context, tx *sqldb.Tx, conversation string, before int64, limit int) ([]ConversationEvent, error) {
 	rows, err := tx.Query(ctx, `SELECT `+eventColumns+` FROM
-		(SELECT * FROM chat_event WHERE conversation_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3) newest
+		(SELECT `+eventColumns+` FROM chat_event WHERE conversation_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3) newest
 		ORDER BY seq`, conversation, before, limit)
 	if err != nil {
 		return nil, fmt.Errorf("chat: read events: %w", err)
@@ -324,19 +324,7 @@ func personHeadsByID(ctx context.Context, tx *sqldb.Tx, ids []string) ([]head, e
 	return heads, err
 }
 
-// eventIDAt returns "" where there is no such event.
-func eventIDAt(ctx context.Context, tx *sqldb.Tx, conversation string, seq int64) (string, error) {
-	var id string
-	err := tx.QueryRow(ctx, `SELECT event_id FROM chat_event WHERE conversation_id = $1 AND seq = $2`, conversation, seq).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("chat: read event id: %w", err)
-	}
-	return id, nil
-}
-
+// personEventIDAt returns "" where there is no such event.
 func personEventIDAt(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, seq int64) (string, error) {
 	var id string
 	err := tx.QueryRow(ctx, `SELECT event_id FROM chat_person_event WHERE person_id = $1 AND seq = $2`, string(person), seq).Scan(&id)

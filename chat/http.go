@@ -37,11 +37,7 @@ func (s *Service) Routes(api *httpapi.API) {
 			s.log.Debug("chat upgrade refused", "err", err)
 			return nil // the upgrader has answered
 		}
-		socket := s.cfg.Socket
-		if socket.ReadLimit == 0 {
-			socket.ReadLimit = 256 << 10 // a hello with maxCursors
-		}
-		s.serve(ctx, wsconn.New(ws, socket), actor, func() error { _, err := api.Actor(r); return err })
+		s.serve(ctx, wsconn.New(ws, s.cfg.Socket), actor, func() error { _, err := api.Actor(r); return err })
 		return nil
 	})
 
@@ -66,8 +62,8 @@ func (s *Service) ownOrigin(r *http.Request) bool {
 		return true
 	}
 	u, err := url.Parse(origin)
-	if err != nil {
-		return false
+	if err != nil || u.Host == "" {
+		return false // "null" is the origin of sandboxed pages and files
 	}
 	if s.cfg.PublicURL != "" {
 		if own, err := url.Parse(s.cfg.PublicURL); err == nil && strings.EqualFold(own.Scheme, u.Scheme) && strings.EqualFold(own.Host, u.Host) {
