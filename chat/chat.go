@@ -44,7 +44,7 @@ type Config struct {
 	Audit     *audit.Log
 	PublicURL string // own origin, for the Origin check of the socket; "" allows the request's own host only
 
-	Socket      wsconn.Config // zero: 512 KiB queue, 10 s to write, messages up to 64 KiB, 16 events a frame
+	Socket      wsconn.Config // zero: 512 KiB queue, 10 s to write, frames up to 256 KiB from the client, 16 messages a frame to it
 	MaxText     int           // bytes of a message's text; 0: 16 KiB
 	MaxMembers  int           // people in a channel; 0: 1000
 	SendRate    float64       // messages a second that one connection may send lastingly; 0: 10
@@ -109,6 +109,9 @@ func (c *Config) setDefaults() {
 	if c.Socket.QueueBytes == 0 {
 		c.Socket.QueueBytes = wsconn.DefaultQueueBytes
 	}
+	if c.Socket.ReadLimit == 0 {
+		c.Socket.ReadLimit = 256 << 10 // a hello with maxCursors
+	}
 	if c.Socket.Batch == 0 {
 		c.Socket.Batch = 16
 	}
@@ -166,6 +169,8 @@ func New(cfg Config) (*Service, error) {
 // Run delivers events until ctx ends; then it closes the sockets that are left
 // and returns nil. Only one Run may be called on a Service.
 func (s *Service) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	sub, err := s.cfg.Bus.Subscribe(topic)
 	if err != nil {
 		return fmt.Errorf("chat: subscribe to %s: %w", topic, err)
@@ -184,6 +189,7 @@ func (s *Service) Run(ctx context.Context) error {
 		wg.Go(func() { sd.run(ctx) })
 	}
 	err = s.hub.follow(ctx, sub)
+	cancel() // the bus may have ended before ctx
 
 	s.mu.Lock()
 	s.stopped = true
@@ -212,7 +218,7 @@ func (s *Service) ready() (context.Context, error) {
 func (s *Service) Revoke(r identity.Revocation) {
 	for _, c := range s.hub.clientsOf(r.Account) {
 		if r.Session == "" || c.actor.Session == r.Session {
-			c.close(reasonSessionEnded)
+			c.endSession()
 		}
 	}
 }

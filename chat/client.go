@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"commsd/identity"
@@ -29,6 +30,7 @@ type client struct {
 	conn       *wsconn.Conn
 	actor      identity.Actor
 	helloTimer *time.Timer
+	expiry     *time.Timer // ends the socket with its session; nil: never
 
 	// owned by the worker
 	saidHello  bool
@@ -40,7 +42,8 @@ type client struct {
 	welcomed bool   // attached: pushes go out
 	looking  string // conversation on its screen
 
-	worker sync.WaitGroup // serve waits for it
+	closing atomic.Bool    // close was called: commands that wait are not run
+	worker  sync.WaitGroup // serve waits for it
 
 	mu      sync.Mutex
 	waiting []command // guarded by mu
@@ -51,11 +54,20 @@ type client struct {
 func (s *Service) serve(ctx context.Context, conn *wsconn.Conn, actor identity.Actor, still func() error) {
 	c := &client{s: s, conn: conn, actor: actor, limit: bucket{rate: s.cfg.SendRate, burst: float64(s.cfg.SendBurst)}}
 	c.helloTimer = time.AfterFunc(s.cfg.HelloWithin, func() { c.close(reasonHelloTimeout) })
+	if !actor.Until.IsZero() {
+		c.expiry = time.AfterFunc(actor.Until.Sub(s.now()), c.endSession)
+		defer c.expiry.Stop()
+	}
 	s.hub.add(c)
 	// A revocation or a drain between the upgrade's checks and add has not
 	// found this socket.
-	if err := still(); err != nil {
-		c.close(reasonSessionEnded)
+	switch err := still(); errcode.Of(err) {
+	case errcode.Unauthenticated, errcode.Forbidden:
+		c.endSession()
+	default:
+		if err != nil {
+			c.close(reasonUnavailable) // nobody can tell at the moment
+		}
 	}
 	s.mu.Lock()
 	draining := s.draining
@@ -66,14 +78,19 @@ func (s *Service) serve(ctx context.Context, conn *wsconn.Conn, actor identity.A
 
 	err := conn.Run(ctx, c.take)
 	c.helloTimer.Stop()
+	c.worker.Wait() // before remove, or a hello under way would enter the hub again
 	s.hub.remove(c)
-	c.worker.Wait()
-	code := 0
+	code := "broken"
 	var cl *wsconn.Closed
-	if errors.As(err, &cl) {
-		code = cl.Code
+	switch {
+	case errors.As(err, &cl) && cl.Remote:
+		code = "client" // whose code may be any number
+	case errors.As(err, &cl):
+		code = strconv.Itoa(cl.Code)
+	case ctx.Err() != nil:
+		code = strconv.Itoa(wsconn.CodeGoingAway)
 	}
-	s.metrics.closed.WithLabelValues(strconv.Itoa(code)).Inc()
+	s.metrics.closed.WithLabelValues(code).Inc()
 	s.log.Debug("chat socket ended", "person", actor.Person, "err", err)
 }
 
@@ -99,7 +116,7 @@ func (c *client) take(ctx context.Context, m wsconn.Message) error {
 func (c *client) work(ctx context.Context) {
 	for {
 		c.mu.Lock()
-		if len(c.waiting) == 0 || ctx.Err() != nil {
+		if len(c.waiting) == 0 {
 			c.waiting, c.working = nil, false
 			c.mu.Unlock()
 			return
@@ -108,9 +125,12 @@ func (c *client) work(ctx context.Context) {
 		c.waiting = nil
 		c.mu.Unlock()
 		for _, cmd := range cmds {
+			if ctx.Err() != nil || c.closing.Load() {
+				return // working stays true: nothing more is run
+			}
 			if reason := c.do(ctx, cmd); reason != nil {
 				c.close(reason)
-				break
+				return
 			}
 		}
 	}
@@ -126,7 +146,7 @@ func (c *client) do(ctx context.Context, cmd command) *wsconn.Closed {
 	}
 	switch cmd.Type {
 	case "send":
-		c.send(cmd)
+		c.send(ctx, cmd)
 	case "pull":
 		c.pull(ctx, cmd)
 	case "pull_person":
@@ -138,7 +158,7 @@ func (c *client) do(ctx context.Context, cmd command) *wsconn.Closed {
 	case "look":
 		c.look(cmd)
 	case "ping":
-		c.reply(okMsg{Type: "pong", ID: cmd.ID})
+		c.reply(ctx, okMsg{Type: "pong", ID: cmd.ID})
 	}
 	return nil
 }
@@ -171,6 +191,9 @@ func (c *client) shed(also string) {
 			lag.Conversations = append(lag.Conversations, key)
 		}
 	}
+	if !lag.Person && len(lag.Conversations) == 0 {
+		return // nothing that anybody would miss
+	}
 	data, err := encode(lag)
 	if err == nil && !errors.Is(c.conn.Send(wsconn.Message{Data: data}), wsconn.ErrQueueFull) {
 		return
@@ -178,8 +201,8 @@ func (c *client) shed(also string) {
 	c.close(reasonTooSlow)
 }
 
-// sendData queues a message that is never shed; a client that leaves no room
-// even for those is closed.
+// sendData queues a message that is never shed and does not wait; a client that
+// leaves no room even for those is closed.
 func (c *client) sendData(data []byte) {
 	if !errors.Is(c.conn.Send(wsconn.Message{Data: data}), wsconn.ErrQueueFull) {
 		return
@@ -190,8 +213,19 @@ func (c *client) sendData(data []byte) {
 	}
 }
 
-// reply answers a command.
-func (c *client) reply(v any) {
+// reply answers a command from the worker. It waits for room in the queue: who
+// asks faster than they read waits for the answers, and is not cut off.
+func (c *client) reply(ctx context.Context, v any) {
+	data, err := encode(v)
+	if err != nil {
+		c.s.log.Error("chat message not sent", "err", err)
+		return
+	}
+	_ = c.conn.SendWait(ctx, wsconn.Message{Data: data}) // fails only with the socket
+}
+
+// tell is reply for others than the worker, who may not wait.
+func (c *client) tell(v any) {
 	data, err := encode(v)
 	if err != nil {
 		c.s.log.Error("chat message not sent", "err", err)
@@ -200,22 +234,34 @@ func (c *client) reply(v any) {
 	c.sendData(data)
 }
 
-// fail answers a command with an error message.
-func (c *client) fail(id int64, err error) {
-	code := errcode.Of(err)
-	if errors.Is(err, context.Canceled) {
-		code = errcode.Unavailable
-	} else if code == errcode.Internal {
+// failure is the error message for a command.
+func (c *client) failure(id int64, err error) errorMsg {
+	code, detail := errcode.Of(err), errcode.Message(err)
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		code, detail = errcode.Unavailable, "the server did not get to it; try again in a moment"
+	case code == errcode.Internal:
 		c.s.log.Error("chat command failed", "person", c.actor.Person, "err", err)
 	}
-	c.reply(errorMsg{Type: "error", ID: id, Code: errorCodes[code], Detail: errcode.Message(err)})
+	return errorMsg{Type: "error", ID: id, Code: errorCodes[code], Detail: detail}
 }
 
-func (c *client) close(why *wsconn.Closed) { c.conn.Close(why.Code, why.Reason) }
+func (c *client) close(why *wsconn.Closed) {
+	c.closing.Store(true)
+	c.conn.Close(why.Code, why.Reason)
+}
+
+// endSession closes the socket because its session has ended: what waits for a
+// slow reader is not shown any more.
+func (c *client) endSession() {
+	c.closing.Store(true)
+	c.conn.Shed()
+	c.close(reasonSessionEnded)
+}
 
 // drain tells the client when to come back, and closes.
 func (c *client) drain(within time.Duration) {
-	c.reply(reconnectMsg{Type: "reconnect_after", AfterMS: rand.N(within).Milliseconds()})
+	c.tell(reconnectMsg{Type: "reconnect_after", AfterMS: rand.N(within).Milliseconds()})
 	c.close(reasonDraining)
 }
 

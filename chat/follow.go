@@ -16,6 +16,7 @@ const (
 	topic          = "chat" // one for all: a node drops what it does not follow
 	catchUpWorkers = 4
 	catchUpLimit   = 500
+	maxPacket      = 256 << 10   // of events that are published as one
 	forgetAfter    = time.Minute // a conversation without listeners stays in memory this long
 )
 
@@ -59,8 +60,8 @@ func (h *hub) announce(events []ConversationEvent) {
 	h.takeEvents(events)
 	for len(events) > 0 { // a packet stays well under what Redis likes
 		n, size := 0, 0
-		for n < len(events) && (n == 0 || size+len(events[n].Body) < 256<<10) {
-			size += len(events[n].Body)
+		for n < len(events) && (n == 0 || size+len(events[n].Body)+400 < maxPacket) {
+			size += len(events[n].Body) + 400
 			n++
 		}
 		h.publish(packet{Events: events[:n]})
@@ -73,7 +74,15 @@ func (h *hub) announcePeople(events []personPacket) {
 		return
 	}
 	h.takePersonEvents(events)
-	h.publish(packet{PersonEvents: events})
+	for len(events) > 0 {
+		n, size := 0, 0
+		for n < len(events) && (n == 0 || size+len(events[n].Event.Body)+400 < maxPacket) {
+			size += len(events[n].Event.Body) + 400
+			n++
+		}
+		h.publish(packet{PersonEvents: events[:n]})
+		events = events[n:]
+	}
 }
 
 func (h *hub) takeEvents(events []ConversationEvent) {
@@ -153,33 +162,34 @@ func (h *hub) follow(ctx context.Context, sub *bus.Subscription) error {
 		case <-ctx.Done():
 			return nil
 		case ev, ok := <-sub.C:
-			if !ok {
-				if ctx.Err() != nil {
-					return nil
-				}
+			switch {
+			case ok && ev.Gap:
+				h.askCheck()
+			case ok:
+				h.takePacket(ev.Payload)
+			case ctx.Err() == nil:
 				return errors.New("chat: the bus closed before Run ended")
 			}
-			if ev.Gap {
-				h.askCheck()
-				continue
-			}
-			var p packet
-			if err := json.Unmarshal(ev.Payload, &p); err != nil {
-				h.s.log.Warn("unreadable chat packet on the bus", "err", err)
-				continue
-			}
-			if p.Node == h.s.node {
-				continue
-			}
-			h.takeEvents(p.Events)
-			h.takePersonEvents(p.PersonEvents)
-			if p.Typing != nil {
-				h.showTyping(*p.Typing)
-			}
-			if p.Hint != nil {
-				h.showHint(*p.Hint)
-			}
 		}
+	}
+}
+
+func (h *hub) takePacket(payload []byte) {
+	var p packet
+	if err := json.Unmarshal(payload, &p); err != nil {
+		h.s.log.Warn("unreadable chat packet on the bus", "err", err)
+		return
+	}
+	if p.Node == h.s.node {
+		return
+	}
+	h.takeEvents(p.Events)
+	h.takePersonEvents(p.PersonEvents)
+	if p.Typing != nil {
+		h.showTyping(*p.Typing)
+	}
+	if p.Hint != nil {
+		h.showHint(*p.Hint)
 	}
 }
 
@@ -192,7 +202,7 @@ func (h *hub) askCheck() {
 
 // watchHeads compares what this node has delivered with SQL: now and then
 // while the bus is well, after each of its gaps, and all the time while it is
-// away.
+// away or SQL could not be read.
 func (h *hub) watchHeads(ctx context.Context) {
 	tick := time.NewTicker(h.s.cfg.HeadsAway)
 	defer tick.Stop()
@@ -203,7 +213,7 @@ func (h *hub) watchHeads(ctx context.Context) {
 			return
 		case <-h.check:
 		case <-tick.C:
-			if h.s.cfg.Bus.Healthy() && h.s.now().Before(next) {
+			if h.s.cfg.Bus.Healthy() && h.s.now().Before(next) && !h.takeFailed() {
 				continue
 			}
 		}
@@ -212,8 +222,29 @@ func (h *hub) watchHeads(ctx context.Context) {
 		convs, people := h.following()
 		if err := h.checkHeads(ctx, convs, people); err != nil && ctx.Err() == nil {
 			h.s.log.Warn("heads of conversations could not be read", "err", err)
+			h.noteFailed()
 		}
 	}
+}
+
+func (h *hub) noteFailed() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.failed = true
+}
+
+// takeFailed tells whether SQL could not be read since the last call, and has
+// the workers try again to attach those who arrived then.
+func (h *hub) takeFailed() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	failed := h.failed
+	h.failed = false
+	if len(h.missed) > 0 {
+		h.arrivals, h.missed = append(h.arrivals, h.missed...), nil
+		h.nudge()
+	}
+	return failed
 }
 
 // forget drops conversations that nobody here has listened to for a while.
@@ -230,24 +261,25 @@ func (h *hub) forget() {
 }
 
 // following returns all logs followed here, with the head of each.
-func (h *hub) following() (convs, people map[string]int64) {
+func (h *hub) following() (convs, people map[string]head) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	convs, people = map[string]int64{}, map[string]int64{}
+	convs, people = map[string]head{}, map[string]head{}
 	for id, st := range h.convs {
-		convs[id] = st.head.Seq
+		convs[id] = st.head
 	}
 	for id, p := range h.people {
 		if p.ready {
-			people[string(id)] = p.log.head.Seq
+			people[string(id)] = p.log.head
 		}
 	}
 	return convs, people
 }
 
 // checkHeads reads the heads of the named logs in one go. The values are the
-// heads known before: a head in SQL that is lower means a restored database.
-func (h *hub) checkHeads(ctx context.Context, convs, people map[string]int64) error {
+// heads known before: a head in SQL that is lower, or another event, means a
+// restored database.
+func (h *hub) checkHeads(ctx context.Context, convs, people map[string]head) error {
 	if len(convs)+len(people) == 0 {
 		return nil
 	}
@@ -265,7 +297,7 @@ func (h *hub) checkHeads(ctx context.Context, convs, people map[string]int64) er
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	compare := func(known map[string]int64, heads []head, find func(id string) *stream) {
+	compare := func(known map[string]head, heads []head, find func(id string) *stream) {
 		found := make(map[string]head, len(heads))
 		for _, hd := range heads {
 			found[hd.Conversation] = hd
@@ -274,7 +306,7 @@ func (h *hub) checkHeads(ctx context.Context, convs, people map[string]int64) er
 			st, hd := find(id), found[id] // an absent row is a head of zero
 			switch {
 			case st == nil:
-			case hd.Seq < before:
+			case hd.Seq < before.Seq, hd.Seq == before.Seq && hd.EventID != before.EventID:
 				h.resetLocked(st, hd)
 			default:
 				h.behindLocked(st, hd.Seq)
@@ -291,7 +323,7 @@ func (h *hub) checkHeads(ctx context.Context, convs, people map[string]int64) er
 	return nil
 }
 
-func keys(m map[string]int64) []string {
+func keys(m map[string]head) []string {
 	ids := make([]string, 0, len(m))
 	for id := range m {
 		ids = append(ids, id)
@@ -299,19 +331,20 @@ func keys(m map[string]int64) []string {
 	return ids
 }
 
-// resetLocked starts a log over that has shrunk in SQL, and has its listeners
-// load it anew.
+// resetLocked deals with a log that is not in SQL what it was: a conversation's
+// listeners load it anew; a person, whose memberships may be others now, too,
+// comes back with a new connection.
 func (h *hub) resetLocked(st *stream, hd head) {
-	hd.Conversation = st.key
-	if st.person != nil {
-		hd.Conversation = ""
-	}
-	st.head, st.wanted, st.ring, st.memberSeq = hd, hd.Seq, nil, 0
-	h.s.log.Warn("a chat log is shorter in SQL than it was: was the database restored?", "log", st.key, "seq", hd.Seq)
-	if st.person != nil {
-		h.tellLocked(st.person, reloadMsg{Type: "reload", Person: true})
+	h.s.log.Warn("a chat log differs in SQL from what it was: was the database restored?", "log", st.key, "seq", hd.Seq)
+	if p := st.person; p != nil {
+		h.dropLocked(p)
+		for c := range p.clients {
+			c.close(reasonUnavailable)
+		}
 		return
 	}
+	hd.Conversation = st.key
+	st.head, st.wanted, st.ring, st.memberSeq = hd, hd.Seq, nil, 0
 	for p := range st.local {
 		h.tellLocked(p, reloadMsg{Type: "reload", Conversation: st.key})
 	}
@@ -369,23 +402,30 @@ func (h *hub) catchUp(ctx context.Context, st *stream) {
 	h.s.metrics.catchUps.Inc()
 	for {
 		h.mu.Lock()
-		after := st.head.Seq
+		known, wanted := st.head, st.wanted
 		h.mu.Unlock()
-		entries, err := h.read(ctx, st, after)
+		entries, other, err := h.read(ctx, st, known)
 		h.mu.Lock()
+		if other != nil {
+			h.resetLocked(st, *other)
+		}
 		for _, e := range entries {
 			if e.head.Seq == st.head.Seq+1 {
 				h.deliverLocked(st, e)
 			}
 		}
-		if err != nil || len(entries) == 0 || st.wanted <= st.head.Seq {
-			if err == nil && len(entries) == 0 {
-				st.wanted = st.head.Seq // heard of, but not in SQL
+		// What was heard of before the read would have been in it.
+		stuck := st.head == known && st.wanted == wanted
+		if err != nil || other != nil || stuck || st.wanted <= st.head.Seq {
+			if stuck {
+				st.wanted = st.head.Seq
+			}
+			if err != nil {
+				h.failed = true // the next tick checks all heads
 			}
 			st.catching = false
 			h.mu.Unlock()
 			if err != nil && ctx.Err() == nil {
-				// The next check of heads tries again.
 				h.s.log.Warn("chat log could not be read", "log", st.key, "err", err)
 			}
 			return
@@ -394,25 +434,48 @@ func (h *hub) catchUp(ctx context.Context, st *stream) {
 	}
 }
 
-func (h *hub) read(ctx context.Context, st *stream, after int64) ([]entry, error) {
-	var entries []entry
-	err := h.s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+// read returns the events of st's log after known. other is not nil when SQL
+// does not hold known itself, and is SQL's head then.
+func (h *hub) read(ctx context.Context, st *stream, known head) (entries []entry, other *head, err error) {
+	err = h.s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		entries, other = nil, nil
+		// With the known one, to see that it is there.
+		from := max(known.Seq-1, 0)
+		var hd head
+		var err error
 		if st.person != nil {
-			events, err := personEventsAfter(ctx, tx, st.person.id, after, catchUpLimit)
-			if err != nil {
+			var events []PersonEvent
+			if events, err = personEventsAfter(ctx, tx, st.person.id, from, catchUpLimit); err != nil {
 				return err
 			}
-			entries, err = entriesOf(events, entryOfPerson)
+			if entries, err = entriesOf(events, entryOfPerson); err != nil {
+				return err
+			}
+			hd.Seq, hd.EventID, err = personHead(ctx, tx, st.person.id)
+		} else {
+			var events []ConversationEvent
+			if events, err = eventsAfter(ctx, tx, st.key, from, catchUpLimit); err != nil {
+				return err
+			}
+			if entries, err = entriesOf(events, entryOf); err != nil {
+				return err
+			}
+			var heads []head
+			if heads, err = headsByID(ctx, tx, []string{st.key}); len(heads) == 1 {
+				hd = heads[0]
+			}
+		}
+		if err != nil || known.Seq == 0 {
 			return err
 		}
-		events, err := eventsAfter(ctx, tx, st.key, after, catchUpLimit)
-		if err != nil {
-			return err
+		if len(entries) == 0 || entries[0].head.Seq != known.Seq || entries[0].head.EventID != known.EventID {
+			entries, other = nil, &hd
+			return nil
 		}
-		entries, err = entriesOf(events, entryOf)
-		return err
+		entries = entries[1:]
+		return nil
 	})
-	return entries, err
+	return entries, other, err
 }
 
 func entriesOf[E any](events []E, one func(E) (entry, error)) ([]entry, error) {

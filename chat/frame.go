@@ -231,6 +231,7 @@ type (
 		Reload      []string          `json:"reload,omitempty"`
 		Gone        []string          `json:"gone,omitempty"`
 		MaxText     int               `json:"max_text"`
+		MaxWaiting  int               `json:"max_waiting"`
 	}
 	ackMsg struct {
 		Type         string    `json:"type"`
@@ -284,8 +285,7 @@ type (
 	}
 	reloadMsg struct {
 		Type         string `json:"type"` // reload
-		Conversation string `json:"conversation,omitempty"`
-		Person       bool   `json:"person,omitempty"`
+		Conversation string `json:"conversation"`
 	}
 	reconnectMsg struct {
 		Type    string `json:"type"`

@@ -99,7 +99,7 @@ func (h *hub) loadPerson(ctx context.Context, p *person) (err error) {
 	defer func() {
 		if err != nil {
 			h.mu.Lock()
-			delete(h.people, p.id)
+			h.dropLocked(p) // attached or not
 			h.mu.Unlock()
 		}
 	}()
@@ -122,14 +122,14 @@ func (h *hub) loadPerson(ctx context.Context, p *person) (err error) {
 			continue // members changed since the snapshot
 		}
 		// Between the snapshot and now nobody here followed these logs.
-		return h.checkHeads(ctx, fresh, map[string]int64{string(p.id): log.head.Seq})
+		return h.checkHeads(ctx, fresh, map[string]head{string(p.id): log.head})
 	}
 }
 
 // attachAll attaches p to all its conversations, or to none when the snapshot
 // of its memberships is older than a change of members delivered here. It
 // returns the conversations that were not followed before.
-func (h *hub) attachAll(p *person, log *stream, heads []head) (fresh map[string]int64, ok bool) {
+func (h *hub) attachAll(p *person, log *stream, heads []head) (fresh map[string]head, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, hd := range heads {
@@ -137,10 +137,10 @@ func (h *hub) attachAll(p *person, log *stream, heads []head) (fresh map[string]
 			return nil, false
 		}
 	}
-	fresh = map[string]int64{}
+	fresh = map[string]head{}
 	for _, hd := range heads {
 		if h.convs[hd.Conversation] == nil {
-			fresh[hd.Conversation] = hd.Seq
+			fresh[hd.Conversation] = hd
 		}
 		h.attachLocked(p, h.followLocked(hd))
 	}
@@ -179,8 +179,13 @@ func (h *hub) arrive(ctx context.Context, ar arrival) {
 			return err
 		})
 		if err != nil {
-			// The page loads the conversation anew when it hears of it again.
-			h.s.log.Warn("a new member could not be attached", "conversation", ar.conversation, "err", err)
+			if ctx.Err() == nil {
+				h.s.log.Warn("a new member could not be attached yet", "conversation", ar.conversation, "err", err)
+			}
+			h.mu.Lock()
+			h.missed = append(h.missed, ar)
+			h.failed = true
+			h.mu.Unlock()
 			return
 		}
 		if !member {
@@ -196,11 +201,15 @@ func (h *hub) arrive(ctx context.Context, ar arrival) {
 			h.mu.Unlock()
 			continue // the snapshot is older than a change of members
 		}
+		if p.convs[ar.conversation] != nil {
+			h.mu.Unlock()
+			return // attached meanwhile, by the event that says who joined
+		}
 		st = h.followLocked(hd)
 		h.attachLocked(p, st)
 		h.tellLocked(p, headMsg{Type: "head", head: st.head})
 		h.mu.Unlock()
-		if err := h.checkHeads(ctx, map[string]int64{hd.Conversation: hd.Seq}, nil); err != nil && ctx.Err() == nil {
+		if err := h.checkHeads(ctx, map[string]head{hd.Conversation: hd}, nil); err != nil && ctx.Err() == nil {
 			h.s.log.Warn("heads of conversations could not be read", "err", err)
 		}
 		return
@@ -298,7 +307,7 @@ func (h *hub) enterLocked(p *person, c *client, cmd command, wrong map[string]bo
 	w := welcomeMsg{
 		Type: "welcome", ID: cmd.ID, Protocol: protocolVersion, Person: p.id,
 		UserSeq: p.log.head.Seq, UserEventID: p.log.head.EventID, UserReload: userWrong,
-		Heads: []head{}, MaxText: h.s.cfg.MaxText,
+		Heads: []head{}, MaxText: h.s.cfg.MaxText, MaxWaiting: h.s.cfg.MaxCommands,
 	}
 	for conv, cur := range cmd.Cursors {
 		st := p.convs[conv]
@@ -315,6 +324,9 @@ func (h *hub) enterLocked(p *person, c *client, cmd command, wrong map[string]bo
 		if cur, ok := cmd.Cursors[conv]; !ok || wrong[conv] || cur.Seq < st.head.Seq {
 			w.Heads = append(w.Heads, st.head)
 		}
+	}
+	if !userWrong {
+		h.behindLocked(p.log, cmd.UserSeq) // likewise
 	}
 	p.clients[c] = struct{}{}
 	c.welcomed = true

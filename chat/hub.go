@@ -57,6 +57,8 @@ type hub struct {
 	clients  map[*client]struct{}          // guarded by mu; every open socket, before hello too
 	behind   []*stream                     // guarded by mu; streams that wait for a worker
 	arrivals []arrival                     // guarded by mu; people to attach to conversations
+	missed   []arrival                     // guarded by mu; those whose attaching failed
+	failed   bool                          // guarded by mu; SQL could not be read: the next tick tries again
 	empty    chan struct{}                 // guarded by mu; closed when the last socket has gone; nil: nobody waits
 }
 
@@ -105,7 +107,9 @@ func (h *hub) remove(c *client) {
 }
 
 func (h *hub) dropLocked(p *person) {
-	delete(h.people, p.id)
+	if h.people[p.id] == p {
+		delete(h.people, p.id)
+	}
 	for _, st := range p.convs {
 		h.detachLocked(p, st)
 	}

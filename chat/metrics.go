@@ -28,7 +28,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		sockets:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "commsd_chat_sockets", Help: "Open chat sockets."}),
 		live:       prometheus.NewGauge(prometheus.GaugeOpts{Name: "commsd_chat_live_conversations", Help: "Conversations with a member on this node."}),
 		closed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "commsd_chat_closed_sockets_total",
-			Help: "Chat sockets that ended, by close code; 0 is a connection that broke."}, []string{"code"}),
+			Help: "Chat sockets that ended, by our close code, client (it closed) or broken."}, []string{"code"}),
 		sends: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "commsd_chat_sends_total",
 			Help: "Messages sent, by result: stored, repeated (known client id), or the error's code."}, []string{"result"}),
 		group: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "commsd_chat_group_sends",

@@ -26,22 +26,22 @@ func (c *client) pull(ctx context.Context, cmd command) {
 	if cmd.After != nil {
 		if events, hd, ok := c.s.hub.recent(c.actor.Person, cmd.Conversation, *cmd.After, limit); ok {
 			c.s.metrics.fromRing.Inc()
-			c.reply(eventsMsg{Type: "events", ID: cmd.ID, Conversation: cmd.Conversation, Head: hd, Events: events})
+			c.reply(ctx, eventsMsg{Type: "events", ID: cmd.ID, Conversation: cmd.Conversation, Head: hd, Events: events})
 			return
 		}
 	}
 	c.s.metrics.fromSQL.Inc()
 	page, err := c.s.events(ctx, c.actor.Person, cmd.Conversation, cmd.After, cmd.Before, limit)
 	if err != nil {
-		c.fail(cmd.ID, err)
+		c.reply(ctx, c.failure(cmd.ID, err))
 		return
 	}
 	msg := eventsMsg{Type: "events", ID: cmd.ID, Conversation: cmd.Conversation, Head: page.Head}
 	if msg.Events, err = rawEvents(page.Events); err != nil {
-		c.fail(cmd.ID, err)
+		c.reply(ctx, c.failure(cmd.ID, err))
 		return
 	}
-	c.reply(msg)
+	c.reply(ctx, msg)
 }
 
 // eventPage is what events returns.
@@ -106,7 +106,7 @@ func (c *client) pullPerson(ctx context.Context, cmd command) {
 	limit := pullLimit(cmd.Limit)
 	if events, hd, ok := c.s.hub.recent(c.actor.Person, "", *cmd.After, limit); ok {
 		c.s.metrics.fromRing.Inc()
-		c.reply(personEventsMsg{Type: "person_events", ID: cmd.ID, Head: hd, Events: events})
+		c.reply(ctx, personEventsMsg{Type: "person_events", ID: cmd.ID, Head: hd, Events: events})
 		return
 	}
 	c.s.metrics.fromSQL.Inc()
@@ -124,10 +124,10 @@ func (c *client) pullPerson(ctx context.Context, cmd command) {
 		msg.Events, err = rawEvents(events)
 	}
 	if err != nil {
-		c.fail(cmd.ID, err)
+		c.reply(ctx, c.failure(cmd.ID, err))
 		return
 	}
-	c.reply(msg)
+	c.reply(ctx, msg)
 }
 
 func rawEvents[E any](events []E) ([]json.RawMessage, error) {

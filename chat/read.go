@@ -15,10 +15,10 @@ import (
 // hear of it. A mark never goes back.
 func (c *client) read(ctx context.Context, cmd command) {
 	if err := c.s.markRead(ctx, c.actor.Person, cmd.Conversation, cmd.Seq); err != nil {
-		c.fail(cmd.ID, err)
+		c.reply(ctx, c.failure(cmd.ID, err))
 		return
 	}
-	c.reply(okMsg{Type: "ok", ID: cmd.ID})
+	c.reply(ctx, okMsg{Type: "ok", ID: cmd.ID})
 }
 
 func (s *Service) markRead(ctx context.Context, person identity.PersonID, conversation string, seq int64) error {

@@ -134,9 +134,20 @@ func (s *Service) store(ctx context.Context, group []sendRequest) {
 		return nil
 	})
 	s.metrics.group.Observe(float64(len(group)))
+	if err != nil {
+		s.hub.askCheck() // it may have been committed all the same
+		if code := errcode.Of(err); len(group) > 1 && code != errcode.Unavailable && ctx.Err() == nil {
+			// One message may have spoilt it for the rest.
+			for i := range group {
+				s.store(context.WithoutCancel(ctx), group[i:i+1])
+			}
+			return
+		}
+	}
 	if err != nil && errcode.Of(err) == errcode.Internal {
 		s.log.Error("messages could not be stored", "messages", len(group), "err", err)
-		// Whatever broke, nothing was stored; the client keeps the message and retries.
+		// Whatever broke, the client keeps the message and tries again: should
+		// it have been stored, its client id is found.
 		err = errcode.Wrap(err, errcode.Unavailable, "the message could not be stored; it will be sent again")
 	}
 	for i, r := range group {
@@ -224,14 +235,14 @@ func (s *Service) storeConversation(ctx context.Context, tx *sqldb.Tx, group []s
 
 // send is the verb: check, then submit; the answer comes when the message is
 // durable.
-func (c *client) send(cmd command) {
+func (c *client) send(ctx context.Context, cmd command) {
 	text, err := c.s.checkText(cmd.Body)
 	if err != nil {
-		c.fail(cmd.ID, err)
+		c.reply(ctx, c.failure(cmd.ID, err))
 		return
 	}
 	if wait := c.limit.take(c.s.now()); wait > 0 {
-		c.reply(errorMsg{Type: "error", ID: cmd.ID, Code: errorCodes[errcode.RateLimited],
+		c.reply(ctx, errorMsg{Type: "error", ID: cmd.ID, Code: errorCodes[errcode.RateLimited],
 			Detail: "too many messages at once", RetryAfterMS: wait.Milliseconds() + 1})
 		return
 	}
@@ -240,11 +251,11 @@ func (c *client) send(cmd command) {
 		sender: c.actor.Person, senderName: c.actor.Name, text: text,
 		done: func(ack ackMsg, err error) {
 			if err != nil {
-				c.fail(cmd.ID, err)
+				c.tell(c.failure(cmd.ID, err))
 				return
 			}
 			ack.ID = cmd.ID
-			c.reply(ack)
+			c.tell(ack)
 		},
 	})
 }

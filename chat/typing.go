@@ -9,6 +9,7 @@ import (
 
 const (
 	typingEvery   = 4 * time.Second // more often is dropped; clients send it each 5 s
+	typingAny     = time.Second     // likewise, whatever the conversation
 	typingMembers = 200             // larger conversations show no typing
 )
 
@@ -16,7 +17,7 @@ const (
 // who look at the conversation.
 func (c *client) typing(cmd command) {
 	now := c.s.now()
-	if c.typedWhere == cmd.Conversation && now.Sub(c.typedAt) < typingEvery {
+	if since := now.Sub(c.typedAt); since < typingAny || (c.typedWhere == cmd.Conversation && since < typingEvery) {
 		return
 	}
 	c.typedWhere, c.typedAt = cmd.Conversation, now
