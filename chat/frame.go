@@ -99,7 +99,8 @@ func decodeFrame(m wsconn.Message) ([]command, *wsconn.Closed) {
 		return nil, reasonMalformed
 	}
 	var cmds []command
-	for line := range bytes.SplitSeq(m.Data, []byte{'\n'}) {
+	// Many encoders end what they write with a newline.
+	for line := range bytes.SplitSeq(bytes.TrimSuffix(m.Data, []byte{'\n'}), []byte{'\n'}) {
 		line = bytes.TrimSpace(line)
 		if len(line) == 0 || line[0] != '{' {
 			return nil, reasonMalformed
