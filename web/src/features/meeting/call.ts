@@ -70,6 +70,9 @@ export interface CallOptions {
   load?: () => Promise<LiveKit>;
 }
 
+/** A stay shorter than this, in ms, was none: the next attempt waits, so that a room that throws out at once is not stormed. */
+const shortStay = 10_000;
+
 /** Waits between attempts: soon at first, then every ten seconds for as long as it takes. */
 export const retryDelays: readonly number[] = [500, 1_000, 2_000, 4_000, 7_000, 10_000];
 
@@ -115,20 +118,23 @@ export class Call {
     this.store.set({ phase: "joining" });
     for (let attempt = 1; !isOver(this.store.get().phase); attempt++) {
       this.store.set({ attempt });
-      if (await this.#enter()) {
-        attempt = 0;
-        if (isOver(this.store.get().phase)) break;
-        this.store.set({ phase: "rejoining", members: [], sharing: false, soundBlocked: false });
-        continue;
-      }
+      const began = Date.now();
+      const inside = await this.#enter();
       if (isOver(this.store.get().phase)) break;
+      if (inside) {
+        this.store.set({ phase: "rejoining", attempt: Math.max(attempt, 1), members: [], sharing: false, soundBlocked: false, unsent: null });
+        if (Date.now() - began > shortStay) {
+          attempt = 0;
+          continue;
+        }
+      }
       await this.#wait(retryDelays[Math.min(attempt, retryDelays.length) - 1] ?? 10_000);
     }
   }
 
-  /** Goes out, lets go of the devices. */
-  async leave(): Promise<void> {
-    this.#finish("left");
+  /** Goes out, lets go of the devices; "ended" when one has ended the meeting for everyone. */
+  async leave(as: "left" | "ended" = "left"): Promise<void> {
+    this.#finish(as);
     await this.#room?.disconnect(false);
   }
 
@@ -228,6 +234,10 @@ export class Call {
     });
     room.on(RoomEvent.TrackUnsubscribed, (track: RemoteTrack) => {
       for (const element of track.detach()) element.remove();
+    });
+    // A screen is not LocalMedia's: shared no longer, it must not be captured any longer.
+    room.on(RoomEvent.LocalTrackUnpublished, (publication) => {
+      if (publication.source === kit.Track.Source.ScreenShare || publication.source === kit.Track.Source.ScreenShareAudio) publication.track?.stop();
     });
     room.on(RoomEvent.ConnectionStateChanged, (state) => {
       if (room !== this.#room || this.#over) return;

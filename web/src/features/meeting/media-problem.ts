@@ -9,7 +9,8 @@ export type MediaProblem =
 
 /** Tells the problem from what getUserMedia or getDisplayMedia threw. */
 export function problemOf(err: unknown): MediaProblem {
-  const name = err instanceof Error ? err.name : "";
+  // By name alone: an OverconstrainedError is no Error in every browser.
+  const name: unknown = typeof err === "object" && err !== null ? Reflect.get(err, "name") : "";
   switch (name) {
     case "NotAllowedError":
     case "PermissionDeniedError":

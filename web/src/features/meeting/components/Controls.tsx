@@ -118,7 +118,7 @@ export function Controls({ call, id, link, maker, count, peopleShown, onPeople, 
           </Button>
           <Button
             loading={end.isPending}
-            onClick={() => end.mutate(undefined, { onSuccess: () => void call.leave(), onSettled: () => setAsking(false) })}
+            onClick={() => end.mutate(undefined, { onSuccess: () => void call.leave("ended"), onSettled: () => setAsking(false) })}
           >
             {t("call.endDone")}
           </Button>
