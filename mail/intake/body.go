@@ -40,16 +40,11 @@ func (b *Body) Read(p []byte) (int, error) {
 	if b.lost {
 		return 0, errLost
 	}
-	n, err := b.r.Read(p)
+	n, err := b.fill(p)
 	if b.left -= int64(n); b.left < 0 {
 		return 0, errTooLarge
 	}
 	for _, c := range p[:n] {
-		if c == '\r' && b.cr && !b.chunked {
-			b.lost = true
-			return 0, errLost
-		}
-		b.cr = c == '\r'
 		if b.line++; c == '\n' {
 			b.line = 0
 		}
@@ -65,6 +60,30 @@ func (b *Body) Read(p []byte) (int, error) {
 		return n, errLongLine
 	}
 	return n, errCut // the client left, or was too slow
+}
+
+// fill reads into p. go-smtp's reader of DATA returns only when it has filled
+// what it was given or has found the end, so that it is asked for one byte at a
+// time: where it is about to miss the end, it would never return.
+func (b *Body) fill(p []byte) (n int, err error) {
+	if b.chunked {
+		return b.r.Read(p)
+	}
+	for n < len(p) {
+		k, err := b.r.Read(p[n : n+1])
+		if k == 1 {
+			if p[n] == '\r' && b.cr {
+				b.lost = true
+				return n, errLost
+			}
+			b.cr = p[n] == '\r'
+			n++
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // HangUp ends the connection where the end of the content cannot be trusted to
