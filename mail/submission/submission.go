@@ -248,10 +248,10 @@ func checkHeader(block []byte, h mime.Header, own []string) error {
 		return refuse("a field of the header that may stand once stands twice")
 	}
 	for _, field := range []string{"From", "Sender"} {
-		v := h.Get(field)
-		if v == "" {
+		if h.Count(field) == 0 {
 			continue
 		}
+		v := h.Get(field)
 		list, err := mail.ParseAddressList(strictWords(v))
 		if err != nil || len(list) == 0 {
 			return refuse("the address in " + field + " cannot be read")
