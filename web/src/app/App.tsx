@@ -29,7 +29,8 @@ const queryClient = newQueryClient((err) => {
   });
 });
 
-const router = newRouter(queryClient);
+const { router, preload } = newRouter(queryClient);
+export { preload };
 
 onSessionEnded(() => {
   // Only somebody who was signed in has a session that can end.

@@ -1,6 +1,7 @@
 import type { QueryClient } from "@tanstack/react-query";
-import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from "@tanstack/react-router";
+import { type AnyRoute, type AnyRouter, createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from "@tanstack/react-router";
 import { sessionQuery } from "../api/session";
+import { i18n } from "../lib/i18n";
 import { paths } from "../lib/paths";
 import { PageSkeleton } from "../ui/States";
 import { features } from "./features";
@@ -38,14 +39,17 @@ export function newRouter(queryClient: QueryClient) {
   });
   const frame = createRoute({ getParentRoute: () => signedIn, id: "frame", component: Frame });
 
+  // Whose texts a route's page speaks.
+  const speaks = new Map<AnyRoute, string>();
+  const of = (name: string, routes: AnyRoute[]) => routes.map((r) => (speaks.set(r, name), r));
   const routeTree = root.addChildren([
     signIn,
     signedIn.addChildren([
-      frame.addChildren(features.flatMap((f) => f.routes(frame))),
-      ...features.flatMap((f) => f.bareRoutes?.(signedIn) ?? []),
+      frame.addChildren(features.flatMap((f) => of(f.name, f.routes(frame)))),
+      ...features.flatMap((f) => of(f.name, f.bareRoutes?.(signedIn) ?? [])),
     ]),
   ]);
-  return createRouter({
+  const router = createRouter({
     routeTree,
     context: { queryClient },
     parseSearch,
@@ -56,4 +60,17 @@ export function newRouter(queryClient: QueryClient) {
     defaultErrorComponent: PageError,
     defaultNotFoundComponent: NotFoundPage,
   });
+  return { router, preload: () => preload(router, speaks) };
+}
+
+/** The first page's code and texts come while the server is asked who is signed in, not after. */
+function preload(router: AnyRouter, speaks: Map<AnyRoute, string>): void {
+  const failsAgain = () => {}; // when the page is drawn, where there are words for it
+  for (const match of router.matchRoutes(router.latestLocation)) {
+    const route = (router.routesById as Record<string, AnyRoute>)[match.routeId];
+    if (!route) continue;
+    void router.loadRouteChunk(route)?.catch(failsAgain);
+    const texts = speaks.get(route);
+    if (texts) void i18n.loadNamespaces(texts).catch(failsAgain);
+  }
 }

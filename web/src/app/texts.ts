@@ -1,7 +1,9 @@
 import type { TextLoader } from "../lib/i18n";
 
+// What the first paint says in the first language comes with the shell; all else when asked for.
+const first = import.meta.glob<Record<string, unknown>>(["./locales/vi.json", "../ui/locales/vi.json"], { import: "default", eager: true });
 const files = import.meta.glob<Record<string, unknown>>(
-  ["./locales/*.json", "../ui/locales/*.json", "../features/*/locales/*.json"],
+  ["./locales/en.json", "../ui/locales/en.json", "../features/*/locales/*.json"],
   { import: "default" },
 );
 
@@ -13,6 +15,7 @@ export const loadTexts: TextLoader = async (lang, namespace) => {
       : namespace === "ui"
         ? `../ui/locales/${lang}.json`
         : `../features/${namespace}/locales/${lang}.json`;
+  if (first[path]) return first[path];
   const load = files[path];
   if (!load) throw new Error(`no texts at ${path}`);
   return load();

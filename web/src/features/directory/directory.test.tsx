@@ -1,4 +1,4 @@
-import { screen, within } from "@testing-library/react";
+import { fireEvent, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
 import { an, renderRoutes } from "../../testing/render";
@@ -32,7 +32,8 @@ describe("the directory", () => {
   it("searches as one types, once for the whole word, and the address follows", async () => {
     const { calls } = serve({ ...standing, "GET /api/v1/directory/people": people([duc]) });
     const { address } = renderRoutes(routes, "/directory");
-    await userEvent.type(await screen.findByRole("searchbox", { name: "Tìm người" }), "duc");
+    const field = await screen.findByRole("searchbox", { name: "Tìm người" });
+    for (const value of ["d", "du", "duc"]) fireEvent.change(field, { target: { value } }); // faster than any machine is slow
     await screen.findByText("1 người khớp với “duc”");
     expect(address()).toBe("/directory?q=duc");
     const searches = calls.filter((c) => c.path === "/api/v1/directory/people").map((c) => new URLSearchParams(c.search).get("q"));
