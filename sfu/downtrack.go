@@ -16,6 +16,10 @@ const (
 	behindFrames = 5               // frames of a lower layer without any of ours: it has stalled
 	epochs       = 8
 	resendsASec  = 500
+	// epochReach is how far behind the newest packet an epoch's beginning is
+	// remembered: further than any ring keeps packets, and near enough that
+	// comparing sequence numbers never meets their wrap.
+	epochReach = 4096
 )
 
 // downTrack sends one track to one subscriber. Of a simulcast track it
@@ -39,6 +43,7 @@ type downTrack struct {
 	disabled bool
 	current  *layer // nil: none yet, or the next packet starts anew
 	epoch    int    // count of layers begun; epochs[epoch%len] is the current
+	oldest   int    // epochs before this are forgotten
 	epochs   [epochs]epoch
 	lastSeq  uint16 // highest sent
 	lastTS   uint32
@@ -124,6 +129,7 @@ func (d *downTrack) forward(l *layer, pkt *packet, v *vp8, now int64) bool {
 	seq, ts := pkt.seq+e.seq, pkt.ts+e.ts
 	if newer(seq, d.lastSeq) || d.sent == 0 {
 		d.lastSeq, d.lastAt = seq, now
+		d.slide(e)
 		if laterTS(ts, d.lastTS) || d.sent == 0 {
 			d.lastTS = ts
 		}
@@ -207,8 +213,23 @@ func (d *downTrack) begin(l *layer, pkt *packet, v *vp8, now int64) {
 	}
 	d.epoch++
 	d.epochs[d.epoch%epochs] = e
+	d.oldest = max(d.oldest, d.epoch-epochs+1, 1)
+	for d.oldest < d.epoch && e.firstOut-d.epochs[d.oldest%epochs].firstOut > 2*epochReach {
+		d.oldest++
+	}
 	d.current = l
 	d.behind = 0
+}
+
+// slide moves the beginning of the current epoch along with its packets. Left
+// behind by half the numbers' range, it would seem to lie ahead of them. d.mu
+// is held.
+func (d *downTrack) slide(e *epoch) {
+	if gone := d.lastSeq - e.firstOut; gone > 2*epochReach {
+		e.firstOut += gone - epochReach
+		e.firstSrc += gone - epochReach
+		d.oldest = d.epoch
+	}
 }
 
 // pause forgets the current layer: what flows next starts anew, without a gap
@@ -321,10 +342,10 @@ func (d *downTrack) resend(seq uint16) bool {
 
 // epochOf finds the epoch that sent seq; d.mu is held.
 func (d *downTrack) epochOf(seq uint16) (epoch, bool) {
-	if d.sent == 0 || newer(seq, d.lastSeq) {
-		return epoch{}, false
+	if d.sent == 0 || d.lastSeq-seq > epochReach {
+		return epoch{}, false // not sent yet, or in no ring any more
 	}
-	for i := d.epoch; i > 0 && i > d.epoch-epochs; i-- {
+	for i := d.epoch; i >= max(d.oldest, 1); i-- {
 		if e := d.epochs[i%epochs]; !newer(e.firstOut, seq) {
 			return e, true
 		}
