@@ -1,0 +1,280 @@
+package meetingpeer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
+	"github.com/pion/rtcp"
+	"github.com/pion/sdp/v3"
+	"github.com/pion/webrtc/v4"
+
+	lk "commsd/internal/lkproto"
+)
+
+var kinds = map[lk.TrackType]webrtc.RTPCodecType{lk.TrackType_AUDIO: webrtc.RTPCodecTypeAudio, lk.TrackType_VIDEO: webrtc.RTPCodecTypeVideo}
+
+// The labels of the data channels.
+const (
+	Reliable = "_reliable"
+	Lossy    = "_lossy"
+)
+
+// MediaConfig says how a Media reaches its server.
+type MediaConfig struct {
+	// Networks are the transports offered; none means UDP over IPv4. Only
+	// loopback is used.
+	Networks []webrtc.NetworkType
+	// Interceptors stand between the network (first) and the tracks (last).
+	Interceptors []interceptor.Factory
+	// Offer and Answer carry descriptions to the server. They are required.
+	Offer, Answer func(sdp string, id uint32) error
+}
+
+// Media is the media half of a client: one PeerConnection to publish on and
+// one to receive on. Its methods may be called from any goroutine.
+type Media struct {
+	// Set at construction.
+	cfg  MediaConfig
+	pub  *webrtc.PeerConnection
+	sub  *webrtc.PeerConnection
+	own  map[string]*webrtc.DataChannel // by label
+	open map[string]chan struct{}       // closed once own's channel is open
+
+	tracks chan *Track
+	data   chan Data
+	up     chan struct{} // closed once sub is connected
+	upOnce sync.Once
+	loops  sync.WaitGroup // readers
+
+	negotiating sync.Mutex  // held from an offer to its answer
+	answers     chan answer // has room for one
+
+	mu      sync.Mutex
+	offerID uint32                                               // guarded by mu
+	early   map[*webrtc.PeerConnection][]webrtc.ICECandidateInit // guarded by mu; before their description
+}
+
+type answer struct {
+	sdp string
+	id  uint32
+}
+
+// Data is a packet that came by a data channel.
+type Data struct {
+	Label   string
+	Payload []byte
+}
+
+// NewMedia makes both connections and offers nothing yet. Close ends it.
+func NewMedia(cfg MediaConfig) (*Media, error) {
+	m := &Media{
+		cfg: cfg, own: make(map[string]*webrtc.DataChannel), open: make(map[string]chan struct{}),
+		tracks: make(chan *Track, 64), data: make(chan Data, 1024), up: make(chan struct{}), answers: make(chan answer, 1),
+		early: make(map[*webrtc.PeerConnection][]webrtc.ICECandidateInit),
+	}
+	api, err := cfg.api()
+	if err != nil {
+		return nil, err
+	}
+	if m.pub, err = api.NewPeerConnection(webrtc.Configuration{}); err != nil {
+		return nil, fmt.Errorf("meetingpeer: %w", err)
+	}
+	if m.sub, err = api.NewPeerConnection(webrtc.Configuration{}); err != nil {
+		return nil, errors.Join(err, m.pub.Close())
+	}
+	ordered, unordered, none := true, false, uint16(0)
+	for label, init := range map[string]*webrtc.DataChannelInit{
+		Reliable: {Ordered: &ordered}, Lossy: {Ordered: &unordered, MaxRetransmits: &none},
+	} {
+		dc, err := m.pub.CreateDataChannel(label, init)
+		if err != nil {
+			return nil, errors.Join(err, m.pub.Close(), m.sub.Close())
+		}
+		opened := make(chan struct{})
+		dc.OnOpen(func() { close(opened) })
+		m.own[label], m.open[label] = dc, opened
+	}
+	m.sub.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
+		if s == webrtc.PeerConnectionStateConnected {
+			m.upOnce.Do(func() { close(m.up) })
+		}
+	})
+	m.sub.OnTrack(m.received)
+	m.sub.OnDataChannel(func(dc *webrtc.DataChannel) {
+		label := dc.Label()
+		dc.OnMessage(func(msg webrtc.DataChannelMessage) {
+			select {
+			case m.data <- Data{label, msg.Data}:
+			default: // the test has stopped listening
+			}
+		})
+	})
+	return m, nil
+}
+
+func (cfg MediaConfig) api() (*webrtc.API, error) {
+	var se webrtc.SettingEngine
+	se.SetIncludeLoopbackCandidate(true)
+	se.SetIPFilter(net.IP.IsLoopback)
+	se.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	// Loss is played above SRTP, which must not take what comes again for a
+	// replay; and a test may ask for a packet that it has.
+	se.DisableSRTPReplayProtection(true)
+	networks := cfg.Networks
+	if networks == nil {
+		networks = []webrtc.NetworkType{webrtc.NetworkTypeUDP4}
+	}
+	se.SetNetworkTypes(networks)
+	engine := &webrtc.MediaEngine{}
+	nack := []webrtc.RTCPFeedback{{Type: webrtc.TypeRTCPFBNACK}, {Type: webrtc.TypeRTCPFBNACK, Parameter: "pli"}}
+	err := errors.Join(
+		engine.RegisterCodec(webrtc.RTPCodecParameters{
+			RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1"}, PayloadType: 111,
+		}, webrtc.RTPCodecTypeAudio),
+		engine.RegisterCodec(webrtc.RTPCodecParameters{
+			RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000, RTCPFeedback: nack}, PayloadType: 96,
+		}, webrtc.RTPCodecTypeVideo),
+		engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.AudioLevelURI}, webrtc.RTPCodecTypeAudio),
+		engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}, webrtc.RTPCodecTypeVideo),
+	)
+	registry := &interceptor.Registry{}
+	for _, f := range cfg.Interceptors {
+		registry.Add(f)
+	}
+	return webrtc.NewAPI(webrtc.WithSettingEngine(se), webrtc.WithMediaEngine(engine), webrtc.WithInterceptorRegistry(registry)), err
+}
+
+// Close ends both connections and waits for the readers.
+func (m *Media) Close() error {
+	err := errors.Join(m.pub.GracefulClose(), m.sub.GracefulClose())
+	m.loops.Wait()
+	return err
+}
+
+// Negotiate offers the publisher connection as it stands and waits for the
+// answer.
+func (m *Media) Negotiate(ctx context.Context) error {
+	m.negotiating.Lock()
+	defer m.negotiating.Unlock()
+	offer, err := m.pub.CreateOffer(nil)
+	if err != nil {
+		return fmt.Errorf("meetingpeer: offer: %w", err)
+	}
+	if err := m.pub.SetLocalDescription(offer); err != nil {
+		return fmt.Errorf("meetingpeer: offer: %w", err)
+	}
+	m.mu.Lock()
+	m.offerID++
+	id := m.offerID
+	m.mu.Unlock()
+	if err := m.cfg.Offer(offer.SDP, id); err != nil {
+		return err
+	}
+	for {
+		select {
+		case a := <-m.answers:
+			if a.id != id {
+				return fmt.Errorf("meetingpeer: answer to offer %d, the last was %d", a.id, id)
+			}
+			err := m.pub.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: a.sdp})
+			if err != nil {
+				return fmt.Errorf("meetingpeer: answer: %w", err)
+			}
+			return m.late(m.pub)
+		case <-ctx.Done():
+			return fmt.Errorf("meetingpeer: no answer: %w", ctx.Err())
+		}
+	}
+}
+
+// HandleAnswer takes the server's answer to Negotiate's offer.
+func (m *Media) HandleAnswer(sdp string, id uint32) error {
+	select {
+	case m.answers <- answer{sdp, id}:
+		return nil
+	default:
+		return fmt.Errorf("meetingpeer: answer %d to no offer", id)
+	}
+}
+
+// HandleOffer takes the server's offer of the subscriber connection and
+// answers it.
+func (m *Media) HandleOffer(sdp string, id uint32) error {
+	if err := m.sub.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: sdp}); err != nil {
+		return fmt.Errorf("meetingpeer: server's offer: %w", err)
+	}
+	local, err := m.sub.CreateAnswer(nil)
+	if err != nil {
+		return fmt.Errorf("meetingpeer: own answer: %w", err)
+	}
+	if err := m.sub.SetLocalDescription(local); err != nil {
+		return fmt.Errorf("meetingpeer: own answer: %w", err)
+	}
+	if err := m.late(m.sub); err != nil {
+		return err
+	}
+	return m.cfg.Answer(local.SDP, id)
+}
+
+// HandleCandidate takes a candidate of the server's, as RTCIceCandidateInit
+// JSON, for the subscriber or the publisher connection.
+func (m *Media) HandleCandidate(subscriber bool, init string) error {
+	var c webrtc.ICECandidateInit
+	if err := json.Unmarshal([]byte(init), &c); err != nil {
+		return fmt.Errorf("meetingpeer: candidate: %w", err)
+	}
+	pc := m.pub
+	if subscriber {
+		pc = m.sub
+	}
+	m.mu.Lock()
+	if pc.RemoteDescription() == nil {
+		m.early[pc] = append(m.early[pc], c)
+		m.mu.Unlock()
+		return nil
+	}
+	m.mu.Unlock()
+	return pc.AddICECandidate(c)
+}
+
+// late adds the candidates that came before their description.
+func (m *Media) late(pc *webrtc.PeerConnection) error {
+	m.mu.Lock()
+	early := m.early[pc]
+	delete(m.early, pc)
+	m.mu.Unlock()
+	for _, c := range early {
+		if err := pc.AddICECandidate(c); err != nil {
+			return fmt.Errorf("meetingpeer: candidate: %w", err)
+		}
+	}
+	return nil
+}
+
+// Up is closed once the subscriber connection is connected.
+func (m *Media) Up() <-chan struct{} { return m.up }
+
+// Subscriber is the connection that receives, for its statistics.
+func (m *Media) Subscriber() *webrtc.PeerConnection { return m.sub }
+
+// Send sends a packet by the data channel of the label, once it is open.
+func (m *Media) Send(ctx context.Context, label string, payload []byte) error {
+	select {
+	case <-m.open[label]:
+		return m.own[label].Send(payload)
+	case <-ctx.Done():
+		return fmt.Errorf("meetingpeer: %s does not open: %w", label, ctx.Err())
+	}
+}
+
+// Data brings what comes by data channels.
+func (m *Media) Data() <-chan Data { return m.data }
+
+// WriteRTCP sends RTCP on the subscriber connection.
+func (m *Media) WriteRTCP(packets ...rtcp.Packet) error { return m.sub.WriteRTCP(packets) }
