@@ -9,6 +9,9 @@ import (
 
 var dataLabels = map[DataKind]string{Reliable: "_reliable", Lossy: "_lossy"}
 
+// maxDataBytes bounds one data packet; clients learn it from SDP.
+const maxDataBytes = 64 << 10
+
 // Most bytes that may wait for a slow subscriber. Past it lossy packets are
 // dropped, as their name says; a subscriber that far behind on reliable ones
 // has lost the thread and is made to join again.
@@ -22,6 +25,14 @@ type dataSender struct {
 // dataChannel takes the data channels that a client opens on its publisher
 // connection; unknown ones are left alone.
 func (t *publisher) dataChannel(dc *webrtc.DataChannel) {
+	if t.channels.Add(1) > maxChannels {
+		dc.OnOpen(func() { // only now is there something to close
+			if err := dc.Close(); err != nil {
+				t.p.log.Debug("data channel not closed", "err", err)
+			}
+		})
+		return
+	}
 	for kind, label := range dataLabels {
 		if dc.Label() == label {
 			dc.OnMessage(func(m webrtc.DataChannelMessage) { t.p.relay(kind, m.Data) })
@@ -39,7 +50,7 @@ func (p *Participant) relay(kind DataKind, data []byte) {
 		return
 	}
 	for _, m := range *p.room.members.Load() {
-		if m == p || len(to) > 0 && !slices.Contains(to, m.identity) {
+		if m == p || len(to) > 0 && !slices.Contains(to, m.identity) && !slices.Contains(to, m.sid) {
 			continue
 		}
 		m.sub.sendData(kind, out)

@@ -135,6 +135,7 @@ const (
 	ReasonSignalLost
 	ReasonMediaTimeout
 	ReasonMediaFailure
+	ReasonRoomFull
 )
 
 // Action says what a client whose place ended is to do.

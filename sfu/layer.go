@@ -52,11 +52,11 @@ type layer struct {
 func newLayer(pub *publisher, remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) *layer {
 	l := &layer{
 		pub: pub, remote: remote, receiver: receiver, ssrc: uint32(remote.SSRC()), rid: remote.RID(),
-		cid: remote.ID(), mid: receiver.RTPTransceiver().Mid(), mime: remote.Codec().MimeType,
+		cid: remote.ID(), mid: receiver.RTPTransceiver().Mid(), mime: webrtc.MimeTypeOpus,
 	}
 	size := audioRing
 	if remote.Kind() == webrtc.RTPCodecTypeVideo {
-		l.kind, size = Video, videoRing
+		l.kind, l.mime, size = Video, webrtc.MimeTypeVP8, videoRing
 	}
 	l.ring = newRing(size)
 	l.rx.clock = float64(remote.Codec().ClockRate)
@@ -112,8 +112,11 @@ func (l *layer) packet(pkt *packet, raw []byte, at time.Time) {
 	}
 	gaps, lost := l.rx.packet(pkt.seq, pkt.ts, at, since)
 	l.lastSeen.Store(now)
-	l.ring.put(pkt.seq, raw)
 	t := l.track
+	muted := t.muted.Load()
+	if !muted { // nobody may ask for it either
+		l.ring.put(pkt.seq, raw)
+	}
 	var v vp8
 	if l.kind == Video {
 		if gaps {
@@ -129,7 +132,7 @@ func (l *layer) packet(pkt *packet, raw []byte, at time.Time) {
 	} else if ext := pkt.extension(l.levelID); len(ext) >= 1 {
 		t.audio.add(ext[0] & 0x7F)
 	}
-	if t.muted.Load() {
+	if muted {
 		return
 	}
 	sent := 0

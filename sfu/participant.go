@@ -47,12 +47,14 @@ type Participant struct {
 	version    uint32
 	reason     Reason
 	publishing bool
-	tracks     map[string]*track // published, by SID
-	unmatched  []*layer          // media whose AddTrack has not come
+	tracks     map[string]*track  // published, by SID
+	unmatched  []*layer           // media whose AddTrack has not come
+	sections   map[string]section // of the last offer, by MID
 	subs       map[string]*downTrack
 	wanted     map[string]bool // what was asked for, by track SID
 	away       *time.Timer     // while signalling is lost
 	media      *time.Timer     // while there is no media connection
+	mediaWaits int             // count of timers media has had
 }
 
 // attachment is one signalling connection.
@@ -117,9 +119,9 @@ func (p *Participant) armMedia() {
 	if p.media != nil {
 		p.media.Stop()
 	}
-	p.media = time.AfterFunc(p.room.sfu.cfg.MediaTimeout, func() {
-		p.room.post(left{p, ReasonMediaTimeout, ActionReconnect})
-	})
+	p.mediaWaits++
+	e := mediaTooLong{p, p.mediaWaits}
+	p.media = time.AfterFunc(p.room.sfu.cfg.MediaTimeout, func() { p.room.post(e) })
 }
 
 // Leave ends the participant's place at its own wish.
@@ -286,6 +288,18 @@ type mediaDown struct{ p *Participant }
 func (e mediaDown) apply(r *room) {
 	if r.bySID[e.p.sid] == e.p && e.p.media == nil {
 		e.p.armMedia()
+	}
+}
+
+// mediaTooLong says that a timer of armMedia ran out.
+type mediaTooLong struct {
+	p    *Participant
+	wait int
+}
+
+func (e mediaTooLong) apply(r *room) {
+	if e.p.media != nil && e.p.mediaWaits == e.wait { // else the connection came up meanwhile
+		r.leave(e.p, ReasonMediaTimeout, ActionReconnect)
 	}
 }
 

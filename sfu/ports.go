@@ -165,6 +165,7 @@ func newAPI(cfg Config, p *ports, log *slog.Logger) (*webrtc.API, error) {
 	se.SetSRTPReplayProtectionWindow(512)
 	se.SetSRTCPReplayProtectionWindow(512)
 	se.SetReceiveMTU(maxRTPBytes)
+	se.SetSCTPMaxMessageSize(maxDataBytes)
 	// AES-GCM costs a third of AES-CM with HMAC-SHA1.
 	se.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AEAD_AES_256_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)
 

@@ -18,6 +18,8 @@ const (
 	feedbackEvery = 100 * time.Millisecond
 	reportEvery   = 10 // feedbacks
 	maxSections   = 3 * maxTracks
+	maxMID        = 32 // bytes; others are told of it
+	maxChannels   = 16 // data channels over a connection's life
 )
 
 // publisher is the connection on which a client publishes; the client offers.
@@ -27,6 +29,7 @@ type publisher struct {
 	pc       atomic.Pointer[webrtc.PeerConnection] // written by queue's functions
 	queue    serial
 	loops    sync.WaitGroup // read and feedback loops
+	channels atomic.Int32   // data channels opened
 	stop     chan struct{}  // closed to end the feedback loop
 
 	// Owned by queue's functions.
@@ -42,20 +45,23 @@ func newPublisher(p *Participant) *publisher {
 
 // offer applies a client's offer and emits the answer.
 func (t *publisher) offer(offer string, id uint32) {
-	t.queue.Do(func() {
-		answer, sending, err := t.negotiate(offer)
+	ok := t.queue.DoForeign(func() {
+		answer, sections, err := t.negotiate(offer)
 		if err != nil {
 			t.p.log.Warn("publisher's offer refused", "err", err)
 			t.p.room.post(left{t.p, ReasonMediaFailure, ActionReconnect})
 			return
 		}
 		t.p.emit(EventAnswer{SDP: answer, ID: id})
-		t.p.room.post(offerApplied{t.p, sending})
+		t.p.room.post(offerApplied{t.p, sections})
 	})
+	if !ok { // gone, or it does not wait for answers
+		t.p.room.post(left{t.p, ReasonMediaFailure, ActionDisconnect})
+	}
 }
 
-func (t *publisher) negotiate(offer string) (answer string, sending map[string]bool, err error) {
-	offer, sending, err = readOffer(offer)
+func (t *publisher) negotiate(offer string) (answer string, sections map[string]section, err error) {
+	offer, sections, err = readOffer(offer)
 	if err != nil {
 		return "", nil, err
 	}
@@ -75,7 +81,7 @@ func (t *publisher) negotiate(offer string) (answer string, sending map[string]b
 	if err := pc.SetLocalDescription(local); err != nil {
 		return "", nil, fmt.Errorf("apply answer: %w", err)
 	}
-	return local.SDP, sending, nil
+	return local.SDP, sections, nil
 }
 
 func (t *publisher) connect() (*webrtc.PeerConnection, error) {
@@ -189,9 +195,15 @@ func (p *Participant) emitCandidate(target Target, c *webrtc.ICECandidate) {
 	p.emit(EventCandidate{Target: target, Init: string(init)})
 }
 
+// section is what the room needs of a section of a client's offer.
+type section struct {
+	sending bool
+	cid     string // the client's id of the track that it sends
+}
+
 // readOffer checks the bounds of a client's offer, strips its candidates (see
-// candidate), and tells which sections send.
-func readOffer(offer string) (stripped string, sending map[string]bool, err error) {
+// candidate), and tells what its sections send, by MID.
+func readOffer(offer string) (stripped string, sections map[string]section, err error) {
 	var d sdp.SessionDescription
 	if err := d.UnmarshalString(offer); err != nil {
 		return "", nil, fmt.Errorf("parse offer: %w", err)
@@ -199,17 +211,24 @@ func readOffer(offer string) (stripped string, sending map[string]bool, err erro
 	if len(d.MediaDescriptions) > maxSections {
 		return "", nil, fmt.Errorf("offer has %d sections, more than %d", len(d.MediaDescriptions), maxSections)
 	}
-	sending = make(map[string]bool)
+	sections = make(map[string]section)
 	for _, m := range d.MediaDescriptions {
 		mid, ok := m.Attribute("mid")
+		if len(mid) > maxMID {
+			return "", nil, fmt.Errorf("offer has a mid of %d bytes, more than %d", len(mid), maxMID)
+		}
 		if !ok || m.MediaName.Port.Value == 0 {
 			continue
 		}
 		_, recvonly := m.Attribute("recvonly")
 		_, inactive := m.Attribute("inactive")
-		sending[mid] = !recvonly && !inactive
+		s := section{sending: !recvonly && !inactive}
+		if msid, ok := m.Attribute("msid"); ok { // RFC 8830, 2: stream, then track
+			_, s.cid, _ = strings.Cut(msid, " ")
+		}
+		sections[mid] = s
 	}
-	return stripCandidates(offer), sending, nil
+	return stripCandidates(offer), sections, nil
 }
 
 func stripCandidates(sdp string) string {

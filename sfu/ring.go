@@ -43,11 +43,3 @@ func (r *ring) get(seq uint16, buf []byte) int {
 	}
 	return copy(buf, s.data)
 }
-
-// has tells whether the packet seq is in the ring.
-func (r *ring) has(seq uint16) bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	s := &r.slots[int(seq)&(len(r.slots)-1)]
-	return s.used && s.seq == seq
-}

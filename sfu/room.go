@@ -32,6 +32,7 @@ type room struct {
 	byIdentity map[string]*Participant
 	tracks     map[string]*track
 	changed    []*Participant // to tell of when the event is done
+	closing    bool           // everybody goes: nobody is left to be told of it
 	speaking   map[*Participant]Speaker
 	speakers   *time.Ticker // while there is audio
 }
@@ -187,9 +188,10 @@ func (r *room) leave(p *Participant, reason Reason, action Action) {
 	}
 	clear(p.subs)
 	p.stopTimers()
+	p.mayData.Store(false)
 	p.state, p.reason = Disconnected, reason
 	p.version++
-	if !p.perm.Hidden {
+	if !p.perm.Hidden && !r.closing {
 		gone := EventParticipants{[]ParticipantInfo{p.info()}}
 		for _, to := range r.bySID {
 			to.emit(gone)
@@ -199,7 +201,12 @@ func (r *room) leave(p *Participant, reason Reason, action Action) {
 	p.emit(EventLeft{Reason: reason, Action: action})
 	r.sfu.metrics.participants.Dec()
 	r.log.Info("participant left", "identity", p.identity, "sid", p.sid, "reason", reason)
-	r.sfu.running.Add(1)
+	r.release(p)
+}
+
+// release closes the connections of a participant who has no place.
+func (r *room) release(p *Participant) {
+	r.sfu.running.Add(1) // the loop is counted too, so Run still waits
 	go func() {
 		defer r.sfu.running.Done()
 		p.close()
@@ -256,14 +263,21 @@ type joined struct{ p *Participant }
 func (e joined) apply(r *room) {
 	r.sfu.mu.Lock()
 	r.expected--
+	draining := r.sfu.draining
 	r.sfu.mu.Unlock()
 	p := e.p
-	if len(r.bySID) >= r.sfu.cfg.MaxParticipants {
-		p.emit(EventLeft{Reason: ReasonUnknown, Action: ActionDisconnect})
+	if draining { // the room was told to close before this came in
+		p.emit(EventLeft{Reason: ReasonShutdown, Action: ActionReconnect})
+		r.release(p)
 		return
 	}
 	if old := r.byIdentity[p.identity]; old != nil {
 		r.leave(old, ReasonDuplicate, ActionDisconnect)
+	}
+	if len(r.bySID) >= r.sfu.cfg.MaxParticipants {
+		p.emit(EventLeft{Reason: ReasonRoomFull, Action: ActionDisconnect})
+		r.release(p)
+		return
 	}
 	p.state, p.version = Joined, 1
 	r.bySID[p.sid], r.byIdentity[p.identity] = p, p
@@ -305,7 +319,9 @@ type roomClosed struct {
 }
 
 func (e roomClosed) apply(r *room) {
+	r.closing = true
 	for _, p := range r.bySID {
 		r.leave(p, e.reason, e.action)
 	}
+	r.closing = false
 }

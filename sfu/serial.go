@@ -2,6 +2,10 @@ package sfu
 
 import "sync"
 
+// maxForeign bounds the functions that a client's messages may have waiting:
+// one that negotiates as it should has one.
+const maxForeign = 16
+
 // serial runs functions one after the other on a goroutine that exists only
 // while there are some: the actor behind each PeerConnection, whose calls
 // block and must neither overlap nor hold up a room. Do never blocks.
@@ -10,6 +14,7 @@ type serial struct {
 
 	mu      sync.Mutex
 	queue   []func() // guarded by mu
+	foreign int      // guarded by mu; of DoForeign, waiting
 	running bool     // guarded by mu
 	closed  bool     // guarded by mu; refuse more
 	wg      sync.WaitGroup
@@ -17,6 +22,24 @@ type serial struct {
 
 // Do queues fn. It reports false when the queue is closed.
 func (s *serial) Do(fn func()) bool { return s.add(fn, false) }
+
+// DoForeign is Do for what a client asks for. It reports false also when
+// maxForeign such functions wait.
+func (s *serial) DoForeign(fn func()) bool {
+	s.mu.Lock()
+	if s.foreign >= maxForeign {
+		s.mu.Unlock()
+		return false
+	}
+	s.foreign++
+	s.mu.Unlock()
+	return s.Do(func() {
+		s.mu.Lock()
+		s.foreign--
+		s.mu.Unlock()
+		fn()
+	})
+}
 
 // Close queues fn as the last function. It reports false when the queue was
 // closed already.

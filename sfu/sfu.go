@@ -223,12 +223,12 @@ type JoinRequest struct {
 	// keeps the stream's name but not the track's.
 	StreamPerTrack bool
 	// Events gets what the client must hear, EventJoined first and EventLeft
-	// last. It is called from several goroutines, must be safe for that, and
-	// must not block.
+	// last; a full room and a stopping server send EventLeft alone. It is called
+	// from several goroutines, must be safe for that, and must not block.
 	Events func(Event)
 	// Route decides about each data packet the participant sends: what is
-	// forwarded, to which identities (none: everybody), and whether at all. It
-	// is called from the connection's goroutines.
+	// forwarded, to which identities or SIDs (none: everybody), and whether at
+	// all. It is called from the connection's goroutines.
 	Route func(kind DataKind, data []byte) (out []byte, to []string, ok bool)
 }
 

@@ -98,7 +98,7 @@ func (t *subscriber) negotiate() {
 
 // answer applies the client's answer.
 func (t *subscriber) answer(sdp string, id uint32) {
-	t.queue.Do(func() {
+	ok := t.queue.DoForeign(func() {
 		pc := t.pc.Load()
 		if pc == nil || !t.waiting || id != 0 && id != t.offerID {
 			return // of an offer that has been overtaken
@@ -110,6 +110,9 @@ func (t *subscriber) answer(sdp string, id uint32) {
 		}
 		t.waiting = false
 	})
+	if !ok { // gone, or it answers what nobody asked
+		t.p.room.post(left{t.p, ReasonMediaFailure, ActionDisconnect})
+	}
 }
 
 // candidate: see publisher.candidate.

@@ -92,6 +92,7 @@ func (e trackAdded) apply(r *room) {
 		return
 	}
 	info.SID = newID("TR_")
+	info.MID = p.midOf(info.CID)
 	info.Published = time.Now()
 	info.Version = 1
 	t := newTrack(p, info)
@@ -156,7 +157,7 @@ func (p *Participant) trackFor(l *layer) *track {
 			continue
 		}
 		layers := *t.layers.Load()
-		if t.info.CID == l.cid || len(layers) > 0 && t.info.MID == l.mid {
+		if t.info.CID == l.cid || t.info.MID != "" && t.info.MID == l.mid {
 			return t
 		}
 		if len(layers) == 0 {
@@ -185,8 +186,8 @@ func (e layerEnded) apply(r *room) {
 // offerApplied tells which sections of the publisher connection still send: a
 // client unpublishes by closing the track's section.
 type offerApplied struct {
-	p       *Participant
-	sending map[string]bool // by MID
+	p        *Participant
+	sections map[string]section // by MID
 }
 
 func (e offerApplied) apply(r *room) {
@@ -194,12 +195,27 @@ func (e offerApplied) apply(r *room) {
 	if r.bySID[p.sid] != p {
 		return
 	}
+	p.sections = e.sections
 	for _, t := range p.tracks {
-		if len(*t.layers.Load()) > 0 && !e.sending[t.info.MID] {
+		if t.info.MID == "" { // no media yet; published muted, it may never send any
+			t.info.MID = p.midOf(t.info.CID)
+		}
+		if t.info.MID != "" && !e.sections[t.info.MID].sending {
 			r.dropTrack(t)
 			r.touch(p)
 		}
 	}
+}
+
+// midOf finds the section of the last offer that carries the track of the
+// given client id, "" when there is none yet.
+func (p *Participant) midOf(cid string) string {
+	for mid, s := range p.sections {
+		if s.sending && s.cid == cid && cid != "" {
+			return mid
+		}
+	}
+	return ""
 }
 
 type trackMuted struct {
@@ -215,12 +231,16 @@ func (e trackMuted) apply(r *room) {
 	}
 	t.info.Muted = e.muted
 	t.info.Version++
-	t.muted.Store(e.muted)
+	// Nothing flows between the two steps, either way: what a subscriber gets
+	// next starts anew, and no number it may ask for stands for a packet that
+	// was sent while muted.
 	if e.muted {
-		for _, d := range *t.subs.Load() {
-			d.pause()
-		}
+		t.muted.Store(true)
 	}
+	for _, d := range *t.subs.Load() {
+		d.pause()
+	}
+	t.muted.Store(e.muted)
 	r.touch(e.p)
 }
 
