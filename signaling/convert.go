@@ -44,6 +44,7 @@ var reasons = map[sfu.Reason]lk.DisconnectReason{
 	sfu.ReasonDuplicate: lk.DisconnectReason_DUPLICATE_IDENTITY, sfu.ReasonShutdown: lk.DisconnectReason_SERVER_SHUTDOWN,
 	sfu.ReasonRemoved: lk.DisconnectReason_PARTICIPANT_REMOVED, sfu.ReasonRoomClosed: lk.DisconnectReason_ROOM_DELETED,
 	sfu.ReasonStateMismatch: lk.DisconnectReason_STATE_MISMATCH, sfu.ReasonSignalLost: lk.DisconnectReason_SIGNAL_CLOSE,
+	sfu.ReasonRoomFull:     lk.DisconnectReason_JOIN_FAILURE,
 	sfu.ReasonMediaTimeout: lk.DisconnectReason_CONNECTION_TIMEOUT, sfu.ReasonMediaFailure: lk.DisconnectReason_MEDIA_FAILURE,
 }
 

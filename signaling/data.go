@@ -2,6 +2,7 @@ package signaling
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 
 	"google.golang.org/protobuf/proto"
@@ -52,9 +53,9 @@ func (r *relay) route(kind sfu.DataKind, data []byte) (out []byte, to []string, 
 	to = p.GetDestinationIdentities()
 	if u := p.GetUser(); u != nil {
 		u.ParticipantIdentity, u.ParticipantSid = r.identity, r.sid
-		if len(to) == 0 {
-			to = u.GetDestinationIdentities()
-		}
+		// Older clients say it here, by SID at first. A packet for some must not
+		// go to all because we looked in the wrong place.
+		to = slices.Concat(to, u.GetDestinationIdentities(), u.GetDestinationSids())
 	}
 	out, err := proto.Marshal(&p)
 	if err != nil {

@@ -16,6 +16,9 @@ import (
 // some tens of kilobytes.
 const readLimit = 512 << 10
 
+// queueBytes bounds what waits for a slow client.
+const queueBytes = 4 << 20
+
 var upgrader = wsconn.Upgrader(func(*http.Request) bool { return true }) // the token protects it, not the origin
 
 // Routes mounts the protocol's endpoints. It needs nothing of s until they are
@@ -81,6 +84,10 @@ func refusal(err error) (status int, message string) {
 
 // serveValidate tells a client why its socket was refused.
 func (s *Service) serveValidate(w http.ResponseWriter, r *http.Request) {
+	if s.isStopping() {
+		refuseStopping(w)
+		return
+	}
 	if _, err := s.authorize(r.Context(), tokenOf(r)); err != nil {
 		status, message := refusal(err)
 		refuse(w, status, message)
@@ -126,6 +133,7 @@ func tokenOf(r *http.Request) string {
 
 // serveSocket upgrades to the protocol, and returns when the socket has closed.
 func (s *Service) serveSocket(w http.ResponseWriter, r *http.Request) {
+	revocations := s.revocations.Load()
 	claims, err := s.authorize(r.Context(), tokenOf(r))
 	if err != nil {
 		s.metrics.joins.WithLabelValues(errcode.Of(err).String()).Inc()
@@ -136,7 +144,7 @@ func (s *Service) serveSocket(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	if s.stopping {
 		s.mu.Unlock()
-		refuse(w, http.StatusServiceUnavailable, "the server is stopping")
+		refuseStopping(w)
 		return
 	}
 	s.sockets.Add(1)
@@ -146,8 +154,14 @@ func (s *Service) serveSocket(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the upgrader has answered
 	}
-	conn := wsconn.New(ws, wsconn.Config{ReadLimit: readLimit, QueueBytes: 4 << 20})
-	s.serve(conn, claims, readOptions(r))
+	conn := wsconn.New(ws, wsconn.Config{
+		ReadLimit: readLimit, QueueBytes: queueBytes, PingInterval: s.cfg.PingEvery, PongTimeout: s.cfg.PongTimeout,
+	})
+	s.serve(conn, claims, revocations, readOptions(r))
+}
+
+func refuseStopping(w http.ResponseWriter) {
+	refuse(w, http.StatusServiceUnavailable, "the server is stopping; try again in a few seconds")
 }
 
 // options are the parameters of a connection that the protocol knows and we

@@ -17,7 +17,10 @@ import (
 // 6455, 7.4.1).
 const codeUnsupportedData = 1003
 
-const maxTrackSIDs = 1000 // in one request
+const (
+	maxTrackSIDs = 1000 // in one request
+	maxCID       = 256  // bytes of a client's name for a track; others are told of it
+)
 
 // decode reads a client's message. Unknown fields and messages are skipped, as
 // the protocol grows by them.
@@ -50,6 +53,10 @@ func (ses *session) handle(_ context.Context, so *socket, m wsconn.Message) erro
 	case *lk.SignalRequest_Trickle:
 		ses.trickle(r.Trickle)
 	case *lk.SignalRequest_AddTrack:
+		if len(r.AddTrack.GetCid()) > maxCID {
+			so.send(requestResponse(&lk.RequestResponse{Reason: lk.RequestResponse_LIMIT_EXCEEDED, Message: "cid is too long"}))
+			return nil
+		}
 		p.AddTrack(trackOf(r.AddTrack))
 	case *lk.SignalRequest_Mute:
 		p.Mute(r.Mute.GetSid(), r.Mute.GetMuted())

@@ -41,12 +41,25 @@ type session struct {
 
 	mu     sync.Mutex
 	claims accesstoken.Claims // guarded by mu
+	socket *socket            // guarded by mu; the latest
 }
 
 func (ses *session) currentClaims() accesstoken.Claims {
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
 	return ses.claims
+}
+
+// attach makes so the session's socket, and ends the one before it: a client
+// that resumes has given it up, even where its end has not reached us yet.
+func (ses *session) attach(so *socket, c accesstoken.Claims) {
+	ses.mu.Lock()
+	old := ses.socket
+	ses.socket, ses.claims = so, c
+	ses.mu.Unlock()
+	if old != nil {
+		old.conn.Close(wsconn.CodeNormal, "resumed elsewhere")
+	}
 }
 
 // socket is one WebSocket of a session.
@@ -84,8 +97,9 @@ func (so *socket) leave(reason lk.DisconnectReason, action lk.LeaveRequest_Actio
 	so.conn.Close(wsconn.CodeNormal, reason.String())
 }
 
-// serve runs one socket from its first message to its end.
-func (s *Service) serve(conn *wsconn.Conn, claims accesstoken.Claims, opt options) {
+// serve runs one socket from its first message to its end. Its claims were
+// admitted when s.revocations said revocations.
+func (s *Service) serve(conn *wsconn.Conn, claims accesstoken.Claims, revocations uint64, opt options) {
 	so := &socket{conn: conn, log: s.log.With("room", claims.Video.Room, "identity", claims.Identity)}
 	var ses *session
 	attachment := 0
@@ -98,6 +112,13 @@ func (s *Service) serve(conn *wsconn.Conn, claims accesstoken.Claims, opt option
 		// The refusal is queued; the socket is read until the client has it.
 		_ = conn.Run(s.stop, func(context.Context, wsconn.Message) error { return nil })
 		return
+	}
+	// A revocation between the admission and now did not find this session.
+	if s.revocations.Load() != revocations {
+		if err := s.admit(s.stop, claims); err != nil {
+			ses.log.Info("no longer admitted", "err", err)
+			ses.p.End(sfu.ReasonRemoved, sfu.ActionDisconnect)
+		}
 	}
 	ctx, cancel := context.WithCancel(s.stop)
 	var refresh sync.WaitGroup
@@ -119,7 +140,7 @@ func (s *Service) serve(conn *wsconn.Conn, claims accesstoken.Claims, opt option
 
 // join takes a place for the token's holder.
 func (s *Service) join(so *socket, claims accesstoken.Claims, opt options) (*session, int) {
-	ses := &session{svc: s, log: so.log, claims: claims, data: &relay{identity: claims.Identity, log: so.log}}
+	ses := &session{svc: s, log: so.log, data: &relay{identity: claims.Identity, log: so.log}}
 	g := claims.Video
 	ctx, cancel := context.WithTimeout(s.stop, 5*time.Second)
 	defer cancel()
@@ -127,7 +148,7 @@ func (s *Service) join(so *socket, claims accesstoken.Claims, opt options) (*ses
 	p, err := s.cfg.SFU.Join(ctx, sfu.JoinRequest{
 		Room: g.Room, Identity: claims.Identity, Name: claims.Name, Metadata: claims.Metadata, Attributes: claims.Attributes,
 		Permission: sfu.Permission{
-			Subscribe: g.MaySubscribe(), Publish: g.MayPublish() || len(g.CanPublishSources) > 0, PublishData: g.MayPublishData(),
+			Subscribe: g.MaySubscribe(), Publish: g.MayPublish(), PublishData: g.MayPublishData(),
 			UpdateMetadata: g.MayUpdateOwnMetadata(), Hidden: g.Hidden, Sources: sources(g.CanPublishSources),
 		},
 		AutoSubscribe: opt.autoSubscribe, StreamPerTrack: opt.firefox,
@@ -145,6 +166,7 @@ func (s *Service) join(so *socket, claims accesstoken.Claims, opt options) (*ses
 	}
 	ses.p = p
 	ses.data.sid = p.SID()
+	ses.attach(so, claims)
 	s.keep(ses)
 	s.metrics.joins.WithLabelValues("ok").Inc()
 	close(started)
@@ -163,9 +185,7 @@ func (s *Service) resume(so *socket, claims accesstoken.Claims, opt options) (*s
 		ctx, cancel := context.WithTimeout(s.stop, 5*time.Second)
 		defer cancel()
 		if n, err := ses.p.Resume(ctx, func(e sfu.Event) { ses.event(so, e) }); err == nil {
-			ses.mu.Lock()
-			ses.claims = claims
-			ses.mu.Unlock()
+			ses.attach(so, claims)
 			s.metrics.joins.WithLabelValues("resumed").Inc()
 			return ses, n
 		}
@@ -194,7 +214,7 @@ func (ses *session) refresh(ctx context.Context, so *socket) {
 				ses.p.End(sfu.ReasonRemoved, sfu.ActionDisconnect)
 				return
 			}
-			continue // who decides is away; the token's own end is the limit
+			continue // who decides is away: nobody is put out for that
 		}
 		secret, ok := ses.svc.cfg.Keys(c.Key)
 		if !ok {

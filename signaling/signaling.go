@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,6 +45,11 @@ type Config struct {
 	RefreshEvery time.Duration
 	// TokenLife is how long such a token holds; 0 means 10 min.
 	TokenLife time.Duration
+	// PingEvery is how often the server pings a socket (RFC 6455, 5.5.2); 0
+	// means 10 s. PongTimeout is how long a client may then be silent before its
+	// socket ends; 0 means 10 s. Clients send pings of the protocol every 5 s,
+	// which count as well.
+	PingEvery, PongTimeout time.Duration
 
 	Log        *slog.Logger          // nil: slog.Default
 	Registerer prometheus.Registerer // may be nil
@@ -60,11 +66,12 @@ type Service struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session // guarded by mu; by participant SID
-	stopping bool                // guarded by mu; Run has ended or is about to
+	stopping bool                // guarded by mu; no socket is taken any more
 
-	sockets sync.WaitGroup // handlers of open sockets; Run waits for it
-	stop    context.Context
-	stopAll context.CancelFunc
+	revocations atomic.Uint64  // calls of Revoke
+	sockets     sync.WaitGroup // handlers of open sockets; Run waits for it
+	stop        context.Context
+	stopAll     context.CancelFunc
 }
 
 // New validates cfg. It starts nothing.
@@ -82,6 +89,12 @@ func New(cfg Config) (*Service, error) {
 	}
 	if cfg.TokenLife == 0 {
 		cfg.TokenLife = 10 * time.Minute
+	}
+	if cfg.PingEvery == 0 {
+		cfg.PingEvery = 10 * time.Second
+	}
+	if cfg.PongTimeout == 0 {
+		cfg.PongTimeout = 10 * time.Second
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
@@ -102,18 +115,29 @@ func New(cfg Config) (*Service, error) {
 // handlers. The SFU must still be running meanwhile.
 func (s *Service) Run(ctx context.Context) error {
 	<-ctx.Done()
-	s.mu.Lock()
-	s.stopping = true
-	s.mu.Unlock()
+	s.refuseMore()
 	s.stopAll()
 	s.sockets.Wait()
 	return nil
+}
+
+func (s *Service) refuseMore() {
+	s.mu.Lock()
+	s.stopping = true
+	s.mu.Unlock()
+}
+
+func (s *Service) isStopping() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopping
 }
 
 // Drain tells every client to join again, which a balancer leads to another
 // node or this one answers once it is back, and returns when their sockets
 // have closed or ctx ends.
 func (s *Service) Drain(ctx context.Context) {
+	s.refuseMore()
 	s.cfg.SFU.Drain()
 	done := make(chan struct{})
 	go func() {
@@ -130,6 +154,7 @@ func (s *Service) Drain(ctx context.Context) {
 
 // Revoke ends the places of an account, or of one of its sessions.
 func (s *Service) Revoke(r identity.Revocation) {
+	s.revocations.Add(1)
 	s.mu.Lock()
 	var hit []*session
 	for _, ses := range s.sessions {
