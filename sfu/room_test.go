@@ -1,0 +1,463 @@
+package sfu_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+	"github.com/pion/sdp/v3"
+
+	"commsd/internal/errcode"
+	"commsd/internal/testpeer/meetingpeer"
+	"commsd/sfu"
+)
+
+func TestParticipantsAreToldOfEachOther(t *testing.T) {
+	s := serve(t)
+	req := everything("r", "an")
+	req.Name, req.Metadata, req.Attributes = "Nguyễn Văn An", "m", map[string]string{"unit": "Vụ Pháp chế"}
+	an := join(t, s, req, nil)
+	self := await[sfu.EventJoined](an, "its place", nil)
+	if self.Self.Name != "Nguyễn Văn An" || self.Self.State != sfu.Joined || len(self.Others) != 0 || self.Room.Name != "r" || !strings.HasPrefix(self.Room.SID, "RM_") || !strings.HasPrefix(self.Self.SID, "PA_") {
+		t.Fatalf("joined as %+v in %+v", self.Self, self.Room)
+	}
+	chi := join(t, s, everything("r", "chi"), nil)
+	joined := await[sfu.EventJoined](chi, "its place", nil)
+	if len(joined.Others) != 1 || joined.Others[0].Name != "Nguyễn Văn An" || joined.Others[0].Attributes["unit"] != "Vụ Pháp chế" {
+		t.Fatalf("chi finds %+v", joined.Others)
+	}
+	an.awaitParticipant("chi", "comes", func(p sfu.ParticipantInfo) bool { return p.State == sfu.Active })
+	got := s.Inside("r")
+	if slices.Sort(got); !slices.Equal(got, []string{"an", "chi"}) {
+		t.Fatalf("inside are %q", got)
+	}
+	chi.p.Leave()
+	if e := chi.left(); e.Reason != sfu.ReasonClient || e.Action != sfu.ActionDisconnect {
+		t.Fatalf("left with %+v", e)
+	}
+	gone := an.awaitParticipant("chi", "goes", func(p sfu.ParticipantInfo) bool { return p.State == sfu.Disconnected })
+	if gone.Reason != sfu.ReasonClient {
+		t.Fatalf("gone with %+v", gone)
+	}
+	last := uint32(0)
+	for _, e := range all[sfu.EventParticipants](an) {
+		for _, p := range e.Participants {
+			if p.Identity != "chi" {
+				continue
+			}
+			if p.Version <= last {
+				t.Fatalf("version %d after %d", p.Version, last)
+			}
+			last = p.Version
+		}
+	}
+	an.p.Leave()
+	an.left()
+	if got := s.Inside("r"); len(got) != 0 {
+		t.Fatalf("left inside are %q", got)
+	}
+}
+
+// The newer of two equal identities stays: it is the same person come back.
+func TestSameIdentityPutsTheOlderOut(t *testing.T) {
+	s := serve(t)
+	first, second := join(t, s, everything("r", "an"), nil), join(t, s, everything("r", "an"), nil)
+	if e := first.left(); e.Reason != sfu.ReasonDuplicate || e.Action != sfu.ActionDisconnect {
+		t.Fatalf("the first left with %+v", e)
+	}
+	if joined := await[sfu.EventJoined](second, "its place", nil); len(joined.Others) != 0 {
+		t.Fatalf("the second still sees %+v", joined.Others)
+	}
+	if got := s.Inside("r"); len(got) != 1 {
+		t.Fatalf("inside are %q", got)
+	}
+}
+
+func TestRemoveAndCloseRoom(t *testing.T) {
+	s := serve(t)
+	an, chi, dung := join(t, s, everything("r", "an"), nil), join(t, s, everything("r", "chi"), nil), join(t, s, everything("other", "dung"), nil)
+	if !s.Remove("r", "an", sfu.ReasonRemoved) || s.Remove("nowhere", "an", sfu.ReasonRemoved) {
+		t.Fatal("Remove does not know the rooms")
+	}
+	if e := an.left(); e.Reason != sfu.ReasonRemoved {
+		t.Fatalf("an left with %+v", e)
+	}
+	if !s.CloseRoom("r") || s.CloseRoom("nowhere") {
+		t.Fatal("CloseRoom does not know the rooms")
+	}
+	if e := chi.left(); e.Reason != sfu.ReasonRoomClosed || e.Action != sfu.ActionDisconnect {
+		t.Fatalf("chi left with %+v", e)
+	}
+	dung.up()
+	if len(all[sfu.EventLeft](dung)) != 0 {
+		t.Fatal("the other room was closed too")
+	}
+}
+
+func TestFullRoomTurnsAway(t *testing.T) {
+	s := serve(t, func(c *sfu.Config) { c.MaxParticipants = 2 })
+	join(t, s, everything("r", "an"), nil)
+	join(t, s, everything("r", "binh"), nil)
+	chi := join(t, s, everything("r", "chi"), nil)
+	if e := chi.left(); e.Reason != sfu.ReasonRoomFull {
+		t.Fatalf("chi left with %+v", e)
+	}
+	// Who comes back takes its own place, full or not.
+	again := join(t, s, everything("r", "an"), nil)
+	await[sfu.EventJoined](again, "its place", nil)
+}
+
+func TestDrainSendsEverybodyElsewhere(t *testing.T) {
+	s := serve(t)
+	an, chi := join(t, s, everything("r", "an"), nil), join(t, s, everything("q", "chi"), nil)
+	s.Drain()
+	for _, c := range []*client{an, chi} {
+		if e := c.left(); e.Reason != sfu.ReasonShutdown || e.Action != sfu.ActionReconnect {
+			t.Fatalf("left with %+v", e)
+		}
+	}
+	if _, err := s.Join(ctx(t), everything("r", "an")); errcode.Of(err) != errcode.Unavailable {
+		t.Fatalf("a join while draining: %v", err)
+	}
+}
+
+// However joins and the stop fall together, Run ends.
+func TestStopDuringJoins(t *testing.T) {
+	for range 20 {
+		s, err := sfu.New(sfu.Config{UDPListen: "127.0.0.1:0", MediaTimeout: time.Hour, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		run, stop := context.WithCancel(t.Context())
+		defer stop()
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(run) }()
+		<-s.Ready()
+		var joins sync.WaitGroup
+		for i := range 8 {
+			joins.Go(func() {
+				for n := 0; ; n++ {
+					req := everything("r", fmt.Sprintf("%d.%d", i, n))
+					req.Events = func(sfu.Event) {}
+					if _, err := s.Join(run, req); err != nil {
+						return
+					}
+					if n == 2 {
+						stop()
+					}
+				}
+			})
+		}
+		joins.Wait()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(wait):
+			t.Fatal("Run does not end")
+		}
+	}
+}
+
+func TestClientWithoutMediaIsSentAway(t *testing.T) {
+	s := serve(t, func(c *sfu.Config) { c.MediaTimeout = 50 * time.Millisecond })
+	c := &client{t: t, changed: make(chan struct{})}
+	req := everything("r", "an")
+	req.Events = c.note // and nobody answers the offer
+	var err error
+	if c.p, err = s.Join(ctx(t), req); err != nil {
+		t.Fatal(err)
+	}
+	if e := c.left(); e.Reason != sfu.ReasonMediaTimeout || e.Action != sfu.ActionReconnect {
+		t.Fatalf("left with %+v", e)
+	}
+}
+
+// A lost signalling connection keeps its place for a while, and no longer.
+func TestLostSignalling(t *testing.T) {
+	s := serve(t, func(c *sfu.Config) { c.ResumeWindow = 100 * time.Millisecond })
+	an, chi := join(t, s, everything("r", "an"), nil), join(t, s, everything("r", "chi"), nil)
+	an.up()
+	an.p.SignalLost(1)
+	attachment, err := an.p.Resume(ctx(t), an.note)
+	if err != nil || attachment != 2 {
+		t.Fatalf("resume: %d, %v", attachment, err)
+	}
+	back := await[sfu.EventResumed](an, "its return", nil)
+	if back.Self.SID != an.p.SID() || len(back.Others) != 1 {
+		t.Fatalf("back as %+v", back)
+	}
+	an.p.SignalLost(1) // of the connection that was given up
+	chi.p.SignalLost(1)
+	if e := chi.left(); e.Reason != sfu.ReasonSignalLost {
+		t.Fatalf("chi left with %+v", e)
+	}
+	if len(all[sfu.EventLeft](an)) != 0 {
+		t.Fatal("an lost its place by the end of an old connection")
+	}
+	if _, err := chi.p.Resume(ctx(t), chi.note); errcode.Of(err) != errcode.Gone {
+		t.Fatalf("resume of a place that ended: %v", err)
+	}
+}
+
+func TestUnpublish(t *testing.T) {
+	s := serve(t)
+	an, chi := join(t, s, everything("r", "an"), nil), join(t, s, everything("r", "chi"), nil)
+	pub, sid := an.publish(microphone("mic"))
+	source := an.pump(pub, opus)
+	tr := chi.track()
+	chi.next(tr, nil)
+	await(an, "its listener", func(e sfu.EventTrackSubscribed) bool { return e.TrackSID == sid })
+	source.Stop()
+	if err := an.RemoveTrack(pub); err != nil {
+		t.Fatal(err)
+	}
+	an.negotiateNow()
+	seen := 0
+	chi.awaitParticipant("an", "has taken its track away", func(p sfu.ParticipantInfo) bool {
+		seen = max(seen, len(p.Tracks))
+		return seen == 1 && len(p.Tracks) == 0
+	})
+	for { // the server takes its section out of the offer, which ends the track
+		select {
+		case _, ok := <-tr.Packets:
+			if ok {
+				continue
+			}
+		case <-time.After(wait):
+			t.Fatal("the track does not end")
+		}
+		break
+	}
+}
+
+// A track published muted may never send a packet; it can be taken away all
+// the same.
+func TestUnpublishWithoutMedia(t *testing.T) {
+	s := serve(t)
+	an, chi := join(t, s, everything("r", "an"), nil), join(t, s, everything("r", "chi"), nil)
+	info := microphone("mic")
+	info.Muted = true
+	pub, sid := an.publish(info)
+	chi.awaitParticipant("an", "has a muted track", func(p sfu.ParticipantInfo) bool {
+		return len(p.Tracks) == 1 && p.Tracks[0].SID == sid && p.Tracks[0].Muted
+	})
+	if err := an.RemoveTrack(pub); err != nil {
+		t.Fatal(err)
+	}
+	an.negotiateNow()
+	seen := 0
+	chi.awaitParticipant("an", "has taken its track away", func(p sfu.ParticipantInfo) bool {
+		seen = max(seen, len(p.Tracks))
+		return seen == 1 && len(p.Tracks) == 0
+	})
+}
+
+func TestGrantsAreEnforced(t *testing.T) {
+	s := serve(t)
+	mute := everything("r", "mute")
+	mute.Permission.Publish, mute.Permission.UpdateMetadata, mute.Permission.PublishData = false, false, false
+	speaker := everything("r", "speaker")
+	speaker.Permission.Sources = []sfu.Source{sfu.SourceMicrophone}
+	deaf := everything("r", "deaf")
+	deaf.Permission.Subscribe = false
+	silent, talks, hears := join(t, s, mute, nil), join(t, s, speaker, nil), join(t, s, deaf, nil)
+
+	silent.p.AddTrack(microphone("mic"))
+	if e := await[sfu.EventTrackRefused](silent, "a refusal", nil); e.CID != "mic" || e.Limit {
+		t.Fatalf("refused with %+v", e)
+	}
+	name := "somebody else"
+	silent.p.UpdateMetadata(sfu.MetadataUpdate{RequestID: 7, Name: &name})
+	if e := await[sfu.EventMetadataRefused](silent, "a refusal", nil); e.RequestID != 7 || e.Limit {
+		t.Fatalf("refused with %+v", e)
+	}
+	talks.p.AddTrack(camera("cam"))
+	if e := await[sfu.EventTrackRefused](talks, "a refusal", nil); e.CID != "cam" {
+		t.Fatalf("refused with %+v", e)
+	}
+	// Media that comes without the server's word goes nowhere.
+	smuggled, err := silent.AddTrack("mic", kinds[sfu.Audio])
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent.negotiateNow()
+	silent.pump(smuggled, opus)
+	pub, sid := talks.publish(microphone("mic2"))
+	talks.pump(pub, opus)
+	tr := silent.track()
+	silent.next(tr, nil)
+	if !strings.HasPrefix(tr.Stream, talks.p.SID()) {
+		t.Fatalf("received %s", tr.Stream)
+	}
+	hears.p.Subscribe([]string{sid}, true) // asking changes nothing
+	for _, c := range []*client{hears, talks} {
+		for _, e := range all[sfu.EventOffer](c) {
+			if strings.Contains(e.SDP, "m=audio") {
+				t.Fatalf("%s is offered sound", c.p.Identity())
+			}
+		}
+	}
+}
+
+func TestSubscriptionsAreChosen(t *testing.T) {
+	s := serve(t)
+	req := everything("r", "chi")
+	req.AutoSubscribe = false
+	an, chi := join(t, s, everything("r", "an"), nil), join(t, s, req, nil)
+	pub, sid := an.publish(microphone("mic"))
+	an.pump(pub, opus)
+	chi.awaitParticipant("an", "publishes", func(p sfu.ParticipantInfo) bool { return len(p.Tracks) == 1 && p.Tracks[0].MimeType != "" })
+	chi.p.Subscribe([]string{"TR_nothing"}, true)
+	if e := await[sfu.EventSubscriptionFailed](chi, "a refusal", nil); e.TrackSID != "TR_nothing" {
+		t.Fatalf("refused %+v", e)
+	}
+	chi.p.Subscribe([]string{sid}, true)
+	tr := chi.track()
+	chi.next(tr, nil)
+	chi.p.SetTrack([]string{sid}, sfu.TrackSettings{Disabled: true})
+	chi.p.SetTrack([]string{sid}, sfu.TrackSettings{})
+	last := chi.next(tr, nil)
+	for range 300 { // no gap where it was off
+		p := chi.next(tr, nil)
+		if p.SequenceNumber != last.SequenceNumber+1 {
+			t.Fatalf("packet %d after %d", p.SequenceNumber, last.SequenceNumber)
+		}
+		last = p
+	}
+	chi.p.Subscribe([]string{sid}, false)
+	for ok := true; ok; {
+		select {
+		case _, ok = <-tr.Packets:
+		case <-time.After(wait):
+			t.Fatal("the track does not end")
+		}
+	}
+}
+
+func TestTracksAreBounded(t *testing.T) {
+	s := serve(t)
+	an := join(t, s, everything("r", "an"), nil)
+	for i := range 33 {
+		an.p.AddTrack(microphone(fmt.Sprint(i)))
+	}
+	e := await[sfu.EventTrackRefused](an, "a refusal", nil)
+	if !e.Limit || e.CID != "32" {
+		t.Fatalf("refused with %+v", e)
+	}
+	if n := len(all[sfu.EventTrackPublished](an)); n != 32 {
+		t.Fatalf("%d tracks taken", n)
+	}
+}
+
+func TestMetadataUpdates(t *testing.T) {
+	s := serve(t)
+	an, chi := join(t, s, everything("r", "an"), nil), join(t, s, everything("r", "chi"), nil)
+	name := "An"
+	an.p.UpdateMetadata(sfu.MetadataUpdate{RequestID: 1, Name: &name, Attributes: map[string]string{"hand": "up"}})
+	await(an, "its answer", func(e sfu.EventMetadataUpdated) bool { return e.RequestID == 1 })
+	chi.awaitParticipant("an", "raises a hand", func(p sfu.ParticipantInfo) bool { return p.Name == "An" && p.Attributes["hand"] == "up" })
+	an.p.UpdateMetadata(sfu.MetadataUpdate{RequestID: 2, Attributes: map[string]string{"hand": ""}})
+	chi.awaitParticipant("an", "lowers it", func(p sfu.ParticipantInfo) bool {
+		_, up := p.Attributes["hand"]
+		return p.Name == "An" && !up
+	})
+	long := strings.Repeat("x", 64<<10+1)
+	an.p.UpdateMetadata(sfu.MetadataUpdate{RequestID: 3, Metadata: &long})
+	if e := await[sfu.EventMetadataRefused](an, "a refusal", nil); e.RequestID != 3 || !e.Limit {
+		t.Fatalf("refused with %+v", e)
+	}
+}
+
+// RFC 6464: who is loud is told to all, and so is silence.
+func TestSpeakers(t *testing.T) {
+	s := serve(t, func(c *sfu.Config) { c.SpeakerInterval = 50 * time.Millisecond })
+	an, chi := join(t, s, everything("r", "an"), nil), join(t, s, everything("r", "chi"), nil)
+	pub, sid := an.publish(microphone("mic"))
+	level := pub.Extension(sdp.AudioLevelURI)
+	if level == 0 {
+		t.Fatal("audio levels were not negotiated")
+	}
+	an.pump(pub, func(n int) *rtp.Packet {
+		p := opus(n)
+		if err := p.SetExtension(level, []byte{20}); err != nil {
+			t.Error(err)
+		}
+		return p
+	})
+	loud := await(chi, "speech", func(e sfu.EventSpeakers) bool { return len(e.Speakers) == 1 && e.Speakers[0].Active })
+	if sp := loud.Speakers[0]; sp.SID != an.p.SID() || sp.Level < 0.05 || sp.Level > 0.2 { // 10^(-20/20)
+		t.Fatalf("heard %+v", loud.Speakers)
+	}
+	an.p.Mute(sid, true)
+	await(chi, "silence", func(e sfu.EventSpeakers) bool { return len(e.Speakers) == 1 && !e.Speakers[0].Active })
+}
+
+// Descriptions that are none end the place of who sent them and of nobody
+// else.
+func TestBadDescriptions(t *testing.T) {
+	s := serve(t)
+	witness := join(t, s, everything("r", "witness"), nil)
+	for name, offer := range map[string]string{
+		"empty":         "",
+		"garbage":       "\x00\xff",
+		"too many":      "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n" + strings.Repeat("m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n", 97),
+		"long mid":      "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:" + strings.Repeat("x", 33) + "\r\n",
+		"no credential": "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := join(t, s, everything("r", "an"), nil)
+			c.p.Offer(offer, 1)
+			if e := c.left(); e.Reason != sfu.ReasonMediaFailure || e.Action != sfu.ActionReconnect {
+				t.Fatalf("left with %+v", e)
+			}
+		})
+	}
+	witness.up()
+	if len(all[sfu.EventLeft](witness)) != 0 {
+		t.Fatal("the witness was put out")
+	}
+}
+
+// A client that does not wait for answers fills no queue of ours.
+func TestOffersAreBounded(t *testing.T) {
+	s := serve(t)
+	var offer string
+	enough := errors.New("enough")
+	m, err := meetingpeer.NewMedia(meetingpeer.MediaConfig{Offer: func(sdp string, _ uint32) error {
+		offer = sdp
+		return enough
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Negotiate(ctx(t)); !errors.Is(err, enough) {
+		t.Fatal(err)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := &client{t: t, changed: make(chan struct{})}
+	req := everything("r", "an")
+	req.Events = c.note
+	if c.p, err = s.Join(ctx(t), req); err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint32(200) {
+		c.p.Offer(offer, i)
+	}
+	if e := c.left(); e.Reason != sfu.ReasonMediaFailure || e.Action != sfu.ActionDisconnect {
+		t.Fatalf("left with %+v", e)
+	}
+	if n := len(all[sfu.EventAnswer](c)); n > 100 {
+		t.Fatalf("%d offers were answered", n)
+	}
+}
