@@ -54,6 +54,7 @@ func (t *subscriber) connect() error {
 			t.p.room.post(mediaUp{t.p})
 		case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
 			t.p.room.post(mediaDown{t.p})
+		default: // on the way to one of these
 		}
 	})
 	ordered, unordered, none := true, false, uint16(0)

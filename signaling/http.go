@@ -78,8 +78,9 @@ func refusal(err error) (status int, message string) {
 		return http.StatusTooManyRequests, message
 	case errcode.Unavailable:
 		return http.StatusServiceUnavailable, message
+	default:
+		return http.StatusInternalServerError, message
 	}
-	return http.StatusInternalServerError, message
 }
 
 // serveValidate tells a client why its socket was refused.

@@ -102,7 +102,7 @@ func (so *socket) leave(reason lk.DisconnectReason, action lk.LeaveRequest_Actio
 func (s *Service) serve(conn *wsconn.Conn, claims accesstoken.Claims, revocations uint64, opt options) {
 	so := &socket{conn: conn, log: s.log.With("room", claims.Video.Room, "identity", claims.Identity)}
 	var ses *session
-	attachment := 0
+	var attachment int
 	if opt.reconnect {
 		ses, attachment = s.resume(so, claims, opt)
 	} else {
@@ -213,8 +213,9 @@ func (ses *session) refresh(ctx context.Context, so *socket) {
 				ses.log.Info("no longer admitted", "err", err)
 				ses.p.End(sfu.ReasonRemoved, sfu.ActionDisconnect)
 				return
+			default: // who decides is away: nobody is put out for that
+				continue
 			}
-			continue // who decides is away: nobody is put out for that
 		}
 		secret, ok := ses.svc.cfg.Keys(c.Key)
 		if !ok {

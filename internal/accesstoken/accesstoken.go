@@ -41,14 +41,15 @@ type VideoGrant struct {
 	Hidden               bool     `json:"hidden,omitempty"`
 }
 
-// MayPublish, MaySubscribe, MayPublishData and MayUpdateOwnMetadata apply the
-// defaults of absent permissions.
+// MayPublish tells whether the holder may send media. Absent means yes, here
+// and in MaySubscribe.
 func (g VideoGrant) MayPublish() bool { return g.CanPublish == nil || *g.CanPublish }
 
 // MaySubscribe tells whether the holder may receive others' tracks.
 func (g VideoGrant) MaySubscribe() bool { return g.CanSubscribe == nil || *g.CanSubscribe }
 
-// MayPublishData tells whether the holder may send data packets.
+// MayPublishData tells whether the holder may send data packets. Absent means
+// as MayPublish.
 func (g VideoGrant) MayPublishData() bool {
 	if g.CanPublishData == nil {
 		return g.MayPublish()

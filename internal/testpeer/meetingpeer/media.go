@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
@@ -271,6 +272,21 @@ func (m *Media) Send(ctx context.Context, label string, payload []byte) error {
 	case <-ctx.Done():
 		return fmt.Errorf("meetingpeer: %s does not open: %w", label, ctx.Err())
 	}
+}
+
+// Sent waits until the server has acknowledged all that was sent by the data
+// channel of the label.
+func (m *Media) Sent(ctx context.Context, label string) error {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for m.own[label].BufferedAmount() > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("meetingpeer: %s is not acknowledged: %w", label, ctx.Err())
+		}
+	}
+	return nil
 }
 
 // Data brings what comes by data channels.

@@ -85,6 +85,7 @@ func Dial(ctx context.Context, cfg Config) (*Peer, error) {
 	ws, resp, err := websocket.DefaultDialer.DialContext(ctx, cfg.URL+"/rtc?"+q.Encode(), nil)
 	if err != nil {
 		if resp != nil {
+			defer resp.Body.Close()
 			body, readErr := io.ReadAll(io.LimitReader(resp.Body, 4096))
 			err = errors.Join(&Refused{Status: resp.StatusCode, Body: string(body), Header: resp.Header}, readErr)
 		}

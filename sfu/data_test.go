@@ -1,0 +1,136 @@
+package sfu_test
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	"commsd/internal/testpeer/meetingpeer"
+	"commsd/sfu"
+)
+
+// route reads "to|text": to names who it is for, empty for everybody; what
+// goes out is "text" with the sender before it.
+func route(sender string) func(sfu.DataKind, []byte) ([]byte, []string, bool) {
+	return func(kind sfu.DataKind, data []byte) ([]byte, []string, bool) {
+		to, text, ok := bytes.Cut(data, []byte("|"))
+		var names []string
+		if len(to) > 0 {
+			names = []string{string(to)}
+		}
+		return fmt.Appendf(nil, "%s:%d:%s", sender, kind, text), names, ok
+	}
+}
+
+func (c *client) send(label, text string) {
+	c.t.Helper()
+	if err := c.Send(ctx(c.t), label, []byte(text)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// hears expects the next data packet.
+func (c *client) hears(label, text string) {
+	c.t.Helper()
+	select {
+	case d := <-c.Data():
+		if d.Label != label || string(d.Payload) != text {
+			c.t.Fatalf("%s hears %q by %s, want %q by %s", c.p.Identity(), d.Payload, d.Label, text, label)
+		}
+	case <-time.After(wait):
+		c.t.Fatalf("%s does not hear %q", c.p.Identity(), text)
+	}
+}
+
+// talkers joins people whose data channels are open both ways.
+func talkers(t *testing.T, s *sfu.SFU, names ...string) []*client {
+	t.Helper()
+	var people []*client
+	for _, n := range names {
+		req := everything("r", n)
+		req.Route = route(n)
+		c := join(t, s, req, nil)
+		c.negotiateNow()
+		people = append(people, c)
+	}
+	// A packet to somebody whose channel is not open yet is lost: ask until it
+	// has come once.
+	for i, c := range people {
+		other := people[(i+1)%len(people)]
+		for _, label := range []string{meetingpeer.Reliable, meetingpeer.Lossy} {
+			knock := time.NewTicker(20 * time.Millisecond)
+			for heard := false; !heard; {
+				select {
+				case <-knock.C:
+					other.send(label, c.p.Identity()+"|hello")
+				case d := <-c.Data():
+					heard = d.Label == label
+				case <-time.After(wait):
+					t.Fatalf("no data reaches %s by %s", c.p.Identity(), label)
+				}
+			}
+			knock.Stop()
+		}
+	}
+	for i, c := range people { // what was said too often comes before this
+		people[(i+1)%len(people)].send(meetingpeer.Reliable, c.p.Identity()+"|done")
+		for done := false; !done; {
+			select {
+			case d := <-c.Data():
+				done = bytes.HasSuffix(d.Payload, []byte(":done"))
+			case <-time.After(wait):
+				t.Fatal("the hellos do not end")
+			}
+		}
+	}
+	return people
+}
+
+func TestDataIsRouted(t *testing.T) {
+	s := serve(t)
+	p := talkers(t, s, "an", "binh", "chi")
+	an, binh, chi := p[0], p[1], p[2]
+	an.send(meetingpeer.Reliable, "|to all")
+	binh.hears(meetingpeer.Reliable, "an:0:to all")
+	chi.hears(meetingpeer.Reliable, "an:0:to all")
+	an.send(meetingpeer.Lossy, "|quickly")
+	binh.hears(meetingpeer.Lossy, "an:1:quickly")
+	chi.hears(meetingpeer.Lossy, "an:1:quickly")
+	an.send(meetingpeer.Reliable, "chi|by identity")
+	an.send(meetingpeer.Reliable, chi.p.SID()+"|by sid")
+	an.send(meetingpeer.Reliable, "nobody|lost")
+	an.send(meetingpeer.Reliable, "refused by route")
+	an.send(meetingpeer.Reliable, "|barrier")
+	chi.hears(meetingpeer.Reliable, "an:0:by identity")
+	chi.hears(meetingpeer.Reliable, "an:0:by sid")
+	chi.hears(meetingpeer.Reliable, "an:0:barrier")
+	binh.hears(meetingpeer.Reliable, "an:0:barrier") // and nothing of the others'
+	big := bytes.Repeat([]byte("x"), 60_000)
+	an.send(meetingpeer.Reliable, "chi|"+string(big))
+	chi.hears(meetingpeer.Reliable, "an:0:"+string(big))
+	select {
+	case d := <-an.Data():
+		t.Fatalf("an hears itself: %q", d.Payload)
+	default:
+	}
+}
+
+func TestDataNeedsPermission(t *testing.T) {
+	s := serve(t)
+	p := talkers(t, s, "an", "chi")
+	an, chi := p[0], p[1]
+	req := everything("r", "silent")
+	req.Permission.PublishData = false
+	req.Route = route("silent")
+	silent := join(t, s, req, nil)
+	silent.negotiateNow()
+	silent.send(meetingpeer.Reliable, "|smuggled")
+	if err := silent.Sent(ctx(t), meetingpeer.Reliable); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // each a way through the whole server
+		an.send(meetingpeer.Reliable, "chi|fine")
+		chi.hears(meetingpeer.Reliable, "an:0:fine")
+	}
+}
