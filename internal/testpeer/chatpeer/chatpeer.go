@@ -35,6 +35,8 @@ type Config struct {
 	Header http.Header // the session cookie
 	// MaxBackoff bounds the pause between attempts; 0: 200 ms.
 	MaxBackoff time.Duration
+	// Resume is what the client kept from before, without gaps from seq 1.
+	Resume map[string][]Event
 	// ReadPause, when set, is called before each frame is read: a slow reader.
 	ReadPause func()
 }
@@ -144,8 +146,12 @@ func New(cfg Config) *Peer {
 	if cfg.MaxBackoff == 0 {
 		cfg.MaxBackoff = 200 * time.Millisecond
 	}
-	return &Peer{cfg: cfg, changed: make(chan struct{}), logs: map[string][]Event{}, behind: map[string]bool{},
+	p := &Peer{cfg: cfg, changed: make(chan struct{}), logs: map[string][]Event{}, behind: map[string]bool{},
 		byID: map[int64]func(*Frame){}}
+	for conv, log := range cfg.Resume {
+		p.logs[conv] = slices.Clone(log)
+	}
+	return p
 }
 
 func (p *Peer) notifyLocked() {
