@@ -531,10 +531,16 @@ func (p *Peer) Reached(ctx context.Context, conversation string, seq int64) erro
 // PersonReached waits until the person's log has an event of kind, and returns
 // the newest one.
 func (p *Peer) PersonReached(ctx context.Context, kind string) (PersonEvent, error) {
+	return p.PersonWhere(ctx, func(e PersonEvent) bool { return e.Kind == kind })
+}
+
+// PersonWhere waits until the person's log has an event that match takes, and
+// returns the newest one.
+func (p *Peer) PersonWhere(ctx context.Context, match func(PersonEvent) bool) (PersonEvent, error) {
 	var found PersonEvent
 	err := p.Until(ctx, func() bool {
 		for _, e := range p.person {
-			if e.Kind == kind {
+			if match(e) {
 				found = e
 			}
 		}
