@@ -137,7 +137,7 @@ type smallBuffers struct{ net.Listener }
 func (l smallBuffers) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if tcp, ok := c.(*net.TCPConn); ok {
-		_ = tcp.SetWriteBuffer(4 << 10)
+		_ = tcp.SetWriteBuffer(32 << 10)
 	}
 	return c, err
 }
