@@ -1,0 +1,73 @@
+package chat_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"commsd/chat"
+	"commsd/internal/sqldb/sqldbtest"
+	"commsd/internal/testpeer/chatpeer"
+)
+
+// Two nodes serve one conversation while Redis freezes, dies, is flushed and
+// comes back: slower, and nothing is lost, doubled or reordered.
+func TestRedisComesAndGoes(t *testing.T) {
+	w := newWorld(t, sqldbtest.Open(t, sqldbtest.PostgreSQL(t)), true)
+	away := func(c *chat.Config) { c.HeadsAway = 100 * time.Millisecond }
+	a, b := w.node(away), w.node(away)
+	conv := a.channel("an", "Chung", "binh", "chi", "dung")
+	history := chatpeer.NewHistory()
+	readers := []*peer{a.peer("an.2").ready(), b.peer("chi.2").ready()}
+	var stopped atomic.Bool
+	var sent atomic.Int64
+	var sending sync.WaitGroup
+	for i, who := range []string{"an", "binh", "chi", "dung"} {
+		p := []*node{a, b}[i%2].peer(who).ready()
+		sending.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
+			defer cancel()
+			for n := 0; !stopped.Load(); n++ {
+				ack, err := p.Send(ctx, conv, fmt.Sprintf("%s %d", who, n))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				history.Acked(who, ack)
+				sent.Add(1)
+				// Both nodes' readers keep up, or the outage would not be felt.
+				if err := readers[(i+1)%2].Reached(ctx, conv, ack.Seq); err != nil {
+					t.Errorf("message %d has not come to the other node: %v", ack.Seq, err)
+					return
+				}
+			}
+		})
+	}
+	more := func(what string) {
+		t.Helper()
+		from := sent.Load()
+		waitFor(t, what, func() bool { return sent.Load() >= from+20 || t.Failed() })
+	}
+	more("messages with Redis")
+	w.redis.Pause(t)
+	more("messages with Redis frozen")
+	w.redis.Stop(t)
+	waitFor(t, "the nodes to notice", func() bool { return !a.bus.Healthy() && !b.bus.Healthy() })
+	more("messages without Redis")
+	w.redis.Start(t)
+	waitFor(t, "Redis to be found again", func() bool { return a.bus.Healthy() && b.bus.Healthy() })
+	more("messages with Redis again")
+	w.redis.Flush(t)
+	more("messages after a flush")
+	stopped.Store(true)
+	sending.Wait()
+	for i, r := range readers {
+		r.reach(conv, 1+sent.Load())
+		for _, fault := range history.Check(fmt.Sprint("reader ", i), r.Log(conv)) {
+			t.Error(fault)
+		}
+	}
+}
