@@ -57,7 +57,7 @@ func (s *Service) openDirect(ctx context.Context, actor identity.Actor, other id
 			return fmt.Errorf("chat: make direct conversation: %w", err)
 		}
 		if n == 0 {
-			err := tx.QueryRow(ctx, `SELECT id FROM chat_conversation WHERE pair = $1`, pair).Scan(&id)
+			err := tx.QueryRow(ctx, directQuery, pair).Scan(&id)
 			if err != nil {
 				return fmt.Errorf("chat: find direct conversation: %w", err)
 			}
@@ -80,7 +80,7 @@ func pairOf(a, b identity.PersonID) string { return string(min(a, b)) + " " + st
 // findDirect returns "" when the two have none yet.
 func (s *Service) findDirect(ctx context.Context, a, b identity.PersonID) (id string, err error) {
 	err = s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		return tx.QueryRow(ctx, `SELECT id FROM chat_conversation WHERE pair = $1`, pairOf(a, b)).Scan(&id)
+		return tx.QueryRow(ctx, directQuery, pairOf(a, b)).Scan(&id)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
@@ -409,17 +409,32 @@ func (s *Service) list(ctx context.Context, person identity.PersonID, only strin
 	return convs, userSeq, userEventID, err
 }
 
-func (s *Service) listRows(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, only string, convs *[]*conversationInfo) (map[string]*conversationInfo, error) {
-	where, args := ``, []any{string(person)}
-	if only != "" {
-		where, args = ` AND m.conversation_id = $2`, append(args, only)
-	}
-	rows, err := tx.Query(ctx, `SELECT c.id, c.kind, c.title, c.agency_id, c.last_seq, c.last_event_id, c.message_count, c.last_at,
+const (
+	listRowsQuery = `SELECT c.id, c.kind, c.title, c.agency_id, c.last_seq, c.last_event_id, c.message_count, c.last_at,
 		m.role, m.read_seq, m.read_count,
 		e.kind, e.event_id, e.sender, e.sender_name, e.client_id, e.body, e.at
 		FROM chat_member m JOIN chat_conversation c ON c.id = m.conversation_id
 		LEFT JOIN chat_event e ON e.conversation_id = c.id AND e.seq = c.last_seq
-		WHERE m.person_id = $1`+where+` ORDER BY c.last_at DESC, c.id`, args...)
+		WHERE m.person_id = $1`
+	listQuery    = listRowsQuery + ` ORDER BY c.last_at DESC, c.id`
+	listOneQuery = listRowsQuery + ` AND m.conversation_id = $2`
+
+	membersStart = `SELECT conversation_id, person_id, role, members FROM (
+			SELECT conversation_id, person_id, role,
+				row_number() OVER (PARTITION BY conversation_id ORDER BY joined_seq, person_id) AS place,
+				count(*) OVER (PARTITION BY conversation_id) AS members
+			FROM chat_member WHERE conversation_id IN (SELECT conversation_id FROM chat_member WHERE person_id = $1`
+	membersEnd        = `)) numbered WHERE place <= $2 ORDER BY conversation_id, place`
+	membersQuery      = membersStart + membersEnd
+	membersOfOneQuery = membersStart + ` AND conversation_id = $3` + membersEnd
+)
+
+func (s *Service) listRows(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, only string, convs *[]*conversationInfo) (map[string]*conversationInfo, error) {
+	query, args := listQuery, []any{string(person)}
+	if only != "" {
+		query, args = listOneQuery, append(args, only)
+	}
+	rows, err := tx.Query(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("chat: list conversations: %w", err)
 	}
@@ -450,16 +465,11 @@ func (s *Service) listRows(ctx context.Context, tx *sqldb.Tx, person identity.Pe
 }
 
 func listMembers(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, only string, shown int, byID map[string]*conversationInfo) error {
-	which, args := `SELECT conversation_id FROM chat_member WHERE person_id = $1`, []any{string(person), shown}
+	query, args := membersQuery, []any{string(person), shown}
 	if only != "" {
-		which, args = `SELECT conversation_id FROM chat_member WHERE person_id = $1 AND conversation_id = $3`, append(args, only)
+		query, args = membersOfOneQuery, append(args, only)
 	}
-	rows, err := tx.Query(ctx, `SELECT conversation_id, person_id, role, members FROM (
-			SELECT conversation_id, person_id, role,
-				row_number() OVER (PARTITION BY conversation_id ORDER BY joined_seq, person_id) AS place,
-				count(*) OVER (PARTITION BY conversation_id) AS members
-			FROM chat_member WHERE conversation_id IN (`+which+`)) numbered
-		WHERE place <= $2 ORDER BY conversation_id, place`, args...)
+	rows, err := tx.Query(ctx, query, args...)
 	if err != nil {
 		return fmt.Errorf("chat: list members: %w", err)
 	}

@@ -110,8 +110,7 @@ func (c *conversationRow) markReadBySender(ctx context.Context, tx *sqldb.Tx, pe
 // memberRole returns "" for somebody who is not a member.
 func memberRole(ctx context.Context, tx *sqldb.Tx, conversation string, person identity.PersonID) (string, error) {
 	var role string
-	err := tx.QueryRow(ctx, `SELECT role FROM chat_member WHERE conversation_id = $1 AND person_id = $2`,
-		conversation, string(person)).Scan(&role)
+	err := tx.QueryRow(ctx, memberRoleQuery, conversation, string(person)).Scan(&role)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}
@@ -125,9 +124,7 @@ func memberRole(ctx context.Context, tx *sqldb.Tx, conversation string, person i
 func findSent(ctx context.Context, tx *sqldb.Tx, conversation string, sender identity.PersonID, clientID string) (ackMsg, bool, error) {
 	ack := ackMsg{Type: "ack", Conversation: conversation, ClientID: clientID}
 	var at int64
-	err := tx.QueryRow(ctx, `SELECT seq, event_id, message_count, at FROM chat_event
-		WHERE conversation_id = $1 AND sender = $2 AND client_id = $3`,
-		conversation, string(sender), clientID).Scan(&ack.Seq, &ack.EventID, &ack.Count, &at)
+	err := tx.QueryRow(ctx, findSentQuery, conversation, string(sender), clientID).Scan(&ack.Seq, &ack.EventID, &ack.Count, &at)
 	if errors.Is(err, sql.ErrNoRows) {
 		return ack, false, nil
 	}
@@ -166,6 +163,29 @@ func appendPerson(ctx context.Context, tx *sqldb.Tx, d personDraft) (PersonEvent
 
 const eventColumns = `conversation_id, seq, event_id, kind, sender, sender_name, client_id, body, message_count, at`
 
+// The queries over tables that grow; a test holds each to its index.
+const (
+	eventsAfterQuery = `SELECT ` + eventColumns + ` FROM chat_event
+		WHERE conversation_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`
+	eventsBeforeQuery = `SELECT ` + eventColumns + ` FROM
+		(SELECT ` + eventColumns + ` FROM chat_event WHERE conversation_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3) newest
+		ORDER BY seq`
+	personEventsAfterQuery = `SELECT seq, event_id, kind, body, at FROM chat_person_event
+		WHERE person_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`
+	findSentQuery = `SELECT seq, event_id, message_count, at FROM chat_event
+		WHERE conversation_id = $1 AND sender = $2 AND client_id = $3`
+	headsOfQuery = `SELECT c.id, c.last_seq, c.last_event_id, c.message_count
+		FROM chat_member m JOIN chat_conversation c ON c.id = m.conversation_id WHERE m.person_id = $1`
+	headsByIDQuery  = `SELECT id, last_seq, last_event_id, message_count FROM chat_conversation WHERE id IN (`
+	memberRoleQuery = `SELECT role FROM chat_member WHERE conversation_id = $1 AND person_id = $2`
+	directQuery     = `SELECT id FROM chat_conversation WHERE pair = $1`
+	readMarkQuery   = `SELECT seq, message_count FROM chat_event
+		WHERE conversation_id = $1 AND seq <= $2 ORDER BY seq DESC LIMIT 1`
+	unreadQuery = `SELECT CAST(COALESCE(sum(c.message_count - m.read_count), 0) AS BIGINT), count(*)
+		FROM chat_member m JOIN chat_conversation c ON c.id = m.conversation_id
+		WHERE m.person_id = $1 AND c.message_count > m.read_count`
+)
+
 func scanEvents(rows *sql.Rows) ([]ConversationEvent, error) {
 	defer func() { _ = rows.Close() }() // Err below tells what went wrong
 	events := []ConversationEvent{}
@@ -187,8 +207,7 @@ func scanEvents(rows *sql.Rows) ([]ConversationEvent, error) {
 
 // eventsAfter reads in the log's order.
 func eventsAfter(ctx context.Context, tx *sqldb.Tx, conversation string, after int64, limit int) ([]ConversationEvent, error) {
-	rows, err := tx.Query(ctx, `SELECT `+eventColumns+` FROM chat_event
-		WHERE conversation_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, conversation, after, limit)
+	rows, err := tx.Query(ctx, eventsAfterQuery, conversation, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("chat: read events: %w", err)
 	}
@@ -197,9 +216,7 @@ func eventsAfter(ctx context.Context, tx *sqldb.Tx, conversation string, after i
 
 // eventsBefore reads the newest events before seq, in the log's order.
 func eventsBefore(ctx context.Context, tx *sqldb.Tx, conversation string, before int64, limit int) ([]ConversationEvent, error) {
-	rows, err := tx.Query(ctx, `SELECT `+eventColumns+` FROM
-		(SELECT `+eventColumns+` FROM chat_event WHERE conversation_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3) newest
-		ORDER BY seq`, conversation, before, limit)
+	rows, err := tx.Query(ctx, eventsBeforeQuery, conversation, before, limit)
 	if err != nil {
 		return nil, fmt.Errorf("chat: read events: %w", err)
 	}
@@ -207,8 +224,7 @@ func eventsBefore(ctx context.Context, tx *sqldb.Tx, conversation string, before
 }
 
 func personEventsAfter(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, after int64, limit int) ([]PersonEvent, error) {
-	rows, err := tx.Query(ctx, `SELECT seq, event_id, kind, body, at FROM chat_person_event
-		WHERE person_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, string(person), after, limit)
+	rows, err := tx.Query(ctx, personEventsAfterQuery, string(person), after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("chat: read person events: %w", err)
 	}
@@ -244,8 +260,7 @@ func personHead(ctx context.Context, tx *sqldb.Tx, person identity.PersonID) (se
 
 // headsOf returns the heads of all conversations of a person.
 func headsOf(ctx context.Context, tx *sqldb.Tx, person identity.PersonID) ([]head, error) {
-	rows, err := tx.Query(ctx, `SELECT c.id, c.last_seq, c.last_event_id, c.message_count
-		FROM chat_member m JOIN chat_conversation c ON c.id = m.conversation_id WHERE m.person_id = $1`, string(person))
+	rows, err := tx.Query(ctx, headsOfQuery, string(person))
 	if err != nil {
 		return nil, fmt.Errorf("chat: read heads: %w", err)
 	}
@@ -298,7 +313,7 @@ func inBatches(ids []string, fn func(list string, args []any) error) error {
 func headsByID(ctx context.Context, tx *sqldb.Tx, ids []string) ([]head, error) {
 	var heads []head
 	err := inBatches(ids, func(list string, args []any) error {
-		rows, err := tx.Query(ctx, `SELECT id, last_seq, last_event_id, message_count FROM chat_conversation WHERE id IN (`+list+`)`, args...)
+		rows, err := tx.Query(ctx, headsByIDQuery+list+`)`, args...)
 		if err != nil {
 			return fmt.Errorf("chat: read heads: %w", err)
 		}

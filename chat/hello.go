@@ -276,14 +276,12 @@ func (h *hub) verify(ctx context.Context, id identity.PersonID, cursors map[stri
 		}
 		for rest := pairs; len(rest) > 0; {
 			n := min(len(rest), batchSize/2)
-			var where []string
 			var args []any
 			for _, pr := range rest[:n] {
 				args = append(args, pr.conversation, pr.cur.Seq)
-				where = append(where, "(conversation_id = $"+strconv.Itoa(len(args)-1)+" AND seq = $"+strconv.Itoa(len(args))+")")
 			}
 			rest = rest[n:]
-			rows, err := tx.Query(ctx, `SELECT conversation_id, seq, event_id, 0 FROM chat_event WHERE `+strings.Join(where, " OR "), args...)
+			rows, err := tx.Query(ctx, verifyQuery(n), args...)
 			if err != nil {
 				return fmt.Errorf("chat: verify cursors: %w", err)
 			}
@@ -300,6 +298,15 @@ func (h *hub) verify(ctx context.Context, id identity.PersonID, cursors map[stri
 		return nil
 	})
 	return wrong, userWrong, err
+}
+
+// verifyQuery finds the events of n pairs of conversation and seq.
+func verifyQuery(n int) string {
+	where := make([]string, n)
+	for i := range where {
+		where[i] = "(conversation_id = $" + strconv.Itoa(2*i+1) + " AND seq = $" + strconv.Itoa(2*i+2) + ")"
+	}
+	return `SELECT conversation_id, seq, event_id, 0 FROM chat_event WHERE ` + strings.Join(where, " OR ")
 }
 
 // enterLocked makes c one of p's sockets and queues its welcome.

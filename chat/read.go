@@ -37,8 +37,7 @@ func (s *Service) markRead(ctx context.Context, person identity.PersonID, conver
 		}
 		// A seq past the head means all there is.
 		body := readBody{Conversation: conversation}
-		err = tx.QueryRow(ctx, `SELECT seq, message_count FROM chat_event
-			WHERE conversation_id = $1 AND seq <= $2 ORDER BY seq DESC LIMIT 1`, conversation, seq).Scan(&body.Seq, &body.Count)
+		err = tx.QueryRow(ctx, readMarkQuery, conversation, seq).Scan(&body.Seq, &body.Count)
 		if errors.Is(err, sql.ErrNoRows) || (err == nil && body.Seq <= before) {
 			return nil
 		}
@@ -65,9 +64,7 @@ func (s *Service) markRead(ctx context.Context, person identity.PersonID, conver
 // unread counts a person's unread messages and the conversations they are in.
 func (s *Service) unread(ctx context.Context, person identity.PersonID) (messages, conversations int64, err error) {
 	err = s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		return tx.QueryRow(ctx, `SELECT CAST(COALESCE(sum(c.message_count - m.read_count), 0) AS BIGINT), count(*)
-			FROM chat_member m JOIN chat_conversation c ON c.id = m.conversation_id
-			WHERE m.person_id = $1 AND c.message_count > m.read_count`, string(person)).Scan(&messages, &conversations)
+		return tx.QueryRow(ctx, unreadQuery, string(person)).Scan(&messages, &conversations)
 	})
 	if err != nil {
 		return 0, 0, fmt.Errorf("chat: count unread: %w", err)
