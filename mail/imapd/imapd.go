@@ -109,9 +109,9 @@ func (s *Server) Revoke(r identity.Revocation) {
 	}
 }
 
-func (s *Server) newSession(ctx context.Context, c *imapserver.Conn, g *guard) *session {
+func (s *Server) newSession(ctx context.Context, c *imapserver.Conn, ended chan struct{}) *session {
 	ctx, cancel := context.WithCancel(ctx)
-	sess := &session{server: s, conn: c, guard: g, ctx: ctx, cancel: cancel, ended: make(chan struct{})}
+	sess := &session{server: s, conn: c, ctx: ctx, cancel: cancel, ended: ended}
 	s.mu.Lock()
 	s.sessions[sess] = struct{}{}
 	s.mu.Unlock()

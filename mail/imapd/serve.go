@@ -1,14 +1,10 @@
 package imapd
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
-	"regexp"
 	"sync"
-	"sync/atomic"
 
 	"github.com/emersion/go-imap/v2/imapserver"
 
@@ -44,28 +40,31 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, implicit bool) error
 	}
 }
 
-// serveConn serves one connection to its end. It has a go-imap server of its
-// own, so that what goes over this connection can be looked at.
+// serveConn serves one connection to its end.
 func (s *Server) serveConn(ctx context.Context, c net.Conn, implicit, insecure bool) {
-	raw := &watched{Conn: c, closed: make(chan struct{})}
-	var front net.Conn = raw
+	defer c.Close() // for where go-imap has not begun
+	var g *gate
+	var err error
 	if implicit {
-		front = tls.Server(raw, s.cfg.TLS)
+		g, err = s.secure(ctx, c, nil)
+	} else {
+		g, err = s.greet(ctx, c, insecure)
 	}
-	g := &guard{conn: raw}
-	var sess *session
+	if err != nil {
+		s.cfg.Log.DebugContext(ctx, "an IMAP connection ended before sign-in", "remote", intake.IP(c.RemoteAddr()), "err", err)
+		return
+	}
+	ended := make(chan struct{})
+	w := &watched{Conn: g, closed: make(chan struct{})}
 	srv := imapserver.New(&imapserver.Options{
 		NewSession: func(c *imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
-			sess = s.newSession(ctx, c, g)
-			return sess, nil, nil
+			return s.newSession(ctx, c, ended), nil, nil
 		},
-		Caps: caps, TLSConfig: s.cfg.TLS, InsecureAuth: insecure, DebugWriter: g,
+		Caps: caps, InsecureAuth: true, // whoever comes here may sign in
 		Logger: intake.Logger{Log: s.cfg.Log, Panic: s.panics.Inc},
 	})
-	_ = srv.Serve(&single{Conn: front, closed: raw.closed}) // it ends when the connection is closed
-	if sess != nil {
-		<-sess.ended
-	}
+	_ = srv.Serve(&single{Conn: w, closed: w.closed}) // it ends when the connection is closed
+	<-ended
 }
 
 // watched tells when a connection was closed.
@@ -97,36 +96,3 @@ func (l *single) Accept() (net.Conn, error) {
 }
 
 func (l *single) Addr() net.Addr { return l.LocalAddr() }
-
-// refusal is what go-imap v2.0.0-beta.8 answers to a literal that it does not
-// read. One that came without being asked for (RFC 7888) is on its way then,
-// and its bytes, which others may have written, would be taken for commands.
-var refusal = regexp.MustCompile(`^[^ ]+ (NO|BAD) (\[[A-Z]+\] )?(Literals are limited to|Non-synchronizing literals are limited to) [0-9]+ bytes[^\r\n]*\r\n$`)
-
-// guard sees what goes over a connection in both directions, and ends it when a
-// literal was refused that is not read.
-type guard struct {
-	conn net.Conn
-	dead atomic.Bool // no command has any effect any more
-
-	mu      sync.Mutex
-	tail    []byte // the end of what came before; guarded by mu
-	unasked bool   // a literal may have come without being asked for; guarded by mu
-}
-
-// Write never fails; each call is one read or one write of the connection.
-func (g *guard) Write(b []byte) (int, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.unasked && len(b) < 300 && refusal.Match(b) {
-		g.dead.Store(true)
-		_ = g.conn.Close() // it ends either way
-		return len(b), nil
-	}
-	if !g.unasked {
-		mark := []byte("+}")
-		g.unasked = bytes.Contains(b, mark) || bytes.Contains(append(g.tail, b[:min(len(b), 1)]...), mark)
-		g.tail = append(g.tail[:0], b[max(0, len(b)-1):]...)
-	}
-	return len(b), nil
-}

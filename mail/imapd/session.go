@@ -22,7 +22,6 @@ type session struct {
 	// set at construction
 	server *Server
 	conn   *imapserver.Conn
-	guard  *guard
 	ctx    context.Context // the connection's lifetime
 	cancel context.CancelFunc
 	ended  chan struct{} // closed by Close
@@ -41,7 +40,7 @@ type session struct {
 // enter waits until nothing else of the session runs; the caller calls leave.
 func (s *session) enter() (leave func(), err error) {
 	s.turn.Lock()
-	if s.closed || s.guard.dead.Load() {
+	if s.closed {
 		s.turn.Unlock()
 		return nil, net.ErrClosed
 	}

@@ -6,6 +6,7 @@
 package mailtest
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
@@ -52,7 +53,15 @@ var addresses = map[string]identity.PersonID{AnMail: An, AnOther: An, ChiMail: C
 // may call it.
 type Directory struct {
 	mu      sync.Mutex
-	limited bool // guarded by mu
+	limited bool   // guarded by mu
+	panics  string // guarded by mu
+}
+
+// Panic has the sign-in of one login panic; "" none.
+func (d *Directory) Panic(login string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.panics = login
 }
 
 // Limit has all sign-ins refused as too many, or no more.
@@ -66,6 +75,10 @@ func (d *Directory) Limit(on bool) {
 func (d *Directory) AuthenticatePassword(_ context.Context, login, password, _, _ string) (identity.Actor, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.panics == login {
+		var name any = login
+		_ = name.(net.Conn) // which it is not
+	}
 	if d.limited {
 		return identity.Actor{}, errcode.New(errcode.RateLimited, "too many failed attempts from here")
 	}
@@ -161,7 +174,13 @@ func Mailbox(t testing.TB, st *store.Store, who identity.Actor, role store.Role)
 // Put delivers message, whose lines may end in LF alone, to a person's INBOX.
 func Put(t testing.TB, st *store.Store, who identity.Actor, message string) {
 	t.Helper()
-	c, err := st.Ingest(context.Background(), []identity.AgencyID{who.Agency}, strings.NewReader(CRLF(message)))
+	PutRaw(t, st, who, []byte(CRLF(message)))
+}
+
+// PutRaw is Put of bytes as they are.
+func PutRaw(t testing.TB, st *store.Store, who identity.Actor, message []byte) {
+	t.Helper()
+	c, err := st.Ingest(context.Background(), []identity.AgencyID{who.Agency}, bytes.NewReader(message))
 	if err != nil {
 		t.Fatal(err)
 	}
