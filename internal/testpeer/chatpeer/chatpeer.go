@@ -592,6 +592,12 @@ func (p *Peer) Ended() *websocket.CloseError {
 	return p.ended
 }
 
+// Closed waits for a close frame.
+func (p *Peer) Closed(ctx context.Context) (*websocket.CloseError, error) {
+	err := p.Until(ctx, func() bool { return p.ended != nil })
+	return p.Ended(), err
+}
+
 // Violation returns the first breach of the protocol by the server.
 func (p *Peer) Violation() error {
 	p.mu.Lock()
