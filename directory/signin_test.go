@@ -63,6 +63,23 @@ func TestRefusedSignInsAreAlike(t *testing.T) {
 	})
 }
 
+// Whoever holds a connection for an actor learns when to end it.
+func TestActorKnowsWhenTheSessionEnds(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		token, session := f.signIn(t, "an@noivu.g2g.example")
+		for _, what := range []string{"from the database", "from the cache"} {
+			actor, err := f.AuthenticateSession(t.Context(), token, "", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			// SQL keeps microseconds.
+			if d := actor.Until.Sub(session.ExpiresAt).Abs(); d >= time.Microsecond {
+				t.Errorf("%s: %v, want %v", what, actor.Until, session.ExpiresAt)
+			}
+		}
+	})
+}
+
 func TestSignInsAreAudited(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		token, session := f.signIn(t, "an@noivu.g2g.example")
