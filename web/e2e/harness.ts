@@ -147,15 +147,37 @@ export async function signIn(page: Page, who: Who): Promise<void> {
 
 const axeSource = readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** axe finds nothing on the page as it now stands. */
-export async function expectAccessible(page: Page): Promise<void> {
-  await page.evaluate(await axeSource); // through the debugger: the content policy stays on
-  const violations = await page.evaluate(async () => {
-    const { axe } = globalThis as unknown as { axe: { run(): Promise<{ violations: { id: string; help: string; nodes: { html: string; failureSummary?: string }[] }[] }> } };
-    const result = await axe.run();
+/** axe finds nothing on the page as it now stands; of one rule alone, when a rule is named. */
+export async function expectAccessible(page: Page, { where = "", rule }: { where?: string; rule?: string } = {}): Promise<void> {
+  if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(await axeSource); // through the debugger: the content policy stays on
+  const violations = await page.evaluate(async (only) => {
+    interface Axe {
+      run(options: object): Promise<{ violations: { id: string; help: string; nodes: { html: string; failureSummary?: string }[] }[] }>;
+    }
+    const { axe } = globalThis as unknown as { axe: Axe };
+    const result = await axe.run({ resultTypes: ["violations"], ...(only && { runOnly: [only] }) });
     return result.violations.map((v) => `${v.id}: ${v.help}\n${v.nodes.map((n) => `  ${n.html}\n  ${n.failureSummary ?? ""}`).join("\n")}`);
+  }, rule);
+  expect(violations.join("\n"), where).toBe("");
+}
+
+/**
+ * Listens for what no page may do: errors in the console (a refusal by the content policy is one), exceptions,
+ * requests to another site. The answer grows as the page runs; but for what `known` names, it stays empty.
+ */
+export function watch(page: Page, known = /^$/): string[] {
+  const wrong: string[] = [];
+  const note = (line: string) => known.test(line) || wrong.push(line);
+  page.on("console", (m) => m.type() === "error" && note(`console: ${m.text()} ${m.location().url}`));
+  page.on("pageerror", (err) => note(`exception: ${err.message}`));
+  let own = "";
+  page.on("request", (r) => {
+    const url = new URL(r.url());
+    if (r.isNavigationRequest() && r.frame() === page.mainFrame()) own ||= url.host;
+    if (/^(http|ws)s?:$/.test(url.protocol) && url.host !== own) note(`request to another site: ${r.url()}`);
   });
-  expect(violations.join("\n")).toBe("");
+  page.on("websocket", (ws) => new URL(ws.url()).host !== own && note(`socket to another site: ${ws.url()}`));
+  return wrong;
 }
 
 /** Keeps pictures of the page: light and dark, phone to large screen, in artifacts/screenshots. */

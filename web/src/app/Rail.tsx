@@ -35,19 +35,17 @@ function RailEntry({ entry, onCount }: { entry: NavEntry; onCount: (n: number) =
   const name = t(`nav.${entry.name}`);
   const Icon = entry.icon;
   return (
-      <Link
-        {...entry.place}
-        className={classes.entry}
-        activeOptions={{ exact: entry.place.to === "/", includeSearch: false }}
-        aria-label={count > 0 ? t("nav.waiting", { name, count }) : name}
-      >
-        <Icon size={20} stroke={1.5} aria-hidden />
-        <span className={classes.label}>{name}</span>
-        {count > 0 && (
-          <span className={classes.count} aria-hidden>
-            {count > 99 ? "99+" : count}
-          </span>
-        )}
-      </Link>
+    <Link {...entry.place} className={classes.entry} activeOptions={{ exact: entry.place.to === "/", includeSearch: false }}>
+      <Icon size={20} stroke={1.5} aria-hidden />
+      <span className={classes.label}>
+        {name}
+        {count > 0 && <span className="mantine-visually-hidden">{t("nav.waiting", { count })}</span>}
+      </span>
+      {count > 0 && (
+        <span className={classes.count} aria-hidden>
+          {count > 99 ? "99+" : count}
+        </span>
+      )}
+    </Link>
   );
 }

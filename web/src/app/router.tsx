@@ -6,7 +6,7 @@ import { paths } from "../lib/paths";
 import { PageSkeleton } from "../ui/States";
 import { features } from "./features";
 import { Frame } from "./Frame";
-import { NotFoundPage, PageError } from "./fallbacks";
+import { BareError, NotFoundPage, PageError } from "./fallbacks";
 import { SignedIn } from "./SignedIn";
 
 interface Context {
@@ -32,12 +32,14 @@ export function newRouter(queryClient: QueryClient) {
     getParentRoute: () => root,
     id: "signed-in",
     component: SignedIn,
+    errorComponent: BareError,
     beforeLoad: async ({ context, location }) => {
       const session = await context.queryClient.ensureQueryData(sessionQuery);
       if (!session) throw redirect(paths.signIn({ to: location.href === "/" ? undefined : location.href }));
     },
   });
-  const frame = createRoute({ getParentRoute: () => signedIn, id: "frame", component: Frame });
+  const frame = createRoute({ getParentRoute: () => signedIn, id: "frame", component: Frame, errorComponent: BareError });
+  const nowhere = createRoute({ getParentRoute: () => frame, path: "$", component: NotFoundPage });
 
   // Whose texts a route's page speaks.
   const speaks = new Map<AnyRoute, string>();
@@ -45,7 +47,7 @@ export function newRouter(queryClient: QueryClient) {
   const routeTree = root.addChildren([
     signIn,
     signedIn.addChildren([
-      frame.addChildren(features.flatMap((f) => of(f.name, f.routes(frame)))),
+      frame.addChildren([...features.flatMap((f) => of(f.name, f.routes(frame))), nowhere]),
       ...features.flatMap((f) => of(f.name, f.bareRoutes?.(signedIn) ?? [])),
     ]),
   ]);

@@ -12,10 +12,12 @@ interface EmptyProps {
   action?: ReactNode;
   /** Inside a panel: less air. */
   compact?: boolean;
+  /** It is all there is of the page, so its title is the page's. */
+  page?: boolean;
 }
 
 /** Nothing is here yet, and what to do about it. */
-export function EmptyState({ title, children, icon, action, compact = false }: EmptyProps) {
+export function EmptyState({ title, children, icon, action, compact = false, page = false }: EmptyProps) {
   return (
     <Stack className={compact ? classes.compact : classes.state} gap="xs">
       {icon && (
@@ -23,7 +25,7 @@ export function EmptyState({ title, children, icon, action, compact = false }: E
           {icon}
         </div>
       )}
-      {compact ? <Text fw={500}>{title}</Text> : <Title order={2}>{title}</Title>}
+      {compact ? <Text fw={500}>{title}</Text> : <Title order={page ? 1 : 2}>{title}</Title>}
       {children && (
         <Text component="div" c="dimmed" className={classes.words}>
           {children}

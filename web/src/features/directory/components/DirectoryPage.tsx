@@ -87,6 +87,8 @@ export function DirectoryPage() {
           <PeopleList choice={choice} />
         </section>
         <section className={classes.card} aria-label={t("card.label")}>
+          {/* Where the card takes the list's place, it takes its title along. */}
+          <h1 className={`mantine-visually-hidden ${classes.cardTitle}`}>{t("title")}</h1>
           <PersonCard key={person} id={person} choice={choice} />
         </section>
       </div>
