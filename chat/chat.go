@@ -62,6 +62,10 @@ type Config struct {
 	Now        func() time.Time      // nil: time.Now
 }
 
+// maxText bounds Config.MaxText: an event has to fit a packet of the bus even
+// when JSON writes six bytes for one.
+const maxText = 128 << 10
+
 // Validate names what is missing or out of range.
 func (c Config) Validate() error {
 	switch {
@@ -73,6 +77,9 @@ func (c Config) Validate() error {
 		return errors.New("chat: Config.Directory is required")
 	case c.Audit == nil:
 		return errors.New("chat: Config.Audit is required")
+	}
+	if c.MaxText > maxText {
+		return fmt.Errorf("chat: Config.MaxText %d is over %d bytes", c.MaxText, maxText)
 	}
 	if c.PublicURL != "" {
 		if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" {
@@ -110,7 +117,8 @@ func (c *Config) setDefaults() {
 		c.Socket.QueueBytes = wsconn.DefaultQueueBytes
 	}
 	if c.Socket.ReadLimit == 0 {
-		c.Socket.ReadLimit = 256 << 10 // a hello with maxCursors
+		// A hello with maxCursors, or the longest message in JSON.
+		c.Socket.ReadLimit = max(256<<10, 2*int64(c.MaxText)+8<<10)
 	}
 	if c.Socket.Batch == 0 {
 		c.Socket.Batch = 16

@@ -19,7 +19,7 @@ import (
 	"commsd/internal/testengine"
 )
 
-func TestMain(m *testing.M) { os.Exit(testengine.Main(m)) } //nolint:forbidigo // TestMain ends its test process
+func TestMain(m *testing.M) { os.Exit(testengine.Main(m)) }
 
 var ctx = context.Background()
 
