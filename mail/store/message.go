@@ -106,7 +106,7 @@ func (s *Store) Message(ctx context.Context, id ID, message string) (*Message, [
 		if m, err = scanMessage(tx.QueryRow(ctx, `SELECT `+coldColumns+` FROM mail_message m WHERE m.store_id = $1 AND m.id = $2`, string(id), message)); err != nil {
 			return noRows(err, errNoMessage, "read message")
 		}
-		in, err = queryRows(ctx, tx, `SELECT `+rowColumns+` FROM mail_mailbox_message WHERE message_id = $1 ORDER BY mailbox_id, uid`, message)
+		in, err = queryRows(ctx, tx, placesQuery, message)
 		return err
 	})
 	if err == nil && len(in) == 0 {
@@ -184,26 +184,10 @@ type Cursor struct {
 // (nil: from the newest). query, if any, is looked for in subject, addresses,
 // file names and the beginning of the text, without regard to marks.
 func (s *Store) List(ctx context.Context, box Mailbox, after *Cursor, limit int, query string) (entries []Entry, more bool, err error) {
-	args := []any{box.ID}
-	where := `h.mailbox_id = $1`
-	if after != nil {
-		args = append(args, after.Date, int64(after.UID))
-		where += ` AND (h.internal_date < $2 OR (h.internal_date = $2 AND h.uid < $3))`
-	}
-	for _, w := range strings.Fields(fold.String(query)) {
-		args = append(args, "%"+likeEscaper.Replace(w)+"%")
-		where += fmt.Sprintf(` AND m.search LIKE $%d ESCAPE '!'`, len(args))
-		if len(args) > 12 {
-			break
-		}
-	}
-	args = append(args, limit+1)
+	text, args := listQuery(box.ID, after, limit, query)
 	err = s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		entries = nil
-		rows, err := tx.Query(ctx, `SELECT h.mailbox_id, h.uid, h.message_id, h.flags, h.keywords, h.internal_date, h.size, h.modseq,
-				m.envelope, m.preview, m.attachments, m.draft
-			FROM mail_mailbox_message h JOIN mail_message m ON m.id = h.message_id
-			WHERE `+where+fmt.Sprintf(` ORDER BY h.internal_date DESC, h.uid DESC LIMIT $%d`, len(args)), args...)
+		rows, err := tx.Query(ctx, text, args...)
 		if err != nil {
 			return err
 		}
@@ -229,6 +213,27 @@ func (s *Store) List(ctx context.Context, box Mailbox, after *Cursor, limit int,
 		return entries[:limit], true, nil
 	}
 	return entries, false, nil
+}
+
+func listQuery(mailbox string, after *Cursor, limit int, query string) (string, []any) {
+	args := []any{mailbox}
+	where := `h.mailbox_id = $1`
+	if after != nil {
+		args = append(args, after.Date, int64(after.UID))
+		where += ` AND (h.internal_date < $2 OR (h.internal_date = $2 AND h.uid < $3))`
+	}
+	for _, w := range strings.Fields(fold.String(query)) {
+		args = append(args, "%"+likeEscaper.Replace(w)+"%")
+		where += fmt.Sprintf(` AND m.search LIKE $%d ESCAPE '!'`, len(args))
+		if len(args) > 12 {
+			break
+		}
+	}
+	args = append(args, limit+1)
+	return `SELECT h.mailbox_id, h.uid, h.message_id, h.flags, h.keywords, h.internal_date, h.size, h.modseq,
+			m.envelope, m.preview, m.attachments, m.draft
+		FROM mail_mailbox_message h JOIN mail_message m ON m.id = h.message_id
+		WHERE ` + where + fmt.Sprintf(` ORDER BY h.internal_date DESC, h.uid DESC LIMIT $%d`, len(args)), args
 }
 
 var likeEscaper = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")

@@ -149,7 +149,7 @@ func (s *Store) removeRows(ctx context.Context, tx *sqldb.Tx, box Mailbox, rows 
 		return fmt.Errorf("store: count bytes: %w", err)
 	}
 	for _, r := range rows {
-		if _, err := tx.Exec(ctx, `DELETE FROM mail_message WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM mail_mailbox_message WHERE message_id = $1)`, r.Message); err != nil {
+		if _, err := tx.Exec(ctx, dropQuery, r.Message); err != nil {
 			return fmt.Errorf("store: drop message: %w", err)
 		}
 	}

@@ -22,6 +22,15 @@ type Row struct {
 	ModSeq   int64
 }
 
+// The queries that grow with a mailbox; a test looks at their plans.
+const (
+	snapshotQuery = `SELECT uid, flags FROM mail_mailbox_message WHERE mailbox_id = $1 ORDER BY uid`
+	changedQuery  = `SELECT ` + rowColumns + ` FROM mail_mailbox_message WHERE mailbox_id = $1 AND modseq > $2 ORDER BY uid`
+	removedQuery  = `SELECT uid_first, uid_last FROM mail_expunged WHERE mailbox_id = $1 AND modseq > $2 ORDER BY uid_first`
+	placesQuery   = `SELECT ` + rowColumns + ` FROM mail_mailbox_message WHERE message_id = $1 ORDER BY mailbox_id, uid`
+	dropQuery     = `DELETE FROM mail_message WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM mail_mailbox_message WHERE message_id = $1)`
+)
+
 const rowColumns = `mailbox_id, uid, message_id, flags, keywords, internal_date, size, modseq`
 
 func scanRow(row interface{ Scan(...any) error }, more ...any) (Row, error) {
@@ -53,11 +62,16 @@ func queryRows(ctx context.Context, tx *sqldb.Tx, query string, args ...any) ([]
 	return out, nil
 }
 
+// rowsQuery asks for the rows of a few UIDs.
+func rowsQuery(uids []uint32) string {
+	return `SELECT ` + rowColumns + ` FROM mail_mailbox_message WHERE mailbox_id = $1 AND uid IN (` + numbers(uids) + `) ORDER BY uid`
+}
+
 // rowsOf reads the rows of the given UIDs, in their order in the mailbox.
 func rowsOf(ctx context.Context, tx *sqldb.Tx, mailbox string, uids []uint32) ([]Row, error) {
 	var out []Row
 	for part := range slices.Chunk(uids, chunk) {
-		rows, err := queryRows(ctx, tx, `SELECT `+rowColumns+` FROM mail_mailbox_message WHERE mailbox_id = $1 AND uid IN (`+numbers(part)+`) ORDER BY uid`, mailbox)
+		rows, err := queryRows(ctx, tx, rowsQuery(part), mailbox)
 		if err != nil {
 			return nil, err
 		}
@@ -91,7 +105,7 @@ func (s *Store) Snapshot(ctx context.Context, id ID, mailbox string) (State, err
 		if st.Mailbox, err = findMailbox(ctx, tx, id, "id", mailbox); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, `SELECT uid, flags FROM mail_mailbox_message WHERE mailbox_id = $1 ORDER BY uid`, mailbox)
+		rows, err := tx.Query(ctx, snapshotQuery, mailbox)
 		if err != nil {
 			return fmt.Errorf("store: list UIDs: %w", err)
 		}
@@ -138,10 +152,10 @@ func (s *Store) Changes(ctx context.Context, box Mailbox, since int64) (Changes,
 		if c.ModSeq <= since {
 			return nil
 		}
-		if c.Changed, err = queryRows(ctx, tx, `SELECT `+rowColumns+` FROM mail_mailbox_message WHERE mailbox_id = $1 AND modseq > $2 ORDER BY uid`, box.ID, since); err != nil {
+		if c.Changed, err = queryRows(ctx, tx, changedQuery, box.ID, since); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, `SELECT uid_first, uid_last FROM mail_expunged WHERE mailbox_id = $1 AND modseq > $2 ORDER BY uid_first`, box.ID, since)
+		rows, err := tx.Query(ctx, removedQuery, box.ID, since)
 		if err != nil {
 			return fmt.Errorf("store: read removals: %w", err)
 		}
