@@ -9,7 +9,8 @@ export type ConnectionState =
   | "connecting" // first attempt
   | "online"
   | "reconnecting" // lost, trying again by itself
-  | "offline"; // the browser says there is no network
+  | "offline" // the browser says there is no network
+  | "outdated"; // page and server do not understand each other: only a reload helps
 
 export const useConnection = create<{ state: ConnectionState }>()(() => ({ state: "idle" }));
 

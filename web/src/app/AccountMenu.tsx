@@ -7,6 +7,7 @@ import { codeOf } from "../api/error";
 import { sessionQuery, signOut, useSession } from "../api/session";
 import { setActivePosition } from "../api/session-state";
 import { clearDrafts } from "../lib/draft";
+import { clearKept } from "../lib/kept";
 import { useNotices } from "../lib/notices";
 import { paths } from "../lib/paths";
 import { PersonLine, PersonMark } from "../ui/PersonLine";
@@ -29,6 +30,7 @@ export function AccountMenu() {
     onSuccess: async () => {
       setActivePosition("");
       clearDrafts();
+      clearKept(person.id);
       useNotices.getState().clear();
       queryClient.setQueryData(sessionQuery.queryKey, null);
       await navigate(paths.signIn());

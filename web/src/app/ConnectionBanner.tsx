@@ -1,4 +1,4 @@
-import { IconCloudOff, IconLoader } from "@tabler/icons-react";
+import { IconCloudOff, IconLoader, IconRefresh } from "@tabler/icons-react";
 import { useTranslation } from "react-i18next";
 import { useConnection } from "../api/connection";
 import classes from "./Frame.module.css";
@@ -7,15 +7,19 @@ import classes from "./Frame.module.css";
 export function ConnectionBanner() {
   const { t } = useTranslation("app");
   const state = useConnection((s) => s.state);
-  const bad = state === "reconnecting" || state === "offline";
+  if (state !== "reconnecting" && state !== "offline" && state !== "outdated") return <div role="status" />;
+  const Icon = { reconnecting: IconLoader, offline: IconCloudOff, outdated: IconRefresh }[state];
   return (
     <div role="status">
-      {bad && (
-        <div className={classes.banner}>
-          {state === "offline" ? <IconCloudOff size={18} stroke={1.5} aria-hidden /> : <IconLoader size={18} stroke={1.5} aria-hidden />}
-          <span>{state === "offline" ? t("connection.offline") : t("connection.reconnecting")}</span>
-        </div>
-      )}
+      <div className={classes.banner}>
+        <Icon size={18} stroke={1.5} aria-hidden />
+        <span>{t(`connection.${state}`)}</span>
+        {state === "outdated" && (
+          <button type="button" className={classes.reload} onClick={() => location.reload()}>
+            {t("connection.reload")}
+          </button>
+        )}
+      </div>
     </div>
   );
 }

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Outlet } from "@tanstack/react-router";
 import { Suspense } from "react";
 import { sessionQuery } from "../api/session";
+import { Announcer } from "./Announcer";
 import { features } from "./features";
 
 const backgrounds = features.flatMap((f) => (f.Background ? [{ name: f.name, Background: f.Background }] : []));
@@ -16,6 +17,7 @@ export function SignedIn() {
   return (
     <>
       <Outlet />
+      <Announcer />
       {backgrounds.map(({ name, Background }) => (
         <Suspense key={name} fallback={null}>
           <Background />

@@ -18,13 +18,13 @@ interface Props {
   exclude?: string[];
   /** At most this many; 1 makes it a choice of one. */
   max?: number;
-  autoFocus?: boolean;
+  initialFocus?: boolean;
 }
 
 type Answer = { query: string } & ({ state: "failed" } | { state: "found"; people: PersonView[] });
 
 /** Chooses people by typing any part of a name, with or without marks. */
-export function PersonPicker({ label, description, error, placeholder, value, onChange, search, exclude = [], max, autoFocus }: Props) {
+export function PersonPicker({ label, description, error, placeholder, value, onChange, search, exclude = [], max, initialFocus }: Props) {
   const { t } = useTranslation("ui");
   const [text, setText] = useState("");
   const [query] = useDebouncedValue(text.trim(), 150);
@@ -89,7 +89,7 @@ export function PersonPicker({ label, description, error, placeholder, value, on
               <PillsInput.Field
                 value={text}
                 disabled={full}
-                data-autofocus={autoFocus || undefined}
+                data-autofocus={initialFocus || undefined}
                 aria-label={label}
                 aria-describedby={statusId}
                 placeholder={value.length === 0 ? (placeholder ?? t("picker.placeholder")) : undefined}

@@ -44,12 +44,14 @@ interface ErrorProps {
   code?: string;
   /** What could not be done, "Chưa tải được danh sách cuộc họp". */
   title?: string;
+  /** Instead of the code's own words: what is safe, what to try. */
+  text?: string;
   onRetry?: () => void;
   compact?: boolean;
 }
 
 /** What happened, what is safe, what to try; never an exception's text. */
-export function ErrorState({ code = "internal", title, onRetry, compact = false }: ErrorProps) {
+export function ErrorState({ code = "internal", title, text, onRetry, compact = false }: ErrorProps) {
   const { t } = useTranslation("ui");
   const known = spoken.has(code) ? code : "internal";
   // i18n: errors.*.title, errors.*.text
@@ -62,7 +64,7 @@ export function ErrorState({ code = "internal", title, onRetry, compact = false 
       icon={<IconAlertTriangle stroke={1.5} color="var(--commsd-warn)" />}
       title={title ?? t(`errors.${known}.title`)}
     >
-      <Text>{t(`errors.${known}.text`)}</Text>
+      <Text>{text ?? t(`errors.${known}.text`)}</Text>
       {retry && (
         <Button mt="sm" size="xs" variant="default" leftSection={<IconRefresh size={16} stroke={1.5} aria-hidden />} onClick={onRetry}>
           {t("retry")}

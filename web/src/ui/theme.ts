@@ -109,7 +109,8 @@ export const theme = createTheme({
     NavLink: { defaultProps: { variant: "subtle" } },
     Paper: { defaultProps: { withBorder: true } },
     Notification: { defaultProps: { withBorder: true } },
-    Modal: { defaultProps: { centered: true, transitionProps: { duration: 150 } } },
+    // A window's own header is no banner of the page.
+    Modal: { defaultProps: { centered: true, transitionProps: { duration: 150 }, attributes: { header: { role: "none" } } } },
     Menu: { defaultProps: { shadow: "md", transitionProps: { duration: 120 } } },
     Popover: { defaultProps: { shadow: "md", transitionProps: { duration: 120 } } },
     Tooltip: { defaultProps: { openDelay: 400 } },

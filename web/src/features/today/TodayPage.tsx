@@ -1,6 +1,8 @@
 import { Box, SimpleGrid, Text, Title } from "@mantine/core";
+import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { onPushed } from "../../api/push";
 import { currentPosition, useSession } from "../../api/session";
 import { formatLongDate, partOfDay } from "../../lib/dates";
 import { useLang } from "../../lib/i18n";
@@ -16,6 +18,8 @@ export function TodayPage() {
   const session = useSession();
   const now = useNow();
   usePageTitle(t("title"));
+  const client = useQueryClient();
+  useEffect(() => onPushed(({ live }) => void (live && client.invalidateQueries({ queryKey: ["today"] }))), [client]);
   const title = currentPosition(session)?.title ?? session.person.title;
   return (
     <Page>

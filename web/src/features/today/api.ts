@@ -9,12 +9,6 @@ export const nextMeetings = queryOptions({
   refetchInterval: 60_000,
 });
 
-export const chatSummary = queryOptions({
-  queryKey: ["today", "chat"],
-  queryFn: () => data(api.GET("/api/v1/chat/summary")),
-  refetchInterval: 60_000,
-});
-
 /** Null while this server has no mail. */
 export const mailSummary = queryOptions({
   queryKey: ["today", "mail"],

@@ -1,11 +1,14 @@
 import { Text } from "@mantine/core";
+import { conversationsQuery, otherOf } from "../../api/conversations";
 import { useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { codeOf } from "../../api/error";
-import { dayOf, formatDateTime, formatTime } from "../../lib/dates";
+import { useSession } from "../../api/session";
+import { dayOf, formatDateTime, formatTime, formatWhen } from "../../lib/dates";
+import { useLang } from "../../lib/i18n";
 import { paths } from "../../lib/paths";
 import { EmptyState, ErrorState, ListSkeleton } from "../../ui/States";
-import { chatSummary, mailSummary, nextMeetings } from "./api";
+import { mailSummary, nextMeetings } from "./api";
 import { Lines } from "./Lines";
 import { Panel } from "./Panel";
 
@@ -38,22 +41,33 @@ export function MeetingsPanel({ now }: { now: number }) {
   );
 }
 
-/** How many messages wait. */
+/** The conversations with unread messages, the newest first; the chat's socket keeps them fresh. */
 export function MessagesPanel() {
   const { t } = useTranslation("today");
-  const { data: summary, error, refetch } = useQuery(chatSummary);
+  const lang = useLang();
+  const me = useSession().person.id;
+  const { data: conversations, error, refetch } = useQuery(conversationsQuery);
+  const waiting = (conversations ?? []).filter((c) => c.unread > 0);
   return (
     <Panel title={t("messages.title")} more={{ place: paths.chat(), label: t("messages.all") }}>
-      {error ? (
+      {error && !conversations ? (
         <ErrorState compact code={codeOf(error)} title={t("messages.failed")} onRetry={() => void refetch()} />
-      ) : !summary ? (
+      ) : !conversations ? (
         <ListSkeleton rows={1} />
-      ) : summary.unread === 0 ? (
+      ) : waiting.length === 0 ? (
         <EmptyState compact title={t("messages.none")}>
           {t("messages.none_hint")}
         </EmptyState>
       ) : (
-        <Text>{t("messages.unread", { count: summary.unread })}</Text>
+        <Lines
+          lines={waiting.slice(0, 5).map((c) => ({
+            id: c.id,
+            place: paths.conversation(c.id),
+            main: otherOf(c, me)?.name ?? c.title,
+            sub: t("messages.unread", { count: c.unread }),
+            side: formatWhen(c.last_at, lang),
+          }))}
+        />
       )}
     </Panel>
   );

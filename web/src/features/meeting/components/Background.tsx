@@ -4,7 +4,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { Link, useRouterState } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
-import { useNotices } from "../../../lib/notices";
+import { onPushed } from "../../../api/push";
 import { hrefOf, paths } from "../../../lib/paths";
 import { activeCall, forgetCall } from "../active";
 import { meetingsQuery } from "../api";
@@ -16,10 +16,10 @@ import { Tile } from "./Tile";
 /** What meetings do on every page: keep the list fresh, and show a running call in a small window. */
 export default function Background() {
   const client = useQueryClient();
-  const newest = useNotices((s) => s.list.find((n) => n.place?.to === paths.meeting("").to)?.id);
-  useEffect(() => {
-    if (newest) void client.invalidateQueries({ queryKey: meetingsQuery.queryKey });
-  }, [newest, client]);
+  useEffect(
+    () => onPushed(({ kind, live }) => void (live && kind.startsWith("meeting.") && client.invalidateQueries({ queryKey: meetingsQuery.queryKey }))),
+    [client],
+  );
   // Signing out takes this away, and the call with it.
   useEffect(
     () => () => {
