@@ -1,0 +1,195 @@
+import { Button, Loader } from "@mantine/core";
+import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { Virtuoso, type ListRange, type VirtuosoHandle } from "react-virtuoso";
+import type { Conversation } from "../../../api/conversations";
+import type { Chat, View } from "../chat";
+import { firstSeq } from "../log";
+import { firstUnread, textOf, timeline, type Line } from "../timeline";
+import { useAttention } from "../use-attention";
+import { MessageLine } from "./MessageLine";
+import classes from "./MessageLog.module.css";
+import { given, titleOf } from "./names";
+
+interface Props {
+  chat: Chat;
+  conversation: Conversation;
+  view: View;
+  me: string;
+}
+
+/** What was said, with the line between read and unread. */
+export function MessageLog({ chat, conversation, view, me }: Props) {
+  const { t } = useTranslation("chat");
+  const { id, read_seq: readSeq, unread } = conversation;
+  const { events } = view.stretch;
+  const first = firstSeq(view.stretch) || 1;
+  const lastEvent = events.at(-1);
+  const list = useRef<VirtuosoHandle>(null);
+  const attentive = useAttention();
+  const [atEnd, setAtEnd] = useState(false);
+  const [range, setRange] = useState<ListRange>({ startIndex: 0, endIndex: 0 });
+  const [jumping, setJumping] = useState(false);
+  // Where reading began when the page opened; what is older and unread is fetched when asked for.
+  const [openedAt] = useState({ readSeq, unread, head: lastEvent?.seq ?? 0 });
+  const [divider, setDivider] = useState<number | null>(() => (first <= readSeq + 1 ? firstUnread(events, readSeq, me) : null));
+  const olderUnread = openedAt.unread > 0 && divider === null && first > openedAt.readSeq + 1 ? openedAt.unread : 0;
+
+  const attending = attentive && atEnd;
+  useEffect(() => {
+    chat.attend(attending ? id : "");
+  }, [chat, id, attending]);
+  useEffect(() => () => chat.attend(""), [chat]);
+
+  // Seen, though not to the end.
+  const lowest = Math.min(range.endIndex, lastEvent?.seq ?? 0);
+  useEffect(() => {
+    if (attentive && lowest > 0 && !olderUnread) chat.readTo(id, lowest);
+  }, [attentive, lowest, olderUnread, chat, id]);
+
+  // What comes while nobody looks begins a new stretch of unread messages.
+  const next = unread > 0 && !attending && first <= readSeq + 1 ? firstUnread(events, readSeq, me) : null;
+  if (next !== null && (divider === null ? openedAt.head < next : divider <= readSeq) && divider !== next) setDivider(next);
+  // Who writes has read.
+  const wrote = view.outgoing.length > 0 || (lastEvent?.sender === me && lastEvent.seq > openedAt.head);
+  if (wrote && divider !== null && divider <= readSeq) setDivider(null);
+
+  const lines = useMemo(() => timeline(events, view.outgoing, me, divider), [events, view.outgoing, me, divider]);
+  const toEnd = useCallback(() => list.current?.scrollToIndex({ index: "LAST", align: "end" }), []);
+  const sentHere = view.outgoing.at(-1)?.clientId;
+  useEffect(() => {
+    if (sentHere) toEnd();
+  }, [sentHere, toEnd]);
+
+  // Who is at the end stays there, whatever comes and however the window changes,
+  // until they scroll up themselves.
+  const stays = useRef(false);
+  const [scroller, setScroller] = useState<HTMLElement | null>(null);
+  useEffect(() => {
+    if (!scroller) return;
+    let top = scroller.scrollTop;
+    let height = scroller.clientHeight;
+    const scrolled = () => {
+      if (scroller.scrollTop < top - 1 && scroller.clientHeight === height) stays.current = false;
+      top = scroller.scrollTop;
+    };
+    const resized = new ResizeObserver(() => {
+      height = scroller.clientHeight;
+      if (stays.current) toEnd();
+    });
+    scroller.addEventListener("scroll", scrolled, { passive: true });
+    resized.observe(scroller);
+    return () => {
+      scroller.removeEventListener("scroll", scrolled);
+      resized.disconnect();
+    };
+  }, [scroller, toEnd]);
+  const reachedEnd = useCallback((at: boolean) => {
+    setAtEnd(at);
+    if (at) stays.current = true;
+  }, []);
+
+  const jump = async () => {
+    setJumping(true);
+    try {
+      await chat.loadTo(id, openedAt.readSeq + 1);
+      const now = chat.view(id).stretch;
+      const from = firstUnread(now.events, openedAt.readSeq, me);
+      setDivider(from);
+      // After the render that brings the new lines.
+      requestAnimationFrame(() => {
+        if (from !== null) list.current?.scrollToIndex({ index: from - firstSeq(now), align: "start", offset: -48 });
+      });
+    } finally {
+      setJumping(false);
+    }
+  };
+
+  const [startAt] = useState(() => ({ index: divider !== null ? divider - first : Math.max(0, lines.length - 1), align: divider !== null ? ("start" as const) : ("end" as const), offset: divider !== null ? -48 : 0 }));
+  const typing = view.typing.map((p) => given(p.name));
+  const below = lastEvent && !atEnd ? events.filter((e) => e.seq > lowest && e.seq > readSeq && e.kind === "message" && e.sender !== me).length : 0;
+
+  return (
+    <div className={classes.log}>
+      {olderUnread > 0 && (
+        <div className={classes.above}>
+          <Button size="compact-sm" variant="default" loading={jumping} leftSection={<IconArrowUp size={16} stroke={1.5} aria-hidden />} onClick={() => void jump()}>
+            {t("unread.jump", { count: olderUnread })}
+          </Button>
+        </div>
+      )}
+      {lines.length === 0 ? (
+        <p className={classes.nothing}>{t("pane_empty", { name: titleOf(conversation, me) })}</p>
+      ) : (
+        <Virtuoso
+          ref={list}
+          className={classes.scroller}
+          aria-label={t("log", { name: titleOf(conversation, me) })}
+          role="group"
+          data={lines}
+          firstItemIndex={first}
+          initialTopMostItemIndex={startAt}
+          computeItemKey={(_, line) => line.key}
+          alignToBottom
+          increaseViewportBy={{ top: 400, bottom: 200 }}
+          atBottomThreshold={24}
+          atBottomStateChange={reachedEnd}
+          scrollerRef={(e) => setScroller(e instanceof HTMLElement ? e : null)}
+          rangeChanged={setRange}
+          startReached={() => void chat.loadOlder(id)}
+          followOutput={(at) => (at || stays.current ? "auto" : false)}
+          totalListHeightChanged={() => stays.current && toEnd()}
+          components={{ Header: view.complete ? Beginning : view.paging ? Paging : Older, Footer: Foot }}
+          itemContent={(_, line) => <MessageLine line={line} me={me} members={conversation.members} chat={chat} />}
+        />
+      )}
+      {!atEnd && lines.length > 0 && (
+        <div className={classes.below}>
+          <Button size="compact-sm" variant="default" leftSection={<IconArrowDown size={16} stroke={1.5} aria-hidden />} onClick={toEnd}>
+            {below > 0 ? t("unread.below", { count: below }) : t("to_end")}
+          </Button>
+        </div>
+      )}
+      <div className={classes.typing} aria-live="polite">
+        {typing.length > 0 && t(typing.length > 2 ? "typing.many" : "typing.some", { count: typing.length, names: typing.join(", ") })}
+      </div>
+      <Announced line={lines.at(-1)} me={me} />
+    </div>
+  );
+}
+
+/** For who listens: what has just come. */
+function Announced({ line, me }: { line: Line | undefined; me: string }) {
+  const { t } = useTranslation("chat");
+  const [first] = useState(line?.key);
+  const e = line?.event;
+  const news = e && line.key !== first && e.kind === "message" && e.sender !== me;
+  return (
+    <div className="mantine-visually-hidden" aria-live="polite">
+      {news ? t("announced", { name: e.sender_name, text: textOf(e) }) : ""}
+    </div>
+  );
+}
+
+function Beginning() {
+  const { t } = useTranslation("chat");
+  return <div className={classes.edge}>{t("beginning")}</div>;
+}
+
+function Paging() {
+  const { t } = useTranslation("chat");
+  return (
+    <div className={classes.edge} role="status">
+      <Loader size={14} aria-hidden /> {t("paging")}
+    </div>
+  );
+}
+
+function Foot() {
+  return <div className={classes.foot} />;
+}
+
+function Older() {
+  return <div className={classes.edge} />;
+}
