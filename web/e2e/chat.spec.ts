@@ -1,0 +1,323 @@
+import type { Page } from "playwright-core";
+import { expect, it } from "vitest";
+import { expectAccessible, screenshots, signIn, useServer, type Who } from "./harness";
+
+const app = useServer();
+
+/** A person of the demo at the chat page, in a window of their own. */
+async function atChat(who: Who, path = "/chat"): Promise<Page> {
+  const page = await app.newPage({ viewport: { width: 1280, height: 800 } });
+  await page.goto(path);
+  await signIn(page, who);
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  return page;
+}
+
+const field = (page: Page) => page.getByRole("textbox", { name: /^Viết cho/ });
+const list = (page: Page) => page.getByRole("region", { name: "Các cuộc trao đổi" });
+const pane = (page: Page) => page.getByRole("region", { name: "Cuộc trao đổi", exact: true });
+const said = (page: Page, text: string) => pane(page).getByRole("article").filter({ hasText: text });
+
+async function say(page: Page, text: string): Promise<void> {
+  await field(page).fill(text);
+  await field(page).press("Enter");
+}
+
+/** The texts of the conversation as it is shown, in order. */
+async function texts(page: Page, like: RegExp): Promise<string[]> {
+  const all = await pane(page).getByRole("article").allInnerTexts();
+  return all.flatMap((t) => t.match(like)?.[0] ?? []);
+}
+
+/** Opens the direct conversation from the directory's card, as people do. */
+async function writeTo(page: Page, query: string, name: string): Promise<void> {
+  await page.getByRole("navigation", { name: "Các phần" }).getByRole("link", { name: /^Danh bạ/ }).click();
+  await page.getByRole("searchbox", { name: "Tìm người" }).fill(query);
+  await page.getByRole("link", { name: new RegExp(`^${name}`) }).click();
+  await page.getByRole("link", { name: /Nhắn tin/ }).click();
+  await field(page).waitFor();
+}
+
+it("lets two people of two agencies talk, from the directory's card on", async () => {
+  const an = await atChat("an");
+  await list(an).getByText("Chưa có cuộc trao đổi nào").waitFor();
+  await expectAccessible(an);
+  await screenshots(an, "chat-empty");
+
+  await writeTo(an, "kim chi", "Lê Thị Kim Chi");
+  await pane(an).getByText(/Chưa có tin nhắn nào/).waitFor();
+  await expectAccessible(an);
+  await say(an, "Chào chị, mai mình họp lúc mấy giờ?");
+  await said(an, "Chào chị").waitFor();
+  await an.waitForURL(/\/chat\/[0-9a-f-]{36}$/);
+
+  const chi = await atChat("chi", "/");
+  await chi.waitForFunction(() => document.title.startsWith("(1) "));
+  await chi.getByRole("navigation", { name: "Các phần" }).getByRole("link", { name: "Tin nhắn, 1 mục chờ" }).click();
+  await list(chi).getByRole("link", { name: /An.*1 tin chưa đọc/ }).click();
+  await said(chi, "Chào chị").waitFor();
+  await chi.getByRole("separator", { name: "Tin chưa đọc" }).waitFor();
+  await chi.waitForFunction(() => !document.title.startsWith("("));
+
+  await field(chi).pressSequentially("Tám giờ");
+  await pane(an).getByText("Chi đang viết…").waitFor();
+  await field(chi).press("Enter");
+  await said(an, "Tám giờ").waitFor();
+  await expectAccessible(an);
+  await expectAccessible(chi);
+  await screenshots(an, "chat-direct");
+  await Promise.all([an.context().close(), chi.context().close()]);
+});
+
+/** Two people in their direct conversation. */
+async function talking(a: Who, b: Who, ofB: string, queryB: string): Promise<[Page, Page]> {
+  const one = await atChat(a);
+  await writeTo(one, queryB, ofB);
+  await say(one, `Chào ${ofB}`);
+  await one.waitForURL(/\/chat\/[0-9a-f-]{36}$/);
+  await said(one, `Chào ${ofB}`).last().waitFor();
+  const two = await atChat(b, new URL(one.url()).pathname);
+  await said(two, `Chào ${ofB}`).first().waitFor();
+  return [one, two];
+}
+
+it("catches up after the network was away, and sends what was written meanwhile", async () => {
+  const [binh, dung] = await talking("binh", "dung", "Phạm Anh Dũng", "anh dung");
+  await dung.context().setOffline(true);
+  await dung.getByText(/^Đang mất mạng/).waitFor();
+  for (const n of [1, 2, 3]) await say(binh, `Khi vắng ${n}`);
+  await said(binh, "Khi vắng 3").waitFor();
+  await say(dung, "Viết khi mất mạng");
+  await said(dung, "Viết khi mất mạng").waitFor();
+  await pane(dung).getByText("Chưa gửi, sẽ gửi khi kết nối lại").waitFor();
+  expect(await said(dung, "Khi vắng").count()).toBe(0);
+  await expectAccessible(dung);
+  await screenshots(dung, "chat-offline");
+
+  await dung.context().setOffline(false);
+  await said(dung, "Khi vắng 3").waitFor();
+  await said(binh, "Viết khi mất mạng").waitFor();
+  await pane(dung).getByText("Chưa gửi").waitFor({ state: "detached" });
+  const expected = ["Khi vắng 1", "Khi vắng 2", "Khi vắng 3", "Viết khi mất mạng"];
+  expect(await texts(dung, /Khi vắng \d|Viết khi mất mạng/)).toEqual(expected);
+  expect(await texts(binh, /Khi vắng \d|Viết khi mất mạng/)).toEqual(expected);
+  await Promise.all([binh.context().close(), dung.context().close()]);
+});
+
+it("loses and doubles nothing when the server is killed between messages", async () => {
+  const [an, dung] = await talking("an", "dung", "Phạm Anh Dũng", "anh dung");
+  const acked = new Set<string>();
+  an.on("websocket", (ws) =>
+    ws.on("framereceived", ({ payload }) => {
+      for (const line of payload.toString().split("\n")) {
+        const m = JSON.parse(line) as { type: string; client_id: string };
+        if (m.type === "ack") acked.add(m.client_id);
+      }
+    }),
+  );
+  await an.reload(); // so that its socket is listened to
+  await said(an, "Chào").first().waitFor();
+  const written: string[] = [];
+  const write = async (page: Page, text: string) => {
+    written.push(text);
+    await say(page, text);
+  };
+  for (let i = 0; i < 8; i++) await write(an, `Trước khi tắt ${i}.`);
+  const stopped = app.stop("SIGKILL"); // while the last of them are on their way
+  await write(an, "Trong lúc tắt 0.");
+  await stopped;
+  await write(an, "Trong lúc tắt 1.");
+  await an.getByText(/^Đang kết nối lại/).waitFor();
+  await pane(an).getByText("Chưa gửi, sẽ gửi khi kết nối lại").first().waitFor();
+  // The window is closed with messages unsent; they go out when it opens again.
+  const conversation = an.url();
+  const context = an.context();
+  await an.close();
+  await app.start();
+  const again = await context.newPage();
+  await again.goto(conversation);
+  await said(again, "Trong lúc tắt 1.").waitFor();
+  await pane(again).getByText("Chưa gửi").waitFor({ state: "detached" });
+  await said(dung, "Trong lúc tắt 1.").waitFor();
+
+  const answer = await again.request.get(`/api/v1/chat/conversations/${conversation.split("/").at(-1) ?? ""}/events`);
+  const { events } = (await answer.json()) as { events: { seq: number; client_id: string; body: { text: string } }[] };
+  expect(events.map((e) => e.seq)).toEqual(events.map((_, i) => i + 1));
+  expect(events.slice(1).map((e) => e.body.text)).toEqual(written);
+  expect(acked.size).toBeGreaterThan(0);
+  expect([...acked].filter((id) => !events.some((e) => e.client_id === id))).toEqual([]);
+  const shown = /(?:Trước khi|Trong lúc) tắt \d\./;
+  expect(await texts(dung, shown)).toEqual(written);
+  expect(await texts(again, shown)).toEqual(written);
+  await Promise.all([context.close(), dung.context().close()]);
+});
+
+it("does not send while Telex composes a word", async () => {
+  const [an, chi] = await talking("an", "chi", "Lê Thị Kim Chi", "kim chi");
+  const ime = await an.context().newCDPSession(an);
+  await field(an).focus();
+  await ime.send("Input.imeSetComposition", { text: "tiếng", selectionStart: 5, selectionEnd: 5 });
+  // What Chromium hands on of an Enter that the input method takes for itself.
+  for (const type of ["rawKeyDown", "keyUp"] as const) await ime.send("Input.dispatchKeyEvent", { type, key: "Enter", code: "Enter", windowsVirtualKeyCode: 229 });
+  expect(await field(an).inputValue()).toBe("tiếng");
+  await ime.send("Input.insertText", { text: "tiếng" });
+  await field(an).press("Shift+Enter");
+  await field(an).pressSequentially("Việt");
+  expect(await field(an).inputValue()).toBe("tiếng\nViệt");
+  await field(an).press("Enter");
+  await said(chi, "tiếng").filter({ hasText: "Việt" }).waitFor();
+  expect(await said(chi, "tiếng").count()).toBe(1);
+  expect(await field(an).inputValue()).toBe("");
+  await Promise.all([an.context().close(), chi.context().close()]);
+});
+
+it("says that a session has ended, and keeps what was typed and what was not sent", async () => {
+  const [an, chi] = await talking("an", "chi", "Lê Thị Kim Chi", "kim chi");
+  // Ended elsewhere, while the page is open: the socket says so.
+  await field(an).fill("Đang soạn dở");
+  const cookie = (await an.context().cookies()).map((c) => `${c.name}=${c.value}`).join("; ");
+  const end = async (with_: string) => expect((await fetch(`${app.url}/api/v1/sessions/current`, { method: "DELETE", headers: { Cookie: with_ } })).ok).toBe(true);
+  await end(cookie);
+  await an.getByText("Phiên làm việc đã kết thúc").waitFor();
+  await signIn(an, "an");
+  await said(an, "Chào").first().waitFor();
+  expect(await field(an).inputValue()).toBe("Đang soạn dở");
+
+  // Ended while the network was away, with a message unsent.
+  await an.context().setOffline(true);
+  await an.getByText(/^Đang mất mạng/).waitFor();
+  await field(an).press("Enter");
+  await pane(an).getByText("Chưa gửi, sẽ gửi khi kết nối lại").waitFor();
+  await end((await an.context().cookies()).map((c) => `${c.name}=${c.value}`).join("; "));
+  await an.context().setOffline(false);
+  await an.getByText("Phiên làm việc đã kết thúc").waitFor();
+  await signIn(an, "an");
+  await said(chi, "Đang soạn dở").waitFor();
+  expect(await said(chi, "Đang soạn dở").count()).toBe(1);
+  await Promise.all([an.context().close(), chi.context().close()]);
+});
+
+/** Sends many messages at once, over a socket of the page's own making. */
+async function flood(page: Page, conversation: string, from: number, count: number): Promise<void> {
+  await page.evaluate(
+    async ([id, first, n]) => {
+      const ws = new WebSocket(`${location.origin.replace("http", "ws")}/api/v1/chat/socket`);
+      await new Promise((done) => (ws.onopen = done));
+      let left = n;
+      const all = new Promise<void>((done) => {
+        ws.onmessage = (e: MessageEvent<string>) => {
+          for (const line of e.data.split("\n")) if ((JSON.parse(line) as { type: string }).type === "ack" && --left === 0) done();
+        };
+      });
+      ws.send(JSON.stringify({ type: "hello", id: 1, protocol: 1, cursors: {} }));
+      const hex = (v: number, width: number) => v.toString(16).padStart(width, "0");
+      for (let i = 0; i < n; i++) {
+        const clientId = `${hex(Date.now(), 12).replace(/^(.{8})/, "$1-")}-7000-8000-${hex(first + i, 12)}`;
+        ws.send(JSON.stringify({ type: "send", id: i + 2, conversation: id, client_id: clientId, body: { text: `Việc số ${first + i}.` } }));
+      }
+      await all;
+      ws.close();
+    },
+    [conversation, from, count] as const,
+  );
+}
+
+it("makes a channel across agencies, and leads to the first of many unread messages", async () => {
+  const an = await atChat("an");
+  await an.getByRole("button", { name: "Bắt đầu trao đổi" }).click();
+  await an.getByRole("menuitem", { name: "Lập kênh trao đổi" }).click();
+  const dialog = an.getByRole("dialog", { name: "Lập kênh trao đổi" });
+  await dialog.getByRole("button", { name: "Lập kênh" }).click();
+  await dialog.getByText("Hãy đặt tên kênh").waitFor();
+  await dialog.getByLabel("Tên kênh").fill("Chuẩn bị hội nghị giao ban");
+  for (const [query, name] of [["kim chi", "Lê Thị Kim Chi"], ["thanh binh", "Trần Thanh Bình"]] as const) {
+    await dialog.getByRole("textbox", { name: "Thành viên" }).fill(query);
+    await an.getByRole("option", { name: new RegExp(name) }).click();
+  }
+  await expectAccessible(an);
+  await screenshots(an, "chat-new-channel");
+  await dialog.getByRole("button", { name: "Lập kênh" }).click();
+  await an.waitForURL(/\/chat\/[0-9a-f-]{36}$/);
+  await pane(an).getByText(/^Bạn đã lập kênh cùng .*Lê Thị Kim Chi/).waitFor();
+  await pane(an).getByText("3 thành viên · 2 cơ quan").waitFor();
+  const conversation = an.url().split("/").at(-1) ?? "";
+
+  const chi = await atChat("chi");
+  await list(chi).getByRole("link", { name: /Chuẩn bị hội nghị giao ban/ }).waitFor();
+  const binh = await atChat("binh");
+  await flood(an, conversation, 1, 90);
+  await flood(binh, conversation, 91, 90);
+  await chi.waitForFunction(() => document.title.startsWith("(99+) "));
+  await chi.getByRole("navigation", { name: "Các phần" }).getByRole("link", { name: "Hôm nay" }).click();
+  await chi.getByRole("region", { name: "Tin nhắn chưa đọc" }).getByRole("link", { name: /Chuẩn bị hội nghị giao ban.*180 tin nhắn chưa đọc/ }).click();
+  await said(chi, "Việc số 180.").waitFor();
+  await chi.getByRole("button", { name: "180 tin chưa đọc, đến tin đầu tiên" }).waitFor();
+  await screenshots(chi, "chat-many-unread");
+  await chi.getByRole("button", { name: "180 tin chưa đọc, đến tin đầu tiên" }).click();
+  await chi.getByRole("separator", { name: "Tin chưa đọc" }).waitFor();
+  await said(chi, "Việc số 1.").waitFor();
+  await expectAccessible(chi);
+  await screenshots(chi, "chat-unread-divider");
+  await chi.getByRole("button", { name: /tin mới|Tin mới nhất/ }).click();
+  await said(chi, "Việc số 180.").waitFor();
+  await chi.waitForFunction(() => !document.title.startsWith("("));
+
+  await chi.getByRole("button", { name: "Thành viên kênh" }).click();
+  const members = chi.getByRole("dialog", { name: "Thành viên kênh" });
+  await members.getByRole("textbox", { name: "Thêm người" }).fill("anh dung");
+  await chi.getByRole("option", { name: /Phạm Anh Dũng/ }).click();
+  await members.getByRole("button", { name: "Thêm 1 người" }).click();
+  await members.getByText("4 thành viên").waitFor();
+  await expectAccessible(chi);
+  await screenshots(chi, "chat-members");
+  await chi.keyboard.press("Escape");
+  await pane(an).getByText("Lê Thị Kim Chi đã thêm Phạm Anh Dũng").waitFor();
+
+  // Out of the channel, the page says what has become of it.
+  await an.getByRole("button", { name: "Thành viên kênh" }).click();
+  await an.getByRole("button", { name: "Đưa Lê Thị Kim Chi ra khỏi kênh" }).click();
+  await an.getByRole("button", { name: "Đưa ra khỏi kênh", exact: true }).click();
+  await chi.getByText("Không mở được cuộc trao đổi này").waitFor();
+  await expectAccessible(chi);
+  await screenshots(chi, "chat-gone");
+  await Promise.all([an, binh, chi].map((p) => p.context().close()));
+}, 90_000);
+
+it("shows what waits and what failed, and a menu by the keyboard", async () => {
+  const page = await atChat("binh", "/");
+  await page.route("**/api/v1/chat/conversations", (route) => route.fulfill({ status: 503, contentType: "application/problem+json", body: '{"status":503,"code":"unavailable","detail":""}' }));
+  await page.goto("/chat");
+  await page.getByText("Chưa tải được danh sách tin nhắn").waitFor();
+  await expectAccessible(page);
+  await screenshots(page, "chat-error");
+  await page.unroute("**/api/v1/chat/conversations");
+  await page.getByRole("button", { name: "Thử lại" }).click();
+  await list(page).getByRole("listitem").first().waitFor();
+  await page.getByRole("button", { name: "Bắt đầu trao đổi" }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("menu").waitFor();
+  await page.keyboard.press("ArrowDown");
+  await page.waitForFunction(() => document.activeElement?.getAttribute("role") === "menuitem");
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog", { name: "Nhắn cho một người" }).waitFor();
+  await page.keyboard.type("kim chi");
+  await page.getByRole("option", { name: /Lê Thị Kim Chi/ }).waitFor();
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Viết tin" }).click();
+  await field(page).waitFor();
+  expect(new URL(page.url()).searchParams.get("with")).toBeTruthy();
+  await page.context().close();
+});
+
+it("tells of an invitation to a meeting wherever one is", async () => {
+  const chi = await atChat("chi");
+  const an = await atChat("an");
+  const who = await an.request.get("/api/v1/directory/people?q=kim%20chi");
+  const { people } = (await who.json()) as { people: { id: string }[] };
+  const made = await an.request.post("/api/v1/meetings", { data: { title: "Giao ban tuần", invite: people.map((p) => p.id) }, headers: { Origin: app.url } });
+  expect(made.ok()).toBe(true);
+  await chi.getByText("Giao ban tuần").first().waitFor();
+  await chi.getByRole("button", { name: "Thông báo, 1 mục mới" }).click();
+  await chi.getByRole("dialog", { name: "Thông báo" }).or(chi.locator("[popover]")).getByText("Giao ban tuần").first().waitFor();
+  await Promise.all([an, chi].map((p) => p.context().close()));
+});
