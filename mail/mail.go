@@ -113,7 +113,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	if s.queue, err = queue.New(queue.Config{
 		DB: cfg.DB, Store: s.store, Directory: cfg.Directory, Hostname: cfg.Domain, Log: cfg.Log, Registerer: cfg.Registerer,
-		Smarthost: cfg.Smarthost, Hold: cfg.Hold, Lifetime: cfg.QueueLifetime, Workers: cfg.QueueWorkers, Now: cfg.Now,
+		Smarthost: cfg.Smarthost, Hold: cfg.Hold, Lifetime: cfg.QueueLifetime, Workers: cfg.QueueWorkers, Grace: cfg.Grace, Now: cfg.Now,
 	}); err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -54,6 +55,7 @@ type Config struct {
 	Workers  int           // items worked on at once, default 4
 	Poll     time.Duration // how often SQL is looked at, default 5 s
 	Lease    time.Duration // default 15 min; an attempt ends well before
+	Grace    time.Duration // for attempts under way when Run ends, default 3 s
 
 	Now      func() time.Time                                                     // default time.Now
 	Jitter   func() float64                                                       // in [0,1), default random
@@ -77,6 +79,9 @@ func (c *Config) fill() error {
 	}
 	if c.Lease == 0 {
 		c.Lease = 15 * time.Minute
+	}
+	if c.Grace == 0 {
+		c.Grace = 3 * time.Second
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -189,38 +194,54 @@ func (q *Queue) Wake() {
 	}
 }
 
-// Run works on the queue until ctx ends. Attempts under way are cut short then;
-// their leases run out, or are given back where that can be.
+// Run works on the queue until ctx ends. Attempts under way have Grace to end;
+// then they are cut short, and what they came to is noted all the same.
 func (q *Queue) Run(ctx context.Context) error {
 	if q.cfg.Hold {
 		<-ctx.Done()
 		return nil
 	}
+	attempts, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	var running sync.WaitGroup
+	busy := make(chan struct{}, q.cfg.Workers)
 	ticker := time.NewTicker(q.cfg.Poll)
 	defer ticker.Stop()
-	for {
-		n, err := q.RunDue(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
+	for ctx.Err() == nil {
+		var items []work
+		var err error
+		if free := cap(busy) - len(busy); free > 0 {
+			items, err = q.claim(ctx, free)
+		}
+		if err != nil && ctx.Err() == nil {
 			q.cfg.Log.ErrorContext(ctx, "the mail queue could not be worked on", "err", err)
-		case n > 0:
-			continue // there may be more
+		}
+		for _, it := range items {
+			busy <- struct{}{} // there is room: nobody else puts in
+			running.Add(1)
+			go func() {
+				defer running.Done()
+				q.attemptSafely(attempts, it)
+				<-busy
+				q.Wake() // there may be more
+			}()
 		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-q.wake:
 		case <-ticker.C:
 		}
 	}
+	timer := time.AfterFunc(q.cfg.Grace, cut)
+	defer timer.Stop()
+	running.Wait()
+	return nil
 }
 
 // RunDue leases the items that are due, tries each once, and returns how many
 // there were when all attempts have ended.
 func (q *Queue) RunDue(ctx context.Context) (int, error) {
-	items, err := q.claim(ctx)
+	items, err := q.claim(ctx, q.cfg.Workers)
 	if err != nil {
 		return 0, err
 	}
@@ -229,17 +250,22 @@ func (q *Queue) RunDue(ctx context.Context) (int, error) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			defer func() {
-				if v := recover(); v != nil {
-					q.panics.Inc()
-					q.cfg.Log.Error("panic at an item of the mail queue", "item", it.id, "panic", fmt.Sprint(v))
-				}
-			}()
-			q.attempt(ctx, it)
+			q.attemptSafely(ctx, it)
 		}()
 	}
 	wg.Wait()
 	return len(items), nil
+}
+
+// attemptSafely is attempt, of which a defect ends no more.
+func (q *Queue) attemptSafely(ctx context.Context, it work) {
+	defer func() {
+		if v := recover(); v != nil {
+			q.panics.Inc()
+			q.cfg.Log.Error("panic at an item of the mail queue", "item", it.id, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		}
+	}()
+	q.attempt(ctx, it)
 }
 
 // work is an item under lease.
@@ -257,8 +283,8 @@ type work struct {
 	to       []string // pending
 }
 
-// claim leases due items. Two nodes never get the same one.
-func (q *Queue) claim(ctx context.Context) ([]work, error) {
+// claim leases at most n due items. Two nodes never get the same one.
+func (q *Queue) claim(ctx context.Context, n int) ([]work, error) {
 	var items []work
 	err := q.cfg.DB.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		items = nil
@@ -268,7 +294,7 @@ func (q *Queue) claim(ctx context.Context) ([]work, error) {
 			lock += " SKIP LOCKED" // what another node is leasing is no longer due
 		}
 		rows, err := tx.Query(ctx, `SELECT id, sender, mail_from, trace, body, blob_agency, blob_sha256, body_size, attempts, created_at, expires_at
-			FROM mail_queue WHERE state = 'active' AND next_at <= $1 AND leased_until <= $1 ORDER BY next_at LIMIT $2`+lock, now.UnixMicro(), q.cfg.Workers)
+			FROM mail_queue WHERE state = 'active' AND next_at <= $1 AND leased_until <= $1 ORDER BY next_at LIMIT $2`+lock, now.UnixMicro(), n)
 		if err != nil {
 			return err
 		}

@@ -3,14 +3,12 @@ package queue
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/emersion/go-smtp"
 )
@@ -72,51 +70,6 @@ func (q *Queue) toHosts(ctx context.Context, it work, to, hosts []string) []resu
 		out = append(out, temporary(r, remote, last))
 	}
 	return out
-}
-
-// connect greets a host, over TLS if it can.
-func (q *Queue) connect(ctx context.Context, hostport string) (*smtp.Client, error) {
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := q.cfg.Dial(ctx, "tcp", hostport)
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", hostport, err)
-	}
-	stop := closeOnDone(ctx, conn)
-	client, err := smtp.NewClientStartTLS(conn, &tls.Config{
-		ServerName: host,
-		// Opportunistic: a wrong certificate is better than none at all (RFC 7435).
-		InsecureSkipVerify: true, //nolint:gosec // see above
-		MinVersion:         tls.VersionTLS12,
-	})
-	if err == nil {
-		return q.greet(client, stop)
-	}
-	stop()
-	_ = conn.Close() // its state is unknown
-	if conn, err = q.cfg.Dial(ctx, "tcp", hostport); err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", hostport, err)
-	}
-	stop = closeOnDone(ctx, conn)
-	return q.greet(smtp.NewClient(conn), stop)
-}
-
-func (q *Queue) greet(client *smtp.Client, stop func() bool) (*smtp.Client, error) {
-	client.CommandTimeout = 2 * time.Minute
-	client.SubmissionTimeout = 8 * time.Minute
-	if err := client.Hello(q.cfg.Hostname); err != nil && !strings.Contains(err.Error(), "Hello called after") {
-		stop()
-		_ = client.Close() // nothing was said
-		return nil, err
-	}
-	return client, nil
-}
-
-// closeOnDone closes conn when ctx ends, so that no answer is waited for then.
-func closeOnDone(ctx context.Context, conn net.Conn) func() bool {
-	return context.AfterFunc(ctx, func() { _ = conn.Close() })
 }
 
 // transact sends the item to recipients over an open connection. The error
