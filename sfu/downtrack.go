@@ -31,7 +31,7 @@ type downTrack struct {
 	p      *Participant
 	track  *track
 	id     string
-	stream string
+	stream string // subscriber.add may change it before anyone reads it
 	kind   webrtc.RTPCodecType
 	mime   string
 

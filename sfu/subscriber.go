@@ -146,6 +146,13 @@ func (t *subscriber) add(d *downTrack) {
 			t.fail(fmt.Errorf("add track: %w", err))
 			return
 		}
+		for _, tr := range pc.GetTransceivers() {
+			if tr.Sender() == sender && tr.Mid() != "" {
+				// The section of a track that was taken away: the client keeps that
+				// track's name, and learns the new one from the stream's alone.
+				d.stream = d.track.owner.sid + "|" + d.id
+			}
+		}
 		t.senders[d] = sender
 		t.loops.Go(func() { d.readRTCP(sender) })
 		t.due = true
