@@ -1,5 +1,5 @@
 import { type BrowserContextOptions, type Page } from "playwright-core";
-import { test } from "vitest";
+import { expect, test } from "vitest";
 import { expectAccessible, signIn as signInAt, useServer, type Who } from "./harness";
 import { keepConnections, seesAndHears } from "./media";
 
@@ -10,16 +10,17 @@ const app = useServer();
 async function signIn(who: Who, options: BrowserContextOptions = {}): Promise<Page> {
   const page = await app.newPage({ viewport: { width: 1280, height: 800 }, ...options });
   await page.context().addInitScript(keepConnections);
+  await page.clock.install(); // runs on by itself; a test may turn it forward
   await signInAt(page, who);
   return page;
 }
 
 const enter = (page: Page) => page.getByRole("button", { name: "Vào họp", exact: true }).click();
 const chiOf = (page: Page) => page.getByRole("listitem", { name: /Lê Thị Kim Chi/ });
+const control = (page: Page, name: string) => page.getByRole("toolbar").getByRole("button", { name });
 
-test("an makes a meeting, chi of the other agency comes, and both outlive a restart of the server", async () => {
-  const an = await signIn("an");
-  const chi = await signIn("chi");
+test("an makes a meeting and names chi of the other agency, and both meet", async () => {
+  const [an, chi] = await Promise.all([signIn("an"), signIn("chi")]);
   await an.goto("/meetings");
   await an.getByRole("button", { name: "Cuộc họp mới" }).click();
   await an.getByLabel("Tên cuộc họp").fill(title);
@@ -31,8 +32,8 @@ test("an makes a meeting, chi of the other agency comes, and both outlive a rest
   await enter(an);
 
   await chi.goto("/meetings");
-  await chi.getByRole("link", { name: title, exact: true }).waitFor();
   await chi.getByRole("link", { name: title, exact: true }).click();
+  await chi.getByText("Đang trong phòng: Nguyễn Văn An").waitFor();
   await enter(chi);
   await chiOf(an).waitFor();
   await seesAndHears(an);
@@ -44,40 +45,73 @@ test("an makes a meeting, chi of the other agency comes, and both outlive a rest
   await chi.keyboard.press("m");
   await chiOf(an).getByRole("img", { name: "Micro tắt" }).waitFor({ state: "detached" });
 
+  // A call goes on while one works elsewhere.
+  await control(chi, "Thêm").click();
+  await chi.getByRole("menuitem", { name: "Làm việc khác" }).click();
+  await chi.getByRole("heading", { level: 1, name: /^Chào buổi/ }).waitFor();
+  await seesAndHears(an);
+  await chi.getByRole("link", { name: "Trở lại cuộc họp" }).click();
+  await control(chi, "Rời cuộc họp").waitFor();
+
+  // The server goes away: for chi a moment, for an longer than the client waits.
   await app.stop("SIGKILL");
-  await an.getByText(/Đang kết nối lại|tự vào lại/).first().waitFor();
+  await chi.getByText("Mất kết nối. Đang kết nối lại…").waitFor();
+  await expect
+    .poll(async () => {
+      await an.clock.fastForward(10_000);
+      return an.getByText(/Đang tự vào lại, lần \d+/).isVisible();
+    }, { timeout: 20_000 })
+    .toBe(true);
+  await expectAccessible(an);
   await app.start();
-  await chiOf(an).waitFor({ timeout: 60_000 });
+  await an.getByRole("button", { name: "Thử ngay" }).click({ timeout: 2_000 }).catch(() => undefined); // it may be back already
+  await chiOf(an).waitFor({ timeout: 30_000 });
   await seesAndHears(an);
   await seesAndHears(chi);
 
-  await chi.getByRole("button", { name: "Rời cuộc họp" }).click();
-  await chi.getByText("Bạn đã rời cuộc họp").waitFor();
+  await control(chi, "Rời cuộc họp").click();
+  await chi.getByRole("heading", { name: "Bạn đã rời cuộc họp" }).waitFor();
   await chiOf(an).waitFor({ state: "detached" });
-  await Promise.all([an.context().close(), chi.context().close()]);
-}, 150_000);
+  await chi.getByRole("button", { name: "Vào lại" }).click();
+  await enter(chi);
+  await chiOf(an).waitFor();
+  await seesAndHears(an);
 
-test.each([
-  ["NotAllowedError", "Trình duyệt chưa cho phép dùng micro", "Trình duyệt chưa cho phép dùng camera"],
-  ["NotReadableError", "Micro đang được chương trình khác dùng", "Camera đang được chương trình khác dùng"],
-  ["NotFoundError", "Không tìm thấy micro", "Không tìm thấy camera"],
-])("devices that answer %s are told of, and one joins all the same", async (name, mic, camera) => {
-  const page = await signIn("binh");
-  // The browser's own answers; the fake devices of the test always work.
-  await page.evaluate((error) => sessionStorage.setItem("refuse", error), name);
-  await page.context().addInitScript(() => {
-    const error = sessionStorage.getItem("refuse");
-    if (error) navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("refused by the test", error));
-    navigator.permissions.query = () => Promise.reject(new TypeError("unknown name"));
+  await control(an, "Thêm").click();
+  await an.getByRole("menuitem", { name: "Kết thúc cho mọi người" }).click();
+  await an.getByRole("dialog").getByRole("button", { name: "Kết thúc", exact: true }).click();
+  for (const page of [an, chi]) {
+    await page.getByRole("heading", { name: "Cuộc họp đã kết thúc" }).waitFor();
+    await expectAccessible(page);
+  }
+  await chi.goto("/meetings");
+  await chi.getByRole("region", { name: "Đã qua" }).getByText(title).waitFor();
+  await Promise.all([an.context().close(), chi.context().close()]);
+}, 120_000);
+
+test("signing out in another tab ends the call and its sockets", async () => {
+  const [an, chi] = await Promise.all([signIn("an"), signIn("chi")]);
+  await an.goto("/meetings");
+  await an.getByRole("button", { name: "Họp ngay" }).click();
+  await enter(an);
+  await chi.goto(an.url());
+  const closed = new Promise<void>((done) => {
+    chi.on("websocket", (socket) => {
+      if (socket.url().includes("/rtc")) socket.on("close", () => done());
+    });
   });
-  await page.goto("/meetings");
-  await page.getByRole("button", { name: "Họp ngay" }).click();
-  await page.waitForURL(/\/meetings\/.+/);
-  await page.reload();
-  await page.getByText(mic).waitFor();
-  await page.getByText(camera).waitFor();
-  await page.getByText("Bạn vẫn vào họp được").waitFor();
-  await enter(page);
-  await page.getByText("Chỉ có bạn trong phòng").waitFor();
-  await page.context().close();
-}, 60_000);
+  await enter(chi);
+  await chiOf(an).waitFor();
+
+  const other = await chi.context().newPage();
+  await other.goto("/");
+  await other.getByRole("button", { name: /^Tài khoản của/ }).click();
+  await other.getByRole("button", { name: "Đăng xuất" }).click();
+  await closed;
+  await chiOf(an).waitFor({ state: "detached" });
+  await chi.getByRole("heading", { name: "Đăng nhập" }).waitFor();
+  expect(await chi.evaluate(() => (Reflect.get(window, "connections") as RTCPeerConnection[]).map((c) => c.connectionState))).toEqual(
+    expect.not.arrayContaining(["connected"]),
+  );
+  await Promise.all([an.context().close(), chi.context().close()]);
+});

@@ -12,6 +12,7 @@ import { Call } from "../call";
 import { LocalMedia } from "../local-media";
 import { useKeys, useStore } from "../use";
 import { CopyLink } from "./CopyLink";
+import { DeviceNewsLine } from "./DeviceNewsLine";
 import { DeviceProblems } from "./DeviceProblems";
 import { DeviceSelects } from "./DeviceSelects";
 import { Level } from "./Level";
@@ -114,6 +115,9 @@ function Prepared({ meeting, media, onEnter }: { meeting: MeetingDetail; media: 
             {t("door.asYou", { name: session.person.name })}
           </Text>
           <div className={classes.doorDevices}>
+            <div role="status" className={classes.doorNews}>
+              <DeviceNewsLine media={media} />
+            </div>
             <DeviceProblems media={media} />
             {!pending && (mic.problem || camera.problem) && (
               <Text size="sm" mb="sm">

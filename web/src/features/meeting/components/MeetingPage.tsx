@@ -5,7 +5,7 @@ import { useTranslation } from "react-i18next";
 import { codeOf } from "../../../api/error";
 import { paths } from "../../../lib/paths";
 import { usePageTitle } from "../../../lib/title";
-import { EmptyState, ErrorState, PageSkeleton } from "../../../ui/States";
+import { ErrorState, PageSkeleton } from "../../../ui/States";
 import { activeCall, forgetCall } from "../active";
 import { meetingQuery } from "../api";
 import { isOver } from "../call";
@@ -13,6 +13,7 @@ import { useStore } from "../use";
 import { CallOver } from "./CallOver";
 import { CallRoom } from "./CallRoom";
 import { Door } from "./Door";
+import { Message } from "./Message";
 import classes from "./MeetingPage.module.css";
 
 /** A meeting's own page: its door, the call, and how it ended. */
@@ -31,21 +32,24 @@ export function MeetingPage() {
       {t("door.back")}
     </Button>
   );
+  if (meeting?.ended_at) {
+    return (
+      <Message about={meeting.title} title={t("door.ended")} actions={back}>
+        {t("door.endedText")}
+      </Message>
+    );
+  }
+  if (codeOf(error) === "not_found" && error) {
+    return (
+      <Message title={t("door.missing")} actions={back}>
+        {t("door.missingText")}
+      </Message>
+    );
+  }
   return (
     <main id="main" className={classes.message}>
-      {meeting?.ended_at ? (
-        <EmptyState title={t("door.ended")} action={back}>
-          {t("door.endedText")}
-        </EmptyState>
-      ) : codeOf(error) === "not_found" && error ? (
-        <EmptyState title={t("door.missing")} action={back}>
-          {t("door.missingText")}
-        </EmptyState>
-      ) : error ? (
-        <ErrorState code={codeOf(error)} title={t("door.failed")} onRetry={() => void refetch()} />
-      ) : (
-        <PageSkeleton />
-      )}
+      <h1 className="mantine-visually-hidden">{t("door.heading")}</h1>
+      {error ? <ErrorState code={codeOf(error)} title={t("door.failed")} onRetry={() => void refetch()} /> : <PageSkeleton />}
     </main>
   );
 }
@@ -59,6 +63,6 @@ function Stay() {
 
 function Room({ call, id, title, link, maker }: { call: NonNullable<ReturnType<typeof activeCall.get>["call"]>; id: string; title: string; link: string; maker: boolean }) {
   const { phase } = useStore(call.store);
-  if (isOver(phase)) return <CallOver phase={phase} title={title} onAgain={forgetCall} />;
+  if (isOver(phase)) return <CallOver id={id} phase={phase} title={title} onAgain={forgetCall} />;
   return <CallRoom call={call} id={id} title={title} link={link} maker={maker} />;
 }

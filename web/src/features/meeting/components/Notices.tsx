@@ -1,11 +1,11 @@
-import { Button, CloseButton, Loader, Text } from "@mantine/core";
-import { IconAlertTriangle, IconDeviceDesktopOff, IconPlugConnected, IconVolumeOff } from "@tabler/icons-react";
-import type { ReactNode } from "react";
+import { Button, Loader } from "@mantine/core";
+import { IconAlertTriangle, IconDeviceDesktopOff, IconVolumeOff } from "@tabler/icons-react";
 import { useTranslation } from "react-i18next";
 import type { Call } from "../call";
 import { inputs } from "../local-media";
 import { useStore } from "../use";
-import classes from "./CallRoom.module.css";
+import { DeviceNewsLine } from "./DeviceNewsLine";
+import { Line } from "./Line";
 
 const icon = { size: 18, stroke: 1.5, "aria-hidden": true } as const;
 
@@ -14,7 +14,7 @@ export function Notices({ call }: { call: Call }) {
   const { t } = useTranslation("meeting");
   const { phase, attempt, soundBlocked, shareProblem, unsent } = useStore(call.store);
   const media = call.media;
-  const { news, ...devices } = useStore(media.store);
+  const devices = useStore(media.store);
   const connection =
     phase === "reconnecting"
       ? t("state.reconnecting")
@@ -23,7 +23,6 @@ export function Notices({ call }: { call: Call }) {
         : phase === "joining" && attempt > 1
           ? t("state.joiningAgain", { attempt })
           : "";
-  const label = news?.label || t("news.unnamed");
   // i18n: problem.mic.*, problem.camera.*, problem.share.*, call.unsent.mic, call.unsent.camera
   return (
     <>
@@ -38,24 +37,7 @@ export function Notices({ call }: { call: Call }) {
             )}
           </Line>
         )}
-        {news && (
-          <Line icon={<IconPlugConnected {...icon} />} close={t("call.close")} onClose={() => media.clearNews()}>
-            {news.kind === "plugged" ? t("news.plugged", { label }) : news.kind === "switched" ? t("news.switched", { label }) : t("news.unplugged", { label })}
-            {news.kind === "plugged" && (
-              <Button
-                size="compact-sm"
-                variant="default"
-                ml="sm"
-                onClick={() => {
-                  void media.choose(news.input, news.device);
-                  media.clearNews();
-                }}
-              >
-                {t("news.use")}
-              </Button>
-            )}
-          </Line>
-        )}
+        <DeviceNewsLine media={media} />
       </div>
       <div role="alert">
         {soundBlocked && (
@@ -88,17 +70,5 @@ export function Notices({ call }: { call: Call }) {
         )}
       </div>
     </>
-  );
-}
-
-function Line({ icon: mark, children, close, onClose }: { icon: ReactNode; children: ReactNode; close?: string; onClose?: () => void }) {
-  return (
-    <div className={classes.notice}>
-      {mark}
-      <Text component="div" size="sm" className={classes.noticeWords}>
-        {children}
-      </Text>
-      {onClose && <CloseButton size="sm" aria-label={close} onClick={onClose} />}
-    </div>
   );
 }
