@@ -11,6 +11,7 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
+	"github.com/pion/logging"
 	"github.com/pion/rtcp"
 	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
@@ -121,6 +122,9 @@ func NewMedia(cfg MediaConfig) (*Media, error) {
 
 func (cfg MediaConfig) api() (*webrtc.API, error) {
 	var se webrtc.SettingEngine
+	quiet := logging.NewDefaultLoggerFactory()
+	quiet.DefaultLogLevel = logging.LogLevelDisabled
+	se.LoggerFactory = quiet
 	se.SetIncludeLoopbackCandidate(true)
 	se.SetIPFilter(net.IP.IsLoopback)
 	se.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)

@@ -61,6 +61,7 @@ type Peer struct {
 	others   map[string]*lk.ParticipantInfo // guarded by mu; the latest of each, by SID, oneself included
 	faults   []error                        // guarded by mu; of the server, as far as the peer sees
 	closed   error                          // guarded by mu; why the socket ended
+	closing  bool                           // guarded by mu; by ourselves
 }
 
 // Dial joins, and returns when the socket is open. A *Refused error is the
@@ -72,7 +73,9 @@ func Dial(ctx context.Context, cfg Config) (*Peer, error) {
 		return p.Signal(&lk.SignalRequest{Message: &lk.SignalRequest_Offer{Offer: &lk.SessionDescription{Type: "offer", Sdp: sdp, Id: id}}})
 	}
 	media.Answer = func(sdp string, id uint32) error {
-		return p.Signal(&lk.SignalRequest{Message: &lk.SignalRequest_Answer{Answer: &lk.SessionDescription{Type: "answer", Sdp: sdp, Id: id}}})
+		// A socket that ends meanwhile is no fault: its reader tells of it.
+		_ = p.Signal(&lk.SignalRequest{Message: &lk.SignalRequest_Answer{Answer: &lk.SessionDescription{Type: "answer", Sdp: sdp, Id: id}}})
+		return nil
 	}
 	var err error
 	if p.Media, err = NewMedia(media); err != nil {
@@ -98,6 +101,7 @@ func Dial(ctx context.Context, cfg Config) (*Peer, error) {
 
 // Close breaks the socket without a word and ends the media.
 func (p *Peer) Close() error {
+	p.note(func() { p.closing = true })
 	err := errors.Join(p.ws.Close(), p.Media.Close())
 	<-p.done
 	return err
@@ -158,7 +162,7 @@ func (p *Peer) read() {
 			err = p.handle(m)
 		}
 		p.note(func() {
-			if err != nil {
+			if err != nil && !p.closing {
 				p.faults = append(p.faults, err)
 			}
 			if kind == websocket.TextMessage {
