@@ -21,7 +21,7 @@ const wait = 20 * time.Second
 
 var kinds = map[sfu.Kind]webrtc.RTPCodecType{sfu.Audio: webrtc.RTPCodecTypeAudio, sfu.Video: webrtc.RTPCodecTypeVideo}
 
-func ctx(t *testing.T) context.Context {
+func ctx(t testing.TB) context.Context {
 	t.Helper()
 	c, cancel := context.WithTimeout(t.Context(), wait)
 	t.Cleanup(cancel)
@@ -29,7 +29,7 @@ func ctx(t *testing.T) context.Context {
 }
 
 // serve runs an SFU on free ports of loopback until the test ends.
-func serve(t *testing.T, change ...func(*sfu.Config)) *sfu.SFU {
+func serve(t testing.TB, change ...func(*sfu.Config)) *sfu.SFU {
 	t.Helper()
 	cfg := sfu.Config{UDPListen: "127.0.0.1:0", TCPListen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)}
 	for _, c := range change {
@@ -67,7 +67,7 @@ func serve(t *testing.T, change ...func(*sfu.Config)) *sfu.SFU {
 // client is a participant with real connections.
 type client struct {
 	*meetingpeer.Media
-	t *testing.T
+	t testing.TB
 	p *sfu.Participant
 
 	mu      sync.Mutex
@@ -84,7 +84,7 @@ func everything(room, identity string) sfu.JoinRequest {
 }
 
 // join takes a place and answers what the server offers. cfg may be nil.
-func join(t *testing.T, s *sfu.SFU, req sfu.JoinRequest, cfg *meetingpeer.MediaConfig) *client {
+func join(t testing.TB, s *sfu.SFU, req sfu.JoinRequest, cfg *meetingpeer.MediaConfig) *client {
 	t.Helper()
 	c := &client{t: t, changed: make(chan struct{})}
 	if cfg == nil {

@@ -2,7 +2,6 @@ package sfu_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -16,7 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"commsd/internal/errcode"
-	"commsd/internal/testpeer/meetingpeer"
 	"commsd/sfu"
 )
 
@@ -182,13 +180,7 @@ func TestStopOvertakesJoin(t *testing.T) {
 
 func TestClientWithoutMediaIsSentAway(t *testing.T) {
 	s := serve(t, func(c *sfu.Config) { c.MediaTimeout = 50 * time.Millisecond })
-	c := &client{t: t, changed: make(chan struct{})}
-	req := everything("r", "an")
-	req.Events = c.note // and nobody answers the offer
-	var err error
-	if c.p, err = s.Join(ctx(t), req); err != nil {
-		t.Fatal(err)
-	}
+	c := silent(t, s, "an") // and nobody answers the offer
 	if e := c.left(); e.Reason != sfu.ReasonMediaTimeout || e.Action != sfu.ActionReconnect {
 		t.Fatalf("left with %+v", e)
 	}
@@ -443,27 +435,8 @@ func TestBadDescriptions(t *testing.T) {
 // A client that does not wait for answers fills no queue of ours.
 func TestOffersAreBounded(t *testing.T) {
 	s := serve(t)
-	var offer string
-	enough := errors.New("enough")
-	m, err := meetingpeer.NewMedia(meetingpeer.MediaConfig{Offer: func(sdp string, _ uint32) error {
-		offer = sdp
-		return enough
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := m.Negotiate(ctx(t)); !errors.Is(err, enough) {
-		t.Fatal(err)
-	}
-	if err := m.Close(); err != nil {
-		t.Fatal(err)
-	}
-	c := &client{t: t, changed: make(chan struct{})}
-	req := everything("r", "an")
-	req.Events = c.note
-	if c.p, err = s.Join(ctx(t), req); err != nil {
-		t.Fatal(err)
-	}
+	offer := clientOffer(t)
+	c := silent(t, s, "an")
 	for i := range uint32(200) {
 		c.p.Offer(offer, i)
 	}
