@@ -38,6 +38,7 @@ vulncheck: ## known vulnerabilities; needs the Internet, so it stands apart
 
 go-test: web/dist/index.html
 	go run ./internal/testengine/cmd/withengines -- go test -race -timeout 10m ./...
+	cd internal/lkproto/contract && go test ./... # a module of its own, for the official messages
 
 web/node_modules/.package-lock.json: web/package-lock.json
 	cd web && npm ci --no-audit --no-fund

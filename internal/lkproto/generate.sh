@@ -5,3 +5,4 @@ bin=$(mktemp -d)
 trap 'rm -rf "$bin"' EXIT
 go build -o "$bin/protoc-gen-go" google.golang.org/protobuf/cmd/protoc-gen-go
 PATH="$bin:$PATH" protoc --go_out=. --go_opt=paths=source_relative signal.proto
+go test . -update

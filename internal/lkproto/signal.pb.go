@@ -1,6 +1,6 @@
 // The messages of LiveKit's signalling and data channels that commsd reads or
 // writes. Names and field numbers are facts of that protocol; the module in
-// compare/ holds each of them against the official one. What commsd does not
+// contract/ holds each of them against the official one. What commsd does not
 // use is left out: protobuf keeps or skips unknown fields by itself.
 //
 // The package is not LiveKit's, so that one binary may link both.
