@@ -25,19 +25,19 @@ func TestQueriesUseIndexes(t *testing.T) {
 			args  []any
 		}{
 			"events after":   {eventsAfterQuery, []any{ids[0], 5, 200}},
-			"events before":  {eventsBeforeQuery, []any{ids[0], 3000, 200}},
+			"events before":  {eventsBeforeQuery, []any{ids[0], 4000, 200}},
 			"person events":  {personEventsAfterQuery, []any{"p-1", 5, 200}},
-			"client id":      {findSentQuery, []any{ids[0], "p-0", "c-7"}},
+			"client id":      {findSentQuery, []any{ids[0], "p-0", "m-7"}},
 			"heads":          {headsOfQuery, []any{"p-1"}},
 			"heads by id":    {headsByIDQuery + sqldb.Placeholders(1, 5) + `)`, some[:5]},
 			"cursors":        {verifyQuery(50), pairs},
-			"read mark":      {readMarkQuery, []any{ids[0], 3000}},
+			"read mark":      {readMarkQuery, []any{ids[0], 4000}},
 			"unread":         {unreadQuery, []any{"p-1"}},
 			"list":           {listQuery, []any{"p-1"}},
 			"one":            {listOneQuery, []any{"p-1", ids[1]}},
 			"members":        {membersQuery, []any{"p-1", 20}},
 			"members of one": {membersOfOneQuery, []any{"p-1", 1000, ids[1]}},
-			"pair":           {directQuery, []any{"p-0 p-1"}},
+			"pair":           {directQuery, []any{"pair 7"}},
 			"one member":     {memberRoleQuery, []any{ids[1], "p-1"}},
 		} {
 			plan := explain(t, db, q.query, q.args)
@@ -88,48 +88,38 @@ func explain(t *testing.T, db *sqldb.DB, query string, args []any) string {
 	return strings.Join(lines, "\n")
 }
 
-// crowd fills db with 3000 conversations of two among 1000 people, of which
-// the first has 3000 events, and with 3000 events of one person.
+// crowd fills db with 5000 conversations of two among 1000 people, of which
+// the first has 5000 events, and with 5000 events of one person.
 func crowd(t *testing.T, db *sqldb.DB) (ids []string) {
 	t.Helper()
-	const many = 3000
-	var statements []string
-	insert := func(table string, rows []string) {
-		for len(rows) > 0 {
-			n := min(len(rows), 500)
-			statements = append(statements, "INSERT INTO "+table+" VALUES "+strings.Join(rows[:n], ", "))
-			rows = rows[n:]
-		}
-	}
-	var convs, members, events, personEvents []string
-	for i := range many {
-		id := newID()
-		ids = append(ids, id)
-		a, b := fmt.Sprint("p-", i%1000), fmt.Sprint("p-", (i+1+i/1000)%1000)
-		seq := map[bool]int{true: many, false: 3}[i == 0]
-		convs = append(convs, fmt.Sprintf("('%s', 'direct', '', '%s %s %d', 'a', '%s', 1, %d, 'e', %d, %d)", id, a, b, i, a, seq, i, seq))
-		members = append(members, fmt.Sprintf("('%s', '%s', 'member', 0, 1, 1)", id, a), fmt.Sprintf("('%s', '%s', 'member', 0, 2, 2)", id, b))
-		for s := range seq {
-			events = append(events, fmt.Sprintf("('%s', %d, 'message', 'e-%d', '%s', 'n', 'c-%d', '{}', %d, 1)", id, s+1, s, a, s, s+1))
-		}
-		personEvents = append(personEvents, fmt.Sprintf("('p-1', %d, 'read', 'e', '{}', 1)", i+1))
-	}
-	insert("chat_conversation", convs)
-	insert("chat_member", members)
-	insert("chat_event", events)
-	insert("chat_person", []string{"('p-1', 3000, 'e')"})
-	insert("chat_person_event", personEvents)
-	statements = append(statements, "ANALYZE")
+	const numbers = `WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 4999), s(j) AS (SELECT 0 UNION ALL SELECT j + 1 FROM s WHERE j < 2) `
 	err := db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
-		for _, s := range statements {
-			if _, err := tx.Exec(ctx, s); err != nil {
-				return fmt.Errorf("%.60s: %w", s, err)
+		for _, q := range []string{
+			numbers + `INSERT INTO chat_conversation (id, kind, title, pair, agency_id, created_by, created_at, last_seq, last_event_id, last_at, message_count)
+				SELECT 'c-' || i, 'direct', '', 'pair ' || i, 'a', 'p', 1, CASE WHEN i = 0 THEN 5000 ELSE 3 END, 'e', i, 3 FROM n`,
+			numbers + `INSERT INTO chat_member (conversation_id, person_id, role, joined_seq, read_seq, read_count)
+				SELECT 'c-' || i, 'p-' || (i % 1000), 'member', 0, 1, 1 FROM n`,
+			numbers + `INSERT INTO chat_member (conversation_id, person_id, role, joined_seq, read_seq, read_count)
+				SELECT 'c-' || i, 'p-' || ((i + 1 + i / 1000) % 1000), 'member', 0, 2, 2 FROM n`,
+			numbers + `INSERT INTO chat_event (conversation_id, seq, kind, event_id, sender, sender_name, client_id, body, message_count, at)
+				SELECT 'c-0', i + 1, 'message', 'e-' || i, 'p-0', 'n', 'm-' || i, '{}', i + 1, 1 FROM n`,
+			numbers + `INSERT INTO chat_event (conversation_id, seq, kind, event_id, sender, sender_name, client_id, body, message_count, at)
+				SELECT 'c-' || i, j + 1, 'message', 'e-' || j, 'p-1', 'n', 'm-' || j, '{}', j + 1, 1 FROM n CROSS JOIN s WHERE i > 0`,
+			`INSERT INTO chat_person (person_id, last_seq, last_event_id) VALUES ('p-1', 5000, 'e')`,
+			numbers + `INSERT INTO chat_person_event (person_id, seq, kind, event_id, body, at) SELECT 'p-1', i + 1, 'read', 'e', '{}', 1 FROM n`,
+			`ANALYZE`,
+		} {
+			if _, err := tx.Exec(ctx, q); err != nil {
+				return fmt.Errorf("%.200s: %w", q, err)
 			}
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i := range 50 {
+		ids = append(ids, fmt.Sprint("c-", i))
 	}
 	return ids
 }
