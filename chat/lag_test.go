@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -100,5 +101,51 @@ func TestPullsWaitForRoom(t *testing.T) {
 	s.write(`{"type":"ping","id":77}`)
 	if m := s.next("pong"); m["id"] != 77.0 {
 		t.Errorf("%v", m)
+	}
+}
+
+// A client that reads nothing at all, not even the answers to what it sends,
+// is closed; when it comes back everything is there once.
+func TestDeafSenderIsClosed(t *testing.T) {
+	w := alone(t)
+	n := w.node(func(c *chat.Config) {
+		c.MaxCommands = 1 << 20
+		c.Socket = wsconn.Config{QueueBytes: 4 << 10, WriteTimeout: patience, CloseTimeout: patience}
+	})
+	conv := n.direct("an", "chi")
+	s := n.dial("an")
+	s.hello()
+	closed := func() bool {
+		families, err := w.metrics.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				if f.GetName() == "commsd_chat_lagging_total" && m.GetCounter().GetValue() > 0 {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	sent := 0
+	for !closed() {
+		var frame []string
+		for range 100 {
+			frame = append(frame, fmt.Sprintf(`{"type":"send","id":%d,"conversation":%q,"client_id":%q,"body":{"text":"x"}}`, sent+1, conv, newID()))
+			sent++
+		}
+		if sent > 50_000 {
+			t.Fatal("the kernel takes it all")
+		}
+		s.write(strings.Join(frame, "\n"))
+	}
+	if got := s.ended(); got != 4503 {
+		t.Errorf("closed with %d", got)
+	}
+	n.stop() // stores what was taken
+	if page := events(t, n, "an", conv); len(page) == 0 || page[len(page)-1].Seq > int64(sent) {
+		t.Errorf("%d events of %d messages", page[len(page)-1].Seq, sent)
 	}
 }

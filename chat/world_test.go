@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/gorilla/websocket"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"commsd/audit"
 	"commsd/chat"
@@ -43,6 +44,8 @@ type world struct {
 	db     *sqldb.DB
 	newBus func() bus.Bus
 	redis  *testengine.RedisServer // nil: in-process
+
+	metrics *prometheus.Registry // of the node started last
 
 	mu     sync.Mutex
 	ended  map[string]bool      // tokens of sessions that are over
@@ -145,8 +148,9 @@ func (l smallBuffers) Accept() (net.Conn, error) {
 // node starts one more node; edit changes its configuration first.
 func (w *world) node(edit ...func(*chat.Config)) *node {
 	w.t.Helper()
+	w.metrics = prometheus.NewRegistry()
 	cfg := chat.Config{DB: w.db, Bus: w.newBus(), Directory: w, Audit: audit.New(audit.Config{}), PublicURL: "https://chat.g2g.example",
-		SendBurst: 1 << 20, HeadsEvery: time.Hour, DrainSpread: time.Second}
+		Registerer: w.metrics, SendBurst: 1 << 20, HeadsEvery: time.Hour, DrainSpread: time.Second}
 	for _, e := range edit {
 		e(&cfg)
 	}
