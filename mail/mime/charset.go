@@ -29,6 +29,9 @@ func lookup(name string) encoding.Encoding {
 	case "cp1258", "x-windows-1258":
 		return charmap.Windows1258
 	}
+	if t, ok := vietnameseNames[name]; ok {
+		return t
+	}
 	if e, err := htmlindex.Get(name); err == nil && e != nil {
 		return e
 	}

@@ -231,7 +231,8 @@ func TestCharsets(t *testing.T) {
 	for in, want := range map[string]string{
 		"=?windows-1258?Q?H=E0_N=F4=F2i?=":    "Hà Nội",
 		"=?UTF-8?B?xJDhu6lj?= =?UTF-8?Q?_b?=": "Đức b",
-		"=?viscii?Q?x?=":                      "=?viscii?Q?x?=",
+		"=?x-none?Q?x?=":                      "=?x-none?Q?x?=",
+		"=?VISCII?Q?=D0=D1c?=":                "Đức",
 		"=?bad":                               "=?bad",
 		"Đức":                                 "Đức",
 		"caf\xe9":                             "café",
@@ -240,8 +241,34 @@ func TestCharsets(t *testing.T) {
 			t.Errorf("DecodeWords(%q) = %q, want %q", in, got, want)
 		}
 	}
-	if mime.KnownCharset("viscii") {
-		t.Error("VISCII is said to be known")
+	for charset, raw := range map[string]string{
+		"windows-1258": "C\xf4\xf2ng ho\xcca", // marks apart
+		"VISCII":       "C\xb5ng h\xf2a",
+		"TCVN5712-1":   "C\xe9ng h\xdfa",
+		"tcvn3":        "Co\xb4ng h\xdfa", // a mark apart
+		"x-viet-vni":   "Co\xe4ng ho\xf8a",
+		"utf-8":        "Co\u0302\u0323ng ho\u0300a",
+	} {
+		part := &mime.Part{Params: map[string]string{"charset": charset}}
+		text, _, err := part.Text(strings.NewReader(raw), 100)
+		want := "Cộng hòa"
+		if charset == "tcvn3" {
+			want = "Cọng hòa"
+		}
+		if err != nil || text != want || !mime.KnownCharset(charset) {
+			t.Errorf("%s gave %q, want %q, %v", charset, text, want, err)
+		}
+	}
+	for charset, raw := range map[string]string{
+		"viscii": "N\xdf\xbec \x06 \x1e \x9f", "tcvn": "N\xad\xedc \xc3 \x17 \x13", "vni": "N\xf6\xf4\xf9c A\xc3 \xce Y\xd8",
+	} {
+		part := &mime.Part{Params: map[string]string{"charset": charset}}
+		if text, _, err := part.Text(strings.NewReader(raw), 100); err != nil || text != "Nước Ẫ Ỵ Ỳ" {
+			t.Errorf("%s gave %q, %v", charset, text, err)
+		}
+	}
+	if mime.KnownCharset("x-none") {
+		t.Error("any character set is said to be known")
 	}
 }
 
@@ -283,6 +310,51 @@ func FuzzAddresses(f *testing.F) {
 		for _, a := range mime.ParseAddresses(v, 100) {
 			if !utf8.ValidString(a.Name+a.Mailbox+a.Host) || strings.ContainsAny(a.Mailbox+a.Host, "\x00") {
 				t.Fatalf("%q gave %+v", v, a)
+			}
+		}
+	})
+}
+
+// Text from anywhere is clean, whatever it says about itself.
+func FuzzText(f *testing.F) {
+	for _, charset := range []string{"utf-8", "windows-1258", "viscii", "tcvn3", "vni", "iso-2022-jp", "utf-16", "utf-7", "gb18030", "x-none", ""} {
+		f.Add(charset, "", "=?"+charset+"?Q?=D0=D1c_=0D=0A?= \xff\x00\x1b$B!")
+		f.Add(charset, "quoted-printable", "C=F4=F2ng=\r\n=ZZ\r\n")
+		f.Add(charset, "base64", "SGVs bG8\r\n=!!")
+	}
+	f.Fuzz(func(t *testing.T, charset, encoding, raw string) {
+		part := &mime.Part{Params: map[string]string{"charset": charset}, Encoding: encoding}
+		text, _, err := part.Text(strings.NewReader(raw), 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, s := range map[string]string{"text": text, "words": mime.DecodeWords(raw), "clean": mime.Clean(raw), "html": mime.HTMLText(strings.NewReader(text), 1000)} {
+			if !utf8.ValidString(s) || strings.ContainsAny(s, "\x00\r\x1b\x7f") || name == "words" && strings.ContainsAny(s, "\n\t") {
+				t.Fatalf("%s of %q is %q", name, raw, s)
+			}
+		}
+	})
+}
+
+func FuzzHeader(f *testing.F) {
+	f.Add("Subject: a\r\n b\r\nbad line\r\n\tX: y\r\nContent-Type: text/plain; name*0*=utf-8''a%; name*1=b; name=\"c\\")
+	f.Add(": \n:\n a:\na:;=;*=;**=\"")
+	f.Fuzz(func(t *testing.T, raw string) {
+		for _, field := range mime.ParseHeader([]byte(raw)) {
+			if field.Name == "" || strings.ContainsAny(field.Name+field.Value, "\n") || strings.ContainsAny(field.Name, " :\r\t") {
+				t.Fatalf("%q gave %+v", raw, field)
+			}
+			_, params := mime.ParseParams(field.Value, 10)
+			if len(params) > 10 {
+				t.Fatalf("%d parameters", len(params))
+			}
+			for name := range params {
+				if v := mime.DecodeParam(params, strings.TrimRight(name, "*0123456789")); !utf8.ValidString(v) {
+					t.Fatalf("%q gave %q", raw, v)
+				}
+			}
+			if at := mime.ParseDate(field.Value); !at.IsZero() && (at.Year() < 1970 || at.Year() > 9999) {
+				t.Fatalf("%q gave %v", raw, at)
 			}
 		}
 	})
