@@ -21,6 +21,7 @@ const control = (page: Page, name: string) => page.getByRole("toolbar").getByRol
 
 test("an makes a meeting and names chi of the other agency, and both meet", async () => {
   const [an, chi] = await Promise.all([signIn("an"), signIn("chi")]);
+  await chi.getByRole("navigation").getByRole("link", { name: "Danh bạ" }).click();
   await an.goto("/meetings");
   await an.getByRole("button", { name: "Cuộc họp mới" }).click();
   await an.getByLabel("Tên cuộc họp").fill(title);
@@ -31,7 +32,12 @@ test("an makes a meeting and names chi of the other agency, and both meet", asyn
   await expectAccessible(an);
   await enter(an);
 
-  await chi.goto("/meetings");
+  // chi is elsewhere: she is told there, behind the bell, and in her list.
+  await chi.getByText("Nguyễn Văn An mời bạn họp").first().waitFor();
+  await chi.getByRole("button", { name: /^Thông báo/ }).click();
+  await chi.getByRole("link", { name: /Nguyễn Văn An mời bạn họp/ }).last().waitFor();
+  await chi.keyboard.press("Escape");
+  await chi.getByRole("navigation").getByRole("link", { name: "Họp", exact: true }).click();
   await chi.getByRole("link", { name: title, exact: true }).click();
   await chi.getByText("Đang trong phòng: Nguyễn Văn An").waitFor();
   await enter(chi);
