@@ -55,7 +55,7 @@ type Config struct {
 	Memory      int           // events kept in memory for each live conversation; 0: 256
 	HeadsEvery  time.Duration // check of all heads while the bus is well; 0: 20 s, ±50 %
 	HeadsAway   time.Duration // and while it is not; 0: 1.5 s
-	DrainSpread time.Duration // sockets are told to come back within; 0: 60 s
+	DrainSpread time.Duration // sockets are told to come back within, at the most; 0: 60 s
 
 	Log        *slog.Logger          // nil: discards
 	Registerer prometheus.Registerer // nil: no metrics
@@ -232,14 +232,25 @@ func (s *Service) Revoke(r identity.Revocation) {
 }
 
 // Drain refuses new sockets, tells the open ones to come back elsewhere at a
-// random time within Config.DrainSpread, and waits until they are gone or ctx
-// ends.
+// random time within Config.DrainSpread, sooner where they are few, and waits
+// until they are gone or ctx ends.
 func (s *Service) Drain(ctx context.Context) {
 	s.mu.Lock()
 	s.draining = true
 	s.mu.Unlock()
-	for _, c := range s.hub.allClients() {
-		c.drain(s.cfg.DrainSpread)
+	clients := s.hub.allClients()
+	within := s.drainWithin(len(clients))
+	for _, c := range clients {
+		c.drain(within)
 	}
 	s.hub.awaitEmpty(ctx)
+}
+
+// drainEach is how much time each socket that comes back is given: 100 a second.
+const drainEach = 10 * time.Millisecond
+
+// drainWithin is over how long sockets come back: a few people do not wait for
+// a crowd that is not there.
+func (s *Service) drainWithin(sockets int) time.Duration {
+	return min(s.cfg.DrainSpread, time.Duration(sockets+1)*drainEach)
 }

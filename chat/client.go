@@ -73,7 +73,7 @@ func (s *Service) serve(ctx context.Context, conn *wsconn.Conn, actor identity.A
 	draining := s.draining
 	s.mu.Unlock()
 	if draining {
-		c.drain(s.cfg.DrainSpread)
+		c.drain(s.drainWithin(1))
 	}
 
 	err := conn.Run(ctx, c.take)
