@@ -23,6 +23,7 @@ class NoResize implements ResizeObserver {
   disconnect() {}
 }
 window.ResizeObserver ??= NoResize;
+Object.defineProperty(document, "fonts", { value: new EventTarget() });
 window.scrollTo = () => {};
 Element.prototype.scrollIntoView ??= () => {};
 

@@ -589,10 +589,11 @@ export class Chat {
     } catch (err) {
       if (!(err instanceof Refused)) return longestRetry; // lost: the next welcome sends it again, sooner
       switch (err.code) {
+        case "rate_limited":
+          return err.retryAfterMs;
         case "unavailable":
         case "internal":
-        case "rate_limited":
-          return Math.max(err.retryAfterMs, Math.min(longestRetry, 500 * 2 ** attempt));
+          return Math.min(longestRetry, 500 * 2 ** attempt);
         default:
           this.outbox.fail(out.clientId, err.code);
           this.changed(out.conversation);

@@ -64,8 +64,9 @@ export class ChatSocket {
   private attemptAt = 0;
   private welcomedAt = 0;
   private heardAt = 0;
-  /** The server's word when to come back. */
+  /** The server's word when to come back, and not before. */
   private hint: number | null = null;
+  private notBefore = 0;
   private retry: ReturnType<typeof setTimeout> | undefined;
   private watch: ReturnType<typeof setTimeout> | undefined;
   private banner: ReturnType<typeof setTimeout> | undefined;
@@ -110,11 +111,10 @@ export class ChatSocket {
     if (this.welcomed) this.ws?.send(JSON.stringify(remark));
   }
 
-  /** Somebody waits: come back now rather than when the pause is over. */
+  /** Somebody waits: come back now rather than when the pause is over, if the server has not asked for one. */
   hurry(): void {
     if (!this.running || this.ws) return;
-    const sinceLast = Date.now() - this.attemptAt;
-    this.reconnectIn(Math.max(0, firstPause - sinceLast));
+    this.reconnectIn(Math.max(0, this.attemptAt + firstPause - Date.now(), this.notBefore - Date.now()));
   }
 
   private halt(state: ConnectionState): void {
@@ -236,8 +236,8 @@ export class ChatSocket {
     if (refused) this.options.onRefused();
     if (!this.running) return; // onRefused may have ended it
     this.banner ??= setTimeout(() => this.showAway(), graceBeforeBanner);
-    const pause = this.hint ?? pauseBefore(this.attempt++, this.random);
-    this.reconnectIn(pause);
+    if (this.hint !== null) this.notBefore = Date.now() + this.hint;
+    this.reconnectIn(this.hint ?? pauseBefore(this.attempt++, this.random));
   }
 
   private showAway(): void {

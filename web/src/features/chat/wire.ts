@@ -115,6 +115,7 @@ export type Ending = "session" | "fault" | "again";
 
 export function endingOf(code: number): Ending {
   if (code === 4501) return "session";
+  if (code === 1009) return "fault"; // hello would be as long again
   // 4404 and 4407 come of slowness, ours or the network's; the rest of 44xx
   // means that this page and the server do not understand each other.
   return code >= 4400 && code < 4500 && code !== 4404 && code !== 4407 ? "fault" : "again";
