@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 
 	"commsd/internal/bus"
 	"commsd/internal/bus/bustest"
@@ -273,4 +274,109 @@ func TestUnusableRedisNamesKeyAndCure(t *testing.T) {
 			t.Errorf("%s: metrics stay registered: %v %v", what, left, err)
 		}
 	}
+}
+
+// More topics than fit one command, some of which come and go.
+func TestManyTopics(t *testing.T) {
+	bustest.Each(t, func(t *testing.T, newBus func() bus.Bus) {
+		one, two := newBus(), newBus()
+		const many = 1200
+		var subs []*bus.Subscription
+		for i := range many {
+			subs = append(subs, subscribe(t, two, fmt.Sprint("topic ", i)))
+		}
+		for _, i := range []int{0, 499, 500, 1199} {
+			bustest.Live(t, one, subs[i])
+		}
+		for i, s := range subs {
+			if i%2 == 0 {
+				s.Close()
+			}
+		}
+		again := subscribe(t, two, "topic 0")
+		bustest.Live(t, one, again)
+		bustest.Live(t, one, subs[1199])
+		for range subs[0].C { // ended when it was closed
+		}
+		publish(t, one, "topic 0", "for the new one alone")
+		if e := bustest.Next(t, again); string(e.Payload) != "for the new one alone" {
+			t.Errorf("got %+v", e)
+		}
+	})
+}
+
+// What others publish on our channels is counted and dropped.
+func TestForeignBytesAreDropped(t *testing.T) {
+	server := testengine.Redis(t)
+	reg := prometheus.NewRegistry()
+	b, err := bus.Open(ctx, bus.Config{URL: server.URL(), Registerer: reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	sub := subscribe(t, b, "a")
+	other := bustest.Open(t, server.URL())
+	bustest.Live(t, other, sub)
+	options, err := redis.ParseURL(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(options)
+	defer client.Close()
+	for _, junk := range []string{"", "junk", "\x01" + strings.Repeat("x", 16) + "z", strings.Repeat("\x01", 2<<20)} {
+		for _, channel := range []string{"commsd:0:t:a", "commsd:0:control"} {
+			if n, err := client.Publish(ctx, channel, junk).Result(); err != nil || n == 0 {
+				t.Fatalf("%s: %d receivers, %v", channel, n, err)
+			}
+		}
+	}
+	publish(t, other, "a", "good")
+	if e := bustest.Next(t, sub); string(e.Payload) != "good" || e.Gap {
+		t.Errorf("got %.20q (gap %v)", e.Payload, e.Gap)
+	}
+	if got := value(t, reg, "commsd_bus_dropped_events_total", "malformed"); got != 8 {
+		t.Errorf("%v foreign messages were counted, want 8", got)
+	}
+	if got := value(t, reg, "commsd_bus_connected", ""); got != 1 {
+		t.Errorf("connected is %v", got)
+	}
+}
+
+// value reads a metric, of one reason where it has several.
+func value(t *testing.T, reg *prometheus.Registry, name, reason string) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name && (reason == "" || m.GetLabel()[0].GetValue() == reason) {
+				return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
+}
+
+// The last words of a node that stops reach the others.
+func TestCloseSendsWhatWaits(t *testing.T) {
+	bustest.Each(t, func(t *testing.T, newBus func() bus.Bus) {
+		one, two := newBus(), newBus()
+		sub := subscribe(t, two, "a")
+		bustest.Live(t, one, sub)
+		const n = 200
+		for i := range n {
+			publish(t, one, "a", fmt.Sprint(i))
+		}
+		if err := one.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			if e := bustest.Next(t, sub); string(e.Payload) != fmt.Sprint(i) {
+				t.Fatalf("event %d is %q (gap %v)", i, e.Payload, e.Gap)
+			}
+		}
+	})
 }

@@ -187,7 +187,9 @@ func (b *redisBus) send(ctx context.Context) {
 			b.flush()
 			return
 		case first := <-b.out:
-			err := b.publish(ctx, b.batch(first))
+			// Close does not cut it off: what is on its way are a node's last
+			// words. The client's own timeouts bound it.
+			err := b.publish(context.WithoutCancel(ctx), b.batch(first))
 			if (err != nil || b.overflowed.Swap(false)) && !b.recoverSending(ctx, err) {
 				return
 			}
