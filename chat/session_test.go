@@ -3,6 +3,7 @@ package chat_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -211,4 +212,39 @@ func TestNotifyCrowd(t *testing.T) {
 		t.Fatal(err)
 	}
 	last.personReached("meeting.invited")
+}
+
+// Sockets that vanish at any moment, in the middle of hello too, leave nothing
+// behind.
+func TestVanishedSocketsLeaveNothing(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		n := w.node()
+		conv := n.channel("an", "Chung", "binh", "chi", "dung")
+		n.direct("an", "chi")
+		var going sync.WaitGroup
+		for i := range 40 {
+			s := n.dial([]string{"an", "binh", "chi", "dung"}[i%4])
+			going.Go(func() {
+				defer s.ws.UnderlyingConn().Close()
+				if i%5 == 0 {
+					return
+				}
+				if s.ws.WriteMessage(1, []byte(`{"type":"hello","id":1,"protocol":1}`)) != nil || i%5 == 1 {
+					return
+				}
+				_, _, _ = s.ws.ReadMessage() // the welcome, or part of it
+				if i%5 > 2 {
+					_ = s.ws.WriteMessage(1, fmt.Appendf(nil, `{"type":"pull","id":2,"conversation":%q,"after":0}`, conv))
+				}
+			})
+		}
+		going.Wait()
+		waitFor(t, "all to be forgotten", func() bool {
+			sockets, people, listeners := n.service.Followed()
+			return sockets == 0 && people == 0 && listeners == 0
+		})
+		an := n.peer("an").ready()
+		an.send(conv, "vẫn chạy")
+		an.reach(conv, 2)
+	})
 }
