@@ -1,0 +1,120 @@
+package sfu
+
+import (
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+)
+
+// sink is a subscriber's end of the forward path: what comes after it is
+// Pion's SRTP and the kernel.
+type sink struct{ packets, bytes int }
+
+func (s *sink) WriteRTP(_ *rtp.Header, payload []byte) (int, error) {
+	s.packets++
+	s.bytes += len(payload)
+	return len(payload), nil
+}
+
+func (s *sink) Write([]byte) (int, error) { return 0, nil }
+
+// stage is one published camera and its subscribers, without connections.
+func stage(t testing.TB, subscribers int) (*layer, []*sink) {
+	t.Helper()
+	s, err := New(Config{UDPListen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRoom(s, "r")
+	person := func(name string) *Participant {
+		return newParticipant(r, JoinRequest{Room: "r", Identity: name, Events: func(Event) {}})
+	}
+	owner := person("publisher")
+	l := &layer{pub: owner.pub, kind: Video, rank: 2, ring: newRing(videoRing)}
+	l.rx.clock = 90000
+	l.track = newTrack(owner, TrackInfo{SID: "TR_x", Kind: Video})
+	l.track.addLayer(l)
+	sinks := make([]*sink, subscribers)
+	for i := range sinks {
+		d := newDownTrack(person(fmt.Sprint(i)), l.track)
+		sinks[i] = &sink{}
+		d.writer, d.ssrc, d.pt = sinks[i], uint32(i), 96
+		l.track.addSub(d)
+	}
+	return l, sinks
+}
+
+// frame is a 1,100-byte packet of video, the size of most.
+func frame(t testing.TB, key bool) []byte {
+	t.Helper()
+	payload := make([]byte, 1100)
+	payload[0] = 0x10
+	if !key {
+		payload[1] = 0x01
+	}
+	b, err := (&rtp.Packet{Header: rtp.Header{Version: 2, Marker: true, PayloadType: 96, SSRC: 9}, Payload: payload}).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// feed takes packet n of the stream in, as the layer's read loop does.
+func feed(l *layer, pkt *packet, raw []byte, n int, at time.Time) bool {
+	binary.BigEndian.PutUint16(raw[2:], uint16(n))
+	binary.BigEndian.PutUint32(raw[4:], uint32(n)*3000)
+	if !pkt.parse(raw) {
+		return false
+	}
+	l.packet(pkt, raw, at)
+	return true
+}
+
+// Each packet reaches each subscriber, and nobody gets one before a key frame.
+func TestForwardPathReachesEverybody(t *testing.T) {
+	l, sinks := stage(t, 7)
+	var pkt packet
+	key, delta := frame(t, true), frame(t, false)
+	now := clockBase.Add(time.Second)
+	for n := range 100 {
+		raw := delta
+		if n == 10 {
+			raw = key
+		}
+		if !feed(l, &pkt, raw, n, now.Add(time.Duration(n)*33*time.Millisecond)) {
+			t.Fatal("not a packet")
+		}
+	}
+	for i, s := range sinks {
+		if s.packets != 90 || s.bytes != 90*1100 {
+			t.Errorf("subscriber %d got %d packets, %d bytes", i, s.packets, s.bytes)
+		}
+	}
+}
+
+// BenchmarkForward is what a packet costs from the read loop to where Pion
+// encrypts it, for all its subscribers; bench/README.md has the figures.
+func BenchmarkForward(b *testing.B) {
+	for _, subscribers := range []int{1, 10, 100} {
+		b.Run(fmt.Sprintf("subscribers=%d", subscribers), func(b *testing.B) {
+			l, sinks := stage(b, subscribers)
+			var pkt packet
+			key, delta := frame(b, true), frame(b, false)
+			feed(l, &pkt, key, 0, time.Now())
+			n := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				n++
+				feed(l, &pkt, delta, n, time.Now())
+			}
+			if got := sinks[subscribers-1].packets; got != n+1 {
+				b.Fatalf("%d of %d packets came through", got, n+1)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n)/float64(subscribers), "ns/forwarded")
+		})
+	}
+}
