@@ -225,8 +225,26 @@ func TestBadFrames(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range 1000 { // in far less than two seconds
+		for range 1500 { // as many as a client says in a full room
+			if err := p.SendFrame(websocket.BinaryMessage, ping); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.barrier(1)
+		for range 20_000 { // far more in a minute than there are in it
 			if p.SendFrame(websocket.BinaryMessage, ping) != nil {
+				break
+			}
+		}
+		if code := p.closeCode(); code != 1008 {
+			t.Fatalf("closed with %d", code)
+		}
+	})
+	t.Run("too much", func(t *testing.T) {
+		p := s.join(t, "an")
+		unknown := protowire.AppendBytes(protowire.AppendTag(nil, 999, protowire.BytesType), make([]byte, 500<<10))
+		for range 100 {
+			if p.SendFrame(websocket.BinaryMessage, unknown) != nil {
 				break
 			}
 		}

@@ -24,9 +24,12 @@ const (
 	pingTimeout  = 15 // s; and give up after this long
 	// serverVersion is the version of LiveKit's server whose features we have,
 	// as far as clients ask for it.
-	serverVersion   = "1.8.0"
-	serverProtocol  = 15
-	maxMessagesASec = 200
+	serverVersion  = "1.8.0"
+	serverProtocol = 15
+
+	// In a full room a client has something to say of each track at once.
+	messagesAtOnce, messagesASecond = 2000, 200
+	bytesAtOnce, bytesASecond       = 4 << 20, 256 << 10
 
 	// codePolicy closes on a client that breaks the rules (RFC 6455, 7.4.1).
 	codePolicy = 1008
@@ -123,10 +126,11 @@ func (s *Service) serve(conn *wsconn.Conn, claims accesstoken.Claims, revocation
 	ctx, cancel := context.WithCancel(s.stop)
 	var refresh sync.WaitGroup
 	refresh.Go(func() { ses.refresh(ctx, so) })
-	limit := rate{most: maxMessagesASec, now: s.now}
+	messages := rate{burst: messagesAtOnce, perSecond: messagesASecond, now: s.now}
+	bytes := rate{burst: bytesAtOnce, perSecond: bytesASecond, now: s.now}
 	err := conn.Run(ctx, func(ctx context.Context, m wsconn.Message) error {
 		s.metrics.messages.Inc()
-		if !limit.take() {
+		if !messages.take(1) || !bytes.take(float64(len(m.Data))) {
 			return &wsconn.Closed{Code: codePolicy, Reason: "too many messages"}
 		}
 		so.text.Store(!m.Binary)
@@ -229,21 +233,4 @@ func (ses *session) refresh(ctx context.Context, so *socket) {
 		}
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_RefreshToken{RefreshToken: token}})
 	}
-}
-
-// rate counts messages in whole seconds: enough against a client gone wild.
-type rate struct {
-	most  int
-	now   func() time.Time
-	since time.Time
-	n     int
-}
-
-func (r *rate) take() bool {
-	now := r.now()
-	if now.Sub(r.since) >= time.Second {
-		r.since, r.n = now, 0
-	}
-	r.n++
-	return r.n <= r.most
 }
