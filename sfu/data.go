@@ -35,7 +35,11 @@ func (t *publisher) dataChannel(dc *webrtc.DataChannel) {
 	}
 	for kind, label := range dataLabels {
 		if dc.Label() == label {
-			dc.OnMessage(func(m webrtc.DataChannelMessage) { t.p.relay(kind, m.Data) })
+			dc.OnMessage(func(m webrtc.DataChannelMessage) {
+				if t.p.mayData.Load() && t.paced(kind, len(m.Data)) {
+					t.p.relay(kind, m.Data)
+				}
+			})
 		}
 	}
 }

@@ -3,6 +3,7 @@ package sfu_test
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -114,6 +115,37 @@ func TestDataIsRouted(t *testing.T) {
 		t.Fatalf("an hears itself: %q", d.Payload)
 	default:
 	}
+}
+
+// Who sends more data than the others may be able to take is slowed down and
+// loses nothing; leaving does not wait for what is held up.
+func TestDataIsPaced(t *testing.T) {
+	s := serve(t)
+	p := talkers(t, s, "an", "chi")
+	an, chi := p[0], p[1]
+	const count, size = 50, 60_000 // 3 MB
+	start := time.Now()
+	for i := range count {
+		an.send(meetingpeer.Reliable, fmt.Sprintf("|%04d", i)+strings.Repeat("x", size))
+	}
+	for i := range count {
+		select {
+		case d := <-chi.Data():
+			if !bytes.HasPrefix(d.Payload, fmt.Appendf(nil, "an:0:%04dx", i)) {
+				t.Fatalf("packet %d begins %q", i, d.Payload[:12])
+			}
+		case <-time.After(wait):
+			t.Fatalf("packet %d does not come", i)
+		}
+	}
+	if took := time.Since(start); took < time.Second { // 2 MiB at once and 512 KiB a second
+		t.Fatalf("all came in %v", took)
+	}
+	for range count {
+		an.send(meetingpeer.Reliable, "|"+strings.Repeat("y", size))
+	}
+	an.p.Leave()
+	an.left()
 }
 
 func TestDataNeedsPermission(t *testing.T) {

@@ -30,7 +30,8 @@ type publisher struct {
 	queue    serial
 	loops    sync.WaitGroup // read and feedback loops
 	channels atomic.Int32   // data channels opened
-	stop     chan struct{}  // closed to end the feedback loop
+	pace     pace           // of data
+	stop     chan struct{}  // closed to end the feedback loop and data that waits
 
 	// Owned by queue's functions.
 	reading bool // the feedback loop runs
