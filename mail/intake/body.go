@@ -45,11 +45,11 @@ func (b *Body) Read(p []byte) (int, error) {
 		return 0, errTooLarge
 	}
 	for _, c := range p[:n] {
-		if b.line++; c == '\n' {
-			b.line = 0
-		}
-		if b.line > MaxLine {
+		if b.line++; b.line > MaxLine {
 			return 0, errLongLine
+		}
+		if c == '\n' {
+			b.line = 0
 		}
 	}
 	var ready *smtp.SMTPError

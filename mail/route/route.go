@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/mail"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 
@@ -102,7 +103,7 @@ func Domain(domain string) (string, error) {
 	bad := errcode.New(errcode.Invalid, "the domain of the address is none")
 	domain = strings.TrimSuffix(domain, ".")
 	ascii, err := idna.Lookup.ToASCII(domain)
-	if err != nil || ascii == "" || len(ascii) > 253 {
+	if err != nil || ascii == "" || len(ascii) > 253 || !utf8.ValidString(domain) {
 		return "", bad
 	}
 	for label := range strings.SplitSeq(ascii, ".") {
