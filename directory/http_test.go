@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -191,6 +192,9 @@ func TestHTTPRefusedSignIns(t *testing.T) {
 		}
 		if limited.StatusCode != 429 || problem.Code != "rate_limited" {
 			t.Errorf("after many failures: %d %+v", limited.StatusCode, problem)
+		}
+		if wait, err := strconv.Atoi(limited.Header.Get("Retry-After")); err != nil || wait < 1 {
+			t.Errorf("Retry-After is %q; want the seconds to wait", limited.Header.Get("Retry-After"))
 		}
 	})
 }

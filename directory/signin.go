@@ -65,7 +65,7 @@ func (s *Service) checkPassword(ctx context.Context, login, password, address, s
 		s.metrics.signIns.WithLabelValues(scope, "limited").Inc()
 		s.log.WarnContext(ctx, "directory: sign-in limited", "address", address, "scope", scope)
 		return account{}, errcode.New(errcode.RateLimited,
-			"too many failed attempts from here; try again in %d seconds", int(math.Ceil(wait.Seconds())))
+			"too many failed attempts from here; try again in %d seconds", int(math.Ceil(wait.Seconds()))).After(wait)
 	}
 	acc, ok, err := s.tryPassword(ctx, login, password)
 	if err != nil {

@@ -1,6 +1,6 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
-import { mantineCSS } from "./scripts/mantine-css";
+import { mantineCSS } from "./scripts/mantine-css.ts";
 
 // Where `npm run dev` finds the server: the demo's default address.
 const server = process.env["COMMSD_DEV_SERVER"] ?? "http://localhost:8080";

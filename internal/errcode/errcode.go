@@ -9,6 +9,7 @@ package errcode
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Code says what kind of failure an error is. The zero value is Internal, so
@@ -58,6 +59,8 @@ type Error struct {
 	Code    Code
 	Message string // for the client: names the thing and the cure, holds no secret
 	Cause   error  // for the log; may be nil
+
+	RetryAfter time.Duration // how long to wait before trying again; zero: the error does not say
 }
 
 // New returns an error whose message the client may read.
@@ -68,6 +71,21 @@ func New(code Code, format string, args ...any) *Error {
 // Wrap is New with a cause for the log.
 func Wrap(cause error, code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...), Cause: cause}
+}
+
+// After says how long to wait before trying again, and returns e.
+func (e *Error) After(wait time.Duration) *Error {
+	e.RetryAfter = wait
+	return e
+}
+
+// RetryAfter is how long err says to wait; zero when it does not.
+func RetryAfter(err error) time.Duration {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.RetryAfter
+	}
+	return 0
 }
 
 // Error returns code, message and cause, for the log.

@@ -4,7 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"math"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -19,6 +23,8 @@ type Problem struct {
 	Code   string              `json:"code" doc:"stable code: invalid, unauthenticated, forbidden, not_found, conflict, too_large, rate_limited, unavailable, gone, internal"`
 	Detail string              `json:"detail" doc:"what is wrong and how to mend it"`
 	Errors []*huma.ErrorDetail `json:"errors,omitempty" doc:"each field at fault"`
+
+	retryAfter time.Duration // zero: the answer does not say
 }
 
 // Error returns the detail.
@@ -29,6 +35,14 @@ func (p *Problem) GetStatus() int { return p.Status }
 
 // ContentType is RFC 9457's, for huma.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+// GetHeaders returns Retry-After (RFC 9110 section 10.2.3) in whole seconds, for huma.
+func (p *Problem) GetHeaders() http.Header {
+	if p.retryAfter <= 0 {
+		return nil
+	}
+	return http.Header{"Retry-After": {strconv.Itoa(int(math.Ceil(p.retryAfter.Seconds())))}}
+}
 
 func init() {
 	// huma has one process-wide constructor for the errors it finds itself
@@ -72,7 +86,7 @@ func (a *API) problem(ctx context.Context, what string, err error) *Problem {
 		a.cfg.Log.DebugContext(ctx, "request refused", "op", what, "err", err)
 	}
 	status := Status(code)
-	return &Problem{Status: status, Title: http.StatusText(status), Code: code.String(), Detail: errcode.Message(err)}
+	return &Problem{Status: status, Title: http.StatusText(status), Code: code.String(), Detail: errcode.Message(err), retryAfter: errcode.RetryAfter(err)}
 }
 
 // WriteError answers r with the problem document of err.
@@ -82,6 +96,7 @@ func (a *API) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 
 func writeProblem(w http.ResponseWriter, p *Problem) {
 	w.Header().Set("Content-Type", "application/problem+json")
+	maps.Copy(w.Header(), p.GetHeaders())
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // the status is out; a client that left reads nothing
 }

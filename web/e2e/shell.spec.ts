@@ -19,6 +19,56 @@ it("says that login or password is wrong, and keeps what was typed", async () =>
   await page.context().close();
 });
 
+it("fills the form with one of the demo's people, and Enter signs in", async () => {
+  const page = await app.newPage();
+  await page.goto("/sign-in");
+  await page.getByRole("button", { name: /^Lê Thị Kim Chi/ }).click();
+  expect(await page.getByLabel("Tên đăng nhập", { exact: true }).inputValue()).toBe(people.chi);
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Tài khoản của Lê Thị Kim Chi" }).waitFor();
+  await page.context().close();
+});
+
+it("says how long to wait after too many attempts", async () => {
+  const page = await app.newPage();
+  await page.goto("/sign-in");
+  const attempt = () =>
+    page.request.post("/api/v1/sessions", { data: { login: people.binh, password: "wrong" }, headers: { Origin: app.url } }).then((r) => r.status());
+  let status = 401;
+  for (let i = 0; i < 30 && status === 401; i++) status = await attempt();
+  expect(status).toBe(429);
+  await page.getByLabel("Tên đăng nhập", { exact: true }).fill(people.binh);
+  await page.getByLabel("Mật khẩu", { exact: true }).fill("wrong again");
+  await page.getByRole("button", { name: "Đăng nhập", exact: true }).click();
+  const alert = page.getByRole("alert");
+  await alert.getByText("Có quá nhiều lần thử trong chốc lát").waitFor();
+  await alert.getByText(/^Hãy đợi \d+ giây rồi thử lại\.$/).waitFor();
+  await expectAccessible(page);
+  await page.context().close();
+});
+
+it("works in another position, in this tab alone", async () => {
+  const page = await app.newPage();
+  await page.goto("/");
+  await signIn(page, "an");
+  const menu = page.getByRole("button", { name: /Đổi vị trí$/ });
+  await menu.getByText("Chuyên viên chính, Vụ Cải cách hành chính").waitFor();
+  await menu.click();
+  const choices = page.getByRole("dialog", { name: "Làm việc với tư cách" });
+  await choices.waitFor();
+  await expectAccessible(page);
+  const asked = page.waitForRequest((r) => "commsd-position" in r.headers());
+  await choices.getByRole("button", { name: /^Thư ký Ban Chỉ đạo/ }).click();
+  await asked;
+  await menu.getByText("Thư ký Ban Chỉ đạo").waitFor();
+  await page.reload();
+  await menu.getByText("Thư ký Ban Chỉ đạo").waitFor();
+  const tab = await page.context().newPage();
+  await tab.goto("/");
+  await tab.getByRole("button", { name: /Đổi vị trí$/ }).getByText("Vụ Cải cách hành chính").waitFor();
+  await page.context().close();
+});
+
 it("signs in to the day, speaks both languages, goes dark, and signs out", async () => {
   const page = await app.newPage({ viewport: { width: 1280, height: 800 }, colorScheme: "light" });
   await page.goto("/meetings");
@@ -75,5 +125,19 @@ it("is reached by keyboard alone", async () => {
   expect(reached[0]).toBe("Đến nội dung chính");
   for (const name of ["Thông báo", "Chuyển sang nền tối", "Hôm nay", "Họp"]) expect(reached).toContain(name);
   expect(reached.some((r) => r.startsWith("Tài khoản của"))).toBe(true);
+
+  // The header's windows: opened by a key, left by Escape, the focus where it was.
+  await page.getByRole("button", { name: "Thông báo" }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog", { name: "Thông báo" }).getByText(/Chưa có thông báo/).waitFor();
+  await expectAccessible(page);
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog", { name: "Thông báo" }).waitFor({ state: "hidden" });
+  expect(await page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("Thông báo");
+  await page.getByRole("button", { name: /^Tài khoản của/ }).press("Enter");
+  await page.keyboard.press("Tab");
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Đăng xuất");
+  await expectAccessible(page);
+  await page.keyboard.press("Escape");
   await page.context().close();
 });

@@ -1,3 +1,5 @@
+import { create } from "zustand";
+
 /**
  * The part of the session that the fetch client needs: the tab's active
  * position, and what to do when the server says that nobody is signed in.
@@ -16,12 +18,20 @@ export function sessionEnded(): void {
   ended();
 }
 
+const usePosition = create<{ id: string }>()(() => ({ id: sessionStorage.getItem(positionKey) ?? "" }));
+
 /** The tab's position; empty for the main one. */
 export function activePosition(): string {
-  return sessionStorage.getItem(positionKey) ?? "";
+  return usePosition.getState().id;
+}
+
+/** The same for what is drawn: it follows the choice of another. */
+export function useActivePosition(): string {
+  return usePosition((s) => s.id);
 }
 
 export function setActivePosition(id: string): void {
   if (id) sessionStorage.setItem(positionKey, id);
   else sessionStorage.removeItem(positionKey);
+  usePosition.setState({ id });
 }

@@ -2,7 +2,7 @@ import { queryOptions, useQuery } from "@tanstack/react-query";
 import { api, data } from "./client";
 import { codeOf } from "./error";
 import type { components } from "./schema";
-import { activePosition } from "./session-state";
+import { activePosition, useActivePosition } from "./session-state";
 
 export type Session = components["schemas"]["DirectorySession"];
 export type Position = components["schemas"]["DirectoryPosition"];
@@ -23,6 +23,7 @@ export const sessionQuery = queryOptions({
 
 /** The signed-in person's session, in pages that stand behind sign-in. */
 export function useSession(): Session {
+  useActivePosition(); // currentPosition hangs on it
   const { data: session } = useQuery(sessionQuery);
   if (!session) throw new Error("useSession outside the signed-in pages");
   return session;

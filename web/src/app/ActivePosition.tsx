@@ -1,13 +1,12 @@
-import { Text } from "@mantine/core";
+import { Text, Title, UnstyledButton } from "@mantine/core";
+import { IconCheck, IconChevronDown } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
-import { lazy, Suspense } from "react";
 import { useTranslation } from "react-i18next";
 import { currentPosition, useSession, type Position } from "../api/session";
 import { setActivePosition } from "../api/session-state";
 import { shortAgency } from "../lib/names";
+import { closeFlyout, Flyout } from "./Flyout";
 import classes from "./ActivePosition.module.css";
-
-const PositionMenu = lazy(() => import("./PositionMenu"));
 
 /** "Đang làm việc với tư cách …", and the choice of another post for who holds several. */
 export function ActivePosition() {
@@ -31,21 +30,41 @@ export function ActivePosition() {
   const positions = session.positions ?? [];
   if (positions.length < 2) return <div className={classes.line}>{text}</div>;
   return (
-    <Suspense fallback={<div className={classes.line}>{text}</div>}>
-      <PositionMenu
-        label={t("position.change")}
-        heading={t("position.choose")}
-        choices={positions.map((p) => ({ id: p.id, words: describe(p) }))}
-        chosen={position.id}
-        onChoose={(id) => {
-          setActivePosition(id);
-          // What one may see hangs on the position: read all of it anew.
-          void queryClient.resetQueries();
-        }}
-      >
-        {text}
-      </PositionMenu>
-    </Suspense>
+    <Flyout
+      label={t("position.choose")}
+      width={420}
+      button={(props) => (
+        <UnstyledButton {...props} className={classes.line} title={t("position.change")}>
+          {text}
+          <span className="mantine-visually-hidden">{t("position.change")}</span>
+          <IconChevronDown size={16} stroke={1.5} aria-hidden />
+        </UnstyledButton>
+      )}
+    >
+      <Title order={2} mb="xs">
+        {t("position.choose")}
+      </Title>
+      <ul className={classes.choices}>
+        {positions.map((p) => (
+          <li key={p.id}>
+            <UnstyledButton
+              className={classes.choice}
+              aria-current={p.id === position.id || undefined}
+              onClick={(e) => {
+                closeFlyout(e);
+                if (p.id === position.id) return;
+                setActivePosition(p.id);
+                // What one may see hangs on the position: read all of it anew; who one is does not.
+                void queryClient.resetQueries({ predicate: (q) => q.queryKey[0] !== "session" && q.queryKey[0] !== "info" });
+              }}
+            >
+              <IconCheck size={16} stroke={1.5} aria-hidden visibility={p.id === position.id ? "visible" : "hidden"} />
+              <span>{describe(p)}</span>
+            </UnstyledButton>
+          </li>
+        ))}
+      </ul>
+    </Flyout>
   );
 }
 

@@ -29,6 +29,7 @@ export function SignInPage() {
   const [missing, setMissing] = useState<{ login?: string; password?: string }>({});
   const loginRef = useRef<HTMLInputElement>(null);
   const passwordRef = useRef<HTMLInputElement>(null);
+  const submitRef = useRef<HTMLButtonElement>(null);
 
   const enter = useMutation({
     meta: { inline: true },
@@ -111,7 +112,7 @@ export function SignInPage() {
                   setMissing({});
                 }}
               />
-              <Button type="submit" loading={enter.isPending} mt="xs" fullWidth>
+              <Button ref={submitRef} type="submit" loading={enter.isPending} mt="xs" fullWidth>
                 {t("sign_in.submit")}
               </Button>
             </Stack>
@@ -126,6 +127,7 @@ export function SignInPage() {
               setPassword(info.demo_password ?? "");
               setMissing({});
               enter.reset();
+              submitRef.current?.focus(); // Enter is all that is left to do
             }}
           />
         )}

@@ -8,8 +8,12 @@ interface Line {
   main: string;
   /** Under the main words. */
   sub?: string;
-  /** A time or a count, at the right. */
-  side?: string;
+  /** When, at the right. */
+  side: string;
+  /** It is on, or about to be. */
+  now?: boolean;
+  /** How many wait there, and in words for who listens. */
+  count?: { n: number; words: string };
 }
 
 /** Lines that lead somewhere. */
@@ -23,7 +27,17 @@ export function Lines({ lines }: { lines: Line[] }) {
               <span className={classes.main}>{l.main}</span>
               {l.sub && <span className={classes.sub}>{l.sub}</span>}
             </span>
-            {l.side && <span className={classes.side}>{l.side}</span>}
+            <span className={classes.side}>
+              <span className={l.now ? classes.now : undefined}>{l.side}</span>
+              {l.count && l.count.n > 0 && (
+                <>
+                  <span className={classes.count} aria-hidden>
+                    {l.count.n > 99 ? "99+" : l.count.n}
+                  </span>
+                  <span className="mantine-visually-hidden">, {l.count.words}</span>
+                </>
+              )}
+            </span>
           </Link>
         </li>
       ))}

@@ -1,4 +1,4 @@
-import { Box, SimpleGrid, Text, Title } from "@mantine/core";
+import { Box, Text, Title } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -10,6 +10,7 @@ import { addressAs } from "../../lib/names";
 import { usePageTitle } from "../../lib/title";
 import { Page } from "../../ui/Page";
 import { MailPanel, MeetingsPanel, MessagesPanel } from "./panels";
+import classes from "./TodayPage.module.css";
 
 /** What the day holds: the next meetings, unread messages, unread mail. */
 export function TodayPage() {
@@ -17,9 +18,9 @@ export function TodayPage() {
   const lang = useLang();
   const session = useSession();
   const now = useNow();
-  usePageTitle(t("title"));
   const client = useQueryClient();
   useEffect(() => onPushed(({ live }) => void (live && client.invalidateQueries({ queryKey: ["today"] }))), [client]);
+  usePageTitle(t("title"));
   const title = currentPosition(session)?.title ?? session.person.title;
   return (
     <Page>
@@ -27,11 +28,11 @@ export function TodayPage() {
         <Title order={1}>{t(`greeting.${partOfDay(now)}`, { name: addressAs({ ...session.person, title }) })}</Title>
         <Text c="dimmed">{formatLongDate(now, lang)}</Text>
       </Box>
-      <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
+      <div className={classes.panels}>
         <MeetingsPanel now={now} />
-        <MessagesPanel />
-        <MailPanel />
-      </SimpleGrid>
+        <MessagesPanel now={now} />
+        <MailPanel now={now} />
+      </div>
     </Page>
   );
 }

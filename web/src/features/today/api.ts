@@ -1,24 +1,37 @@
 import { queryOptions } from "@tanstack/react-query";
-import { api, data, raw } from "../../api/client";
+import { api, data } from "../../api/client";
 import { codeOf } from "../../api/error";
+import type { components } from "../../api/schema";
 
-/** The same keys as the features' own lists would make copies; these are the overview's own reads. */
+export type Meeting = components["schemas"]["MeetingView"];
+export type Letter = components["schemas"]["MessageSummary"];
+
+/** The overview's own reads; what a socket brings makes them ask again at once. */
+const fallback = 60_000;
+
+/** Those one can still come to, the soonest first. */
 export const nextMeetings = queryOptions({
   queryKey: ["today", "meetings"],
-  queryFn: async () => (await data(api.GET("/api/v1/meetings"))).meetings ?? [],
-  refetchInterval: 60_000,
+  queryFn: async (): Promise<Meeting[]> => ((await data(api.GET("/api/v1/meetings"))).meetings ?? []).filter((m) => !m.past),
+  refetchInterval: fallback,
 });
 
-/** Null while this server has no mail. */
-export const mailSummary = queryOptions({
+/** How much mail waits, and the newest of it; null while this server has no mail. */
+export const unreadMail = queryOptions({
   queryKey: ["today", "mail"],
-  queryFn: async (): Promise<{ unread: number } | null> => {
+  queryFn: async (): Promise<{ unread: number; newest: Letter[] } | null> => {
     try {
-      return (await (await raw("GET", "/api/v1/mail/summary")).json()) as { unread: number };
+      const { unread } = await data(api.GET("/api/v1/mail/summary"));
+      if (unread === 0) return { unread, newest: [] };
+      const mailboxes = (await data(api.GET("/api/v1/mail/mailboxes"))).mailboxes ?? [];
+      const mailbox = mailboxes.find((m) => m.role === "inbox")?.id;
+      if (!mailbox) return { unread, newest: [] };
+      const { messages } = await data(api.GET("/api/v1/mail/mailboxes/{mailbox}/messages", { params: { path: { mailbox }, query: { limit: 50 } } }));
+      return { unread, newest: (messages ?? []).filter((m) => !m.seen) };
     } catch (err) {
       if (codeOf(err) === "not_found") return null;
       throw err;
     }
   },
-  refetchInterval: 60_000,
+  refetchInterval: fallback,
 });

@@ -1,39 +1,43 @@
-import { Text } from "@mantine/core";
-import { conversationsQuery, otherOf } from "../../api/conversations";
 import { useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
+import { conversationsQuery, otherOf, type Conversation } from "../../api/conversations";
 import { codeOf } from "../../api/error";
 import { useSession } from "../../api/session";
 import { dayOf, formatDateTime, formatTime, formatWhen } from "../../lib/dates";
 import { useLang } from "../../lib/i18n";
 import { paths } from "../../lib/paths";
 import { EmptyState, ErrorState, ListSkeleton } from "../../ui/States";
-import { mailSummary, nextMeetings } from "./api";
+import { nextMeetings, unreadMail, type Letter, type Meeting } from "./api";
 import { Lines } from "./Lines";
 import { Panel } from "./Panel";
 
-/** Meetings still ahead, the next first. */
+const shown = 5;
+
+/** Meetings still ahead or on, the next first. */
 export function MeetingsPanel({ now }: { now: number }) {
   const { t } = useTranslation("today");
+  const when = useMeetingTime(now);
   const { data: meetings, error, refetch } = useQuery(nextMeetings);
-  const ahead = (meetings ?? []).slice(0, 5);
   return (
     <Panel title={t("meetings.title")} more={{ place: paths.meetings(), label: t("meetings.all") }}>
-      {error ? (
-        <ErrorState compact code={codeOf(error)} title={t("meetings.failed")} onRetry={() => void refetch()} />
-      ) : !meetings ? (
-        <ListSkeleton rows={3} />
-      ) : ahead.length === 0 ? (
+      {!meetings ? (
+        error ? (
+          <ErrorState compact code={codeOf(error)} title={t("meetings.failed")} onRetry={() => void refetch()} />
+        ) : (
+          <ListSkeleton rows={3} />
+        )
+      ) : meetings.length === 0 ? (
         <EmptyState compact title={t("meetings.none")}>
           {t("meetings.none_hint")}
         </EmptyState>
       ) : (
         <Lines
-          lines={ahead.map((m) => ({
+          lines={meetings.slice(0, shown).map((m) => ({
             id: m.id,
             place: paths.meeting(m.id),
             main: m.title,
-            side: !m.starts_at ? t("meetings.open") : dayOf(m.starts_at) === dayOf(now) ? formatTime(m.starts_at) : formatDateTime(m.starts_at),
+            sub: m.relation === "maker" ? t("meetings.mine") : t("meetings.by", { name: m.created_by.name }),
+            ...when(m),
           }))}
         />
       )}
@@ -41,31 +45,47 @@ export function MeetingsPanel({ now }: { now: number }) {
   );
 }
 
-/** The conversations with unread messages, the newest first; the chat's socket keeps them fresh. */
-export function MessagesPanel() {
+/** In words: under way, in so many minutes, at a time today, or on a date. */
+function useMeetingTime(now: number): (m: Meeting) => { side: string; now?: boolean } {
+  const { t } = useTranslation("today");
+  return ({ starts_at: at }) => {
+    if (!at) return { side: t("meetings.open"), now: true };
+    const minutes = Math.ceil((new Date(at).getTime() - now) / 60_000);
+    if (minutes <= 0) return { side: t("meetings.since", { time: formatTime(at) }), now: true };
+    if (minutes < 60) return { side: t("meetings.soon", { count: minutes }), now: minutes <= 15 };
+    return { side: dayOf(at) === dayOf(now) ? formatTime(at) : formatDateTime(at) };
+  };
+}
+
+/** Who has written what is not read yet, the newest first. */
+export function MessagesPanel({ now }: { now: number }) {
   const { t } = useTranslation("today");
   const lang = useLang();
   const me = useSession().person.id;
   const { data: conversations, error, refetch } = useQuery(conversationsQuery);
-  const waiting = (conversations ?? []).filter((c) => c.unread > 0);
+  const waiting = (conversations ?? []).filter((c) => c.unread > 0).sort((a, b) => b.last_at.localeCompare(a.last_at));
+  const unread = waiting.reduce((n, c) => n + c.unread, 0);
   return (
-    <Panel title={t("messages.title")} more={{ place: paths.chat(), label: t("messages.all") }}>
-      {error && !conversations ? (
-        <ErrorState compact code={codeOf(error)} title={t("messages.failed")} onRetry={() => void refetch()} />
-      ) : !conversations ? (
-        <ListSkeleton rows={1} />
+    <Panel title={t("messages.title")} count={unread} more={{ place: paths.chat(), label: t("messages.all") }}>
+      {!conversations ? (
+        error ? (
+          <ErrorState compact code={codeOf(error)} title={t("messages.failed")} onRetry={() => void refetch()} />
+        ) : (
+          <ListSkeleton rows={2} />
+        )
       ) : waiting.length === 0 ? (
         <EmptyState compact title={t("messages.none")}>
           {t("messages.none_hint")}
         </EmptyState>
       ) : (
         <Lines
-          lines={waiting.slice(0, 5).map((c) => ({
+          lines={waiting.slice(0, shown).map((c) => ({
             id: c.id,
             place: paths.conversation(c.id),
             main: otherOf(c, me)?.name ?? c.title,
-            sub: t("messages.unread", { count: c.unread }),
-            side: formatWhen(c.last_at, lang),
+            sub: lastWords(c),
+            side: formatWhen(c.last_at, lang, now),
+            count: { n: c.unread, words: t("messages.unread", { count: c.unread }) },
           }))}
         />
       )}
@@ -73,24 +93,49 @@ export function MessagesPanel() {
   );
 }
 
-/** How much mail waits. */
-export function MailPanel() {
+/** What was said last; in a channel, by whom. */
+function lastWords({ kind, last }: Conversation): string {
+  const text: unknown = last?.kind === "message" && typeof last.body === "object" && last.body ? Reflect.get(last.body, "text") : "";
+  if (!last || typeof text !== "string" || !text) return "";
+  return kind === "channel" ? `${last.sender_name}: ${text}` : text;
+}
+
+/** How much mail waits, and the newest of it. */
+export function MailPanel({ now }: { now: number }) {
   const { t } = useTranslation("today");
-  const { data: summary, error, refetch } = useQuery(mailSummary);
-  if (summary === null) return null;
+  const lang = useLang();
+  const { data: mail, error, refetch } = useQuery(unreadMail);
+  if (mail === null) return null;
   return (
-    <Panel title={t("mail.title")} more={{ place: paths.mail(), label: t("mail.all") }}>
-      {error ? (
-        <ErrorState compact code={codeOf(error)} title={t("mail.failed")} onRetry={() => void refetch()} />
-      ) : !summary ? (
-        <ListSkeleton rows={1} />
-      ) : summary.unread === 0 ? (
+    <Panel title={t("mail.title")} count={mail?.unread} more={{ place: paths.mail(), label: t("mail.all") }}>
+      {!mail ? (
+        error ? (
+          <ErrorState compact code={codeOf(error)} title={t("mail.failed")} onRetry={() => void refetch()} />
+        ) : (
+          <ListSkeleton rows={2} />
+        )
+      ) : mail.unread === 0 ? (
         <EmptyState compact title={t("mail.none")}>
           {t("mail.none_hint")}
         </EmptyState>
+      ) : mail.newest.length === 0 ? (
+        // What waits lies below the newest page, read already.
+        <EmptyState compact title={t("mail.unread", { count: mail.unread })}>
+          {t("mail.unread_hint")}
+        </EmptyState>
       ) : (
-        <Text>{t("mail.unread", { count: summary.unread })}</Text>
+        <Lines
+          lines={mail.newest.slice(0, shown).map((m) => ({
+            id: m.id,
+            place: paths.message(m.mailbox, m.id),
+            main: writer(m) || t("mail.nobody"),
+            sub: m.subject || t("mail.no_subject"),
+            side: formatWhen(m.received_at, lang, now),
+          }))}
+        />
       )}
     </Panel>
   );
 }
+
+const writer = ({ from }: Letter): string => from?.[0]?.name || from?.[0]?.address || "";
