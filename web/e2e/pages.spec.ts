@@ -59,7 +59,7 @@ describe.each(["vi", "en"] as const)("in %s", (lang) => {
     await page.context().close();
   });
 
-  it("walks every page", { timeout: 120_000 }, async () => {
+  it("walks every page", { timeout: 240_000 }, async () => {
     const page = await newPage(lang, true);
     const wrong = watch(page);
     for (const [name, address, vi, en] of stops) {

@@ -1,8 +1,11 @@
-import { cleanup } from "@testing-library/react";
+import { cleanup, configure } from "@testing-library/react";
 import { afterEach, beforeEach, vi } from "vitest";
 import { loadTexts } from "../app/texts";
 import { features } from "../app/features";
 import { startTexts } from "../lib/i18n";
+
+// A machine with much else to do answers late, not wrongly.
+configure({ asyncUtilTimeout: 5000 });
 
 // What jsdom lacks and Mantine asks for.
 Object.defineProperty(window, "matchMedia", {

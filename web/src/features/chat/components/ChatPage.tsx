@@ -32,6 +32,8 @@ export function ChatPage() {
       <div className={classes.layout} data-open={open || undefined}>
         <ConversationList current={conversation} onNew={setDialog} />
         <section className={classes.pane} aria-label={t("pane")}>
+          {/* Where the conversation takes the list's place, it takes its title along. */}
+          <h1 className={`mantine-visually-hidden ${classes.paneTitle}`}>{t("title")}</h1>
           {open && !chat ? (
             <PaneSkeleton />
           ) : conversation && chat ? (
