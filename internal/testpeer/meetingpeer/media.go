@@ -34,6 +34,9 @@ type MediaConfig struct {
 	Networks []webrtc.NetworkType
 	// Interceptors stand between the network (first) and the tracks (last).
 	Interceptors []interceptor.Factory
+	// Candidate, when set, changes each candidate of the server's: a test may put
+	// something of its own between the two.
+	Candidate func(init string) string
 	// Offer and Answer carry descriptions to the server. They are required.
 	Offer, Answer func(sdp string, id uint32) error
 }
@@ -230,6 +233,9 @@ func (m *Media) HandleOffer(sdp string, id uint32) error {
 // HandleCandidate takes a candidate of the server's, as RTCIceCandidateInit
 // JSON, for the subscriber or the publisher connection.
 func (m *Media) HandleCandidate(subscriber bool, init string) error {
+	if m.cfg.Candidate != nil {
+		init = m.cfg.Candidate(init)
+	}
 	var c webrtc.ICECandidateInit
 	if err := json.Unmarshal([]byte(init), &c); err != nil {
 		return fmt.Errorf("meetingpeer: candidate: %w", err)
