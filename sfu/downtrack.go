@@ -22,6 +22,10 @@ const (
 	epochReach = 4096
 )
 
+// msidChars are those of a stream's name that no client trips over (RFC 8830, 2
+// has some more).
+const msidChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+
 // downTrack sends one track to one subscriber. Of a simulcast track it
 // forwards the best layer that flows; layers change at key frames, with
 // sequence numbers, timestamps and picture ids rewritten so that the
@@ -82,8 +86,8 @@ func newDownTrack(p *Participant, t *track) *downTrack {
 				stream = "screen"
 			}
 		}
-		if strings.ContainsAny(stream, " |\r\n") || strings.HasPrefix(stream, "TR") || len(stream) > 64 {
-			stream = t.info.SID // not a word that SDP can carry
+		if strings.HasPrefix(stream, "TR") || len(stream) > 64 || strings.Trim(stream, msidChars) != "" {
+			stream = t.info.SID // not a word that everybody's SDP can carry
 		}
 	}
 	d := &downTrack{p: p, track: t, id: t.info.SID, stream: t.owner.sid + "|" + stream, kind: webrtc.RTPCodecTypeAudio, mime: webrtc.MimeTypeOpus}

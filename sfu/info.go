@@ -23,6 +23,11 @@ const (
 	SourceScreenShareAudio Source = "screen_share_audio"
 )
 
+// kindOf is what a source of known kind sends.
+var kindOf = map[Source]Kind{
+	SourceCamera: Video, SourceMicrophone: Audio, SourceScreenShare: Video, SourceScreenShareAudio: Audio,
+}
+
 // VideoLayer describes one simulcast layer as its publisher announced it.
 type VideoLayer struct {
 	Quality       uint8 // 0 low, 1 medium, 2 high
@@ -65,8 +70,8 @@ type Permission struct {
 	Sources        []Source // what it may publish; empty: everything
 }
 
-func (p Permission) mayPublish(s Source) bool {
-	if !p.Publish {
+func (p Permission) mayPublish(k Kind, s Source) bool {
+	if kind, known := kindOf[s]; !p.Publish || known && k != kind { // no sound in the name of a camera
 		return false
 	}
 	for _, allowed := range p.Sources {

@@ -289,6 +289,10 @@ func TestGrantsAreEnforced(t *testing.T) {
 	if e := await[sfu.EventTrackRefused](talks, "a refusal", nil); e.CID != "cam" {
 		t.Fatalf("refused with %+v", e)
 	}
+	disguised := microphone("mic0") // a picture in the name of a microphone
+	disguised.Source, disguised.Kind = sfu.SourceMicrophone, sfu.Video
+	talks.p.AddTrack(disguised)
+	await(talks, "a refusal", func(e sfu.EventTrackRefused) bool { return e.CID == "mic0" })
 	// Media that comes without the server's word goes nowhere.
 	smuggled, err := silent.AddTrack("mic", kinds[sfu.Audio])
 	if err != nil {
@@ -344,6 +348,25 @@ func TestSubscriptionsAreChosen(t *testing.T) {
 		case _, ok = <-tr.Packets:
 		case <-time.After(wait):
 			t.Fatal("the track does not end")
+		}
+	}
+}
+
+// What a publisher calls its stream ends up in everybody's descriptions.
+func TestStreamNamesAreTame(t *testing.T) {
+	s := serve(t)
+	an, chi := join(t, s, everything("r", "an"), nil), join(t, s, everything("r", "chi"), nil)
+	for cid, stream := range map[string]string{"1": "studio-1", "2": "a b", "3": "x\x00y", "4": "a=b\r\na=ice-lite", "5": "họp", "6": strings.Repeat("x", 65)} {
+		info := microphone(cid)
+		info.Stream = stream
+		pub, sid := an.publish(info)
+		an.pump(pub, opus)
+		want := an.p.SID() + "|" + sid
+		if cid == "1" {
+			want = an.p.SID() + "|" + stream
+		}
+		if tr := chi.track(); tr.Stream != want || tr.ID != sid {
+			t.Errorf("%q became %q of %q, want %q", stream, tr.ID, tr.Stream, want)
 		}
 	}
 }

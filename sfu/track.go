@@ -84,7 +84,7 @@ func (e trackAdded) apply(r *room) {
 		}
 	}
 	switch {
-	case !p.perm.mayPublish(info.Source):
+	case !p.perm.mayPublish(info.Kind, info.Source):
 		p.emit(EventTrackRefused{CID: info.CID, Reason: "publishing this source is not permitted"})
 		return
 	case len(p.tracks) >= maxTracks:
