@@ -110,6 +110,7 @@ type changeIn struct {
 		Seen    *bool    `json:"seen,omitempty"`
 		Flagged *bool    `json:"flagged,omitempty"`
 		Mailbox string   `json:"mailbox,omitempty" doc:"id of the mailbox to move to"`
+		From    string   `json:"from,omitempty" doc:"id of the mailbox they are in; where others hold them too, they stay there as they are"`
 		Delete  bool     `json:"delete,omitempty" doc:"move to the trash; what is there already is removed for good"`
 	}
 }
@@ -248,56 +249,33 @@ func (s *Service) changeMessages(ctx context.Context, actor identity.Actor, in *
 	if err != nil {
 		return nil, err
 	}
-	for _, message := range in.Body.IDs {
-		_, rows, err := s.store.Message(ctx, id, message)
-		if err != nil {
-			return nil, err
-		}
-		for _, row := range rows {
-			box, err := s.store.Mailbox(ctx, id, row.Mailbox)
-			if err != nil {
-				return nil, err
-			}
-			if err := s.changeOne(ctx, id, box, row.UID, in, trash); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return nil, nil //nolint:nilnil // 204 has no body
-}
-
-func (s *Service) changeOne(ctx context.Context, id store.ID, box store.Mailbox, uid uint32, in *changeIn, trash store.Mailbox) error {
-	uids := []uint32{uid}
+	c := store.MessageChange{From: in.Body.From}
 	for _, f := range []struct {
 		to  *bool
 		bit store.Flags
 	}{{in.Body.Seen, store.Seen}, {in.Body.Flagged, store.Flagged}} {
-		if f.to == nil {
-			continue
-		}
-		op := store.FlagsRemove
-		if *f.to {
-			op = store.FlagsAdd
-		}
-		if _, err := s.store.SetFlags(ctx, box, uids, op, f.bit, nil); err != nil {
-			return err
+		switch {
+		case f.to == nil:
+		case *f.to:
+			c.Set |= f.bit
+		default:
+			c.Clear |= f.bit
 		}
 	}
 	switch {
-	case in.Body.Delete && box.ID == trash.ID:
-		return s.store.Remove(ctx, box, uids)
 	case in.Body.Delete:
-		_, err := s.store.Move(ctx, box, uids, trash)
-		return err
-	case in.Body.Mailbox != "" && in.Body.Mailbox != box.ID:
+		c.MoveTo, c.Erase = &trash, true
+	case in.Body.Mailbox != "":
 		to, err := s.store.Mailbox(ctx, id, in.Body.Mailbox)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		_, err = s.store.Move(ctx, box, uids, to)
-		return err
+		c.MoveTo = &to
 	}
-	return nil
+	if err := s.store.ChangeMessages(ctx, id, in.Body.IDs, c); err != nil {
+		return nil, err
+	}
+	return nil, nil //nolint:nilnil // 204 has no body
 }
 
 func (s *Service) summary(ctx context.Context, actor identity.Actor, _ *struct{}) (*summaryOut, error) {
