@@ -526,6 +526,8 @@ export interface components {
             /** @description move to the trash; what is there already is removed for good */
             delete?: boolean;
             flagged?: boolean;
+            /** @description id of the mailbox they are in; where others hold them too, they stay there as they are */
+            from?: string;
             ids: string[] | null;
             /** @description id of the mailbox to move to */
             mailbox?: string;
