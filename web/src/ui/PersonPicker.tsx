@@ -93,11 +93,12 @@ export function PersonPicker({ label, description, error, placeholder, value, on
                 aria-label={label}
                 aria-describedby={statusId}
                 placeholder={value.length === 0 ? (placeholder ?? t("picker.placeholder")) : undefined}
-                onFocus={() => combobox.openDropdown()}
+                onFocus={() => text.trim() && combobox.openDropdown()} // open and empty, it would eat a dialog's Escape
                 onBlur={() => combobox.closeDropdown()}
                 onChange={(e) => {
                   setText(e.currentTarget.value);
-                  combobox.openDropdown();
+                  if (e.currentTarget.value.trim()) combobox.openDropdown();
+                  else combobox.closeDropdown();
                 }}
                 onKeyDown={(e) => {
                   if (e.nativeEvent.isComposing) return;

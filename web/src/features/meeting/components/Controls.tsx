@@ -46,7 +46,7 @@ export function Controls({ call, id, link, maker, count, peopleShown, onPeople, 
       <Control
         label={mic.on ? t("device.micOff") : t("device.micOn")}
         shortcut="M"
-        off={!mic.on}
+        off={!mic.on && !mic.pending}
         loading={mic.pending}
         onClick={() => void media.setOn("mic", !mic.on)}
       >
@@ -55,7 +55,7 @@ export function Controls({ call, id, link, maker, count, peopleShown, onPeople, 
       <Control
         label={camera.on ? t("device.cameraOff") : t("device.cameraOn")}
         shortcut="V"
-        off={!camera.on}
+        off={!camera.on && !camera.pending}
         loading={camera.pending}
         onClick={() => void media.setOn("camera", !camera.on)}
       >

@@ -10,21 +10,21 @@ export function DeviceSelects({ media }: { media: LocalMedia }) {
   const canChooseSpeaker = "setSinkId" in HTMLMediaElement.prototype && speakers.length > 0;
   const options = (kind: string, devices: Device[]) =>
     devices.map((d, i) => ({ value: d.id, label: d.label || t("device.unnamed", { kind, number: i + 1 }) }));
-  const none = [{ value: "", label: t("device.none") }];
+  const none = (pending: boolean) => [{ value: "", label: pending ? t("device.starting") : t("device.none") }];
   return (
     <Stack gap="sm">
       <NativeSelect
         label={t("device.mic")}
         value={mic.device}
         disabled={mics.length === 0}
-        data={mics.length ? options(t("device.mic"), mics) : none}
+        data={mics.length ? options(t("device.mic"), mics) : none(mic.pending)}
         onChange={(e) => void media.choose("mic", e.currentTarget.value)}
       />
       <NativeSelect
         label={t("device.camera")}
         value={camera.device}
         disabled={cameras.length === 0}
-        data={cameras.length ? options(t("device.camera"), cameras) : none}
+        data={cameras.length ? options(t("device.camera"), cameras) : none(camera.pending)}
         onChange={(e) => void media.choose("camera", e.currentTarget.value)}
       />
       {canChooseSpeaker && (

@@ -72,13 +72,14 @@ function Prepared({ meeting, media, onEnter }: { meeting: MeetingDetail; media: 
             <Picture track={media.track("camera")} mirrored label={t("door.preview")} />
           ) : (
             <div className={classes.mirrorOff}>
-              {camera.pending ? <Loader size="sm" role="status" aria-label={t("device.starting")} /> : <PersonMark name={session.person.name} size={96} />}
+              {camera.pending ? <Loader size="sm" role="status" aria-label={t("device.starting")} /> : <PersonMark name={session.person.name} size={72} />}
               {!camera.pending && <Text size="sm">{t("device.isOff")}</Text>}
             </div>
           )}
           <div className={classes.mirrorBar}>
             <Toggle
               on={mic.on}
+              pending={mic.pending}
               label={mic.on ? t("device.micOff") : t("device.micOn")}
               shortcut="M"
               icon={mic.on ? <IconMicrophone size={22} stroke={1.5} aria-hidden /> : <IconMicrophoneOff size={22} stroke={1.5} aria-hidden />}
@@ -86,6 +87,7 @@ function Prepared({ meeting, media, onEnter }: { meeting: MeetingDetail; media: 
             />
             <Toggle
               on={camera.on}
+              pending={camera.pending}
               label={camera.on ? t("device.cameraOff") : t("device.cameraOn")}
               shortcut="V"
               icon={camera.on ? <IconVideo size={22} stroke={1.5} aria-hidden /> : <IconVideoOff size={22} stroke={1.5} aria-hidden />}
@@ -133,13 +135,22 @@ function Prepared({ meeting, media, onEnter }: { meeting: MeetingDetail; media: 
   );
 }
 
-/** A round switch over a picture; its words say what it will do. */
-export function Toggle({ on, label, shortcut, icon, onClick }: { on: boolean; label: string; shortcut: string; icon: React.ReactNode; onClick: () => void }) {
+interface ToggleProps {
+  on: boolean;
+  pending: boolean;
+  label: string;
+  shortcut: string;
+  icon: React.ReactNode;
+  onClick: () => void;
+}
+
+/** A switch over a picture; its words say what it will do. */
+function Toggle({ on, pending, label, shortcut, icon, onClick }: ToggleProps) {
   return (
     <Tooltip label={`${label} (${shortcut})`}>
       <ActionIcon
         className={classes.toggle}
-        data-off={!on || undefined}
+        data-off={(!on && !pending) || undefined}
         variant="default"
         size={48}
         radius="xl"

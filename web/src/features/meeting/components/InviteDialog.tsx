@@ -42,6 +42,7 @@ export function InviteDialog({ id, link, onClose }: { id: string; link: string; 
             value={people}
             onChange={setPeople}
             search={findPeople}
+            initialFocus
             exclude={(meeting?.people ?? []).filter((p) => p.relation !== "joined").map((p) => p.person.id)}
           />
           {invite.isError && (

@@ -1,4 +1,4 @@
-import { Alert, Button, Group, Modal, SegmentedControl, Stack, TextInput } from "@mantine/core";
+import { Alert, Button, Group, Modal, SegmentedControl, Stack, Text, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
@@ -6,8 +6,9 @@ import { useTranslation } from "react-i18next";
 import { ApiError } from "../../../api/error";
 import { findPeople } from "../../../api/people";
 import { useSession } from "../../../api/session";
-import { dayOf, formatTime, fromWallClock } from "../../../lib/dates";
+import { dayOf, formatLongDate, formatTime, fromWallClock } from "../../../lib/dates";
 import { useDraft } from "../../../lib/draft";
+import { useLang } from "../../../lib/i18n";
 import type { PersonView } from "../../../lib/names";
 import { paths } from "../../../lib/paths";
 import { PersonPicker } from "../../../ui/PersonPicker";
@@ -34,6 +35,7 @@ export function NewMeeting({ invitee, onClose }: { invitee?: string; onClose: ()
   const { t } = useTranslation("meeting");
   const navigate = useNavigate();
   const session = useSession();
+  const lang = useLang();
   const create = useCreateMeeting();
   const [typed, setTyped, clear] = useDraft<Typed>("meeting.new", { title: "", later: false, ...nextHour(), people: [] });
   const [tried, setTried] = useState(false);
@@ -50,7 +52,7 @@ export function NewMeeting({ invitee, onClose }: { invitee?: string; onClose: ()
   const starts = typed.later ? fromWallClock(typed.day, typed.time) : null;
   const problems = {
     title: !title ? t("form.titleEmpty") : [...title].length > maxTitle ? t("form.titleLong", { max: maxTitle }) : null,
-    when: starts && !(starts.getTime() > now) ? t("form.past") : null,
+    when: starts && Number.isNaN(starts.getTime()) ? t("form.noTime") : starts && starts.getTime() <= now ? t("form.past") : null,
   };
   const submit = () => {
     setTried(true);
@@ -113,6 +115,12 @@ export function NewMeeting({ invitee, onClose }: { invitee?: string; onClose: ()
               />
               <TextInput type="time" label={t("form.time")} value={typed.time} onChange={(e) => set({ time: e.currentTarget.value })} />
             </Group>
+          )}
+          {starts && !Number.isNaN(starts.getTime()) && (
+            // The fields follow the browser's language, not ours: 11/12 could be either.
+            <Text size="sm" c="dimmed" aria-live="polite">
+              {t("form.starts", { date: formatLongDate(starts, lang), time: formatTime(starts) })}
+            </Text>
           )}
           <PersonPicker
             label={t("form.invite")}

@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import type { Call } from "../call";
 import { inputs } from "../local-media";
 import { useStore } from "../use";
+import classes from "./CallRoom.module.css";
 import { DeviceNewsLine } from "./DeviceNewsLine";
 import { Line } from "./Line";
 
@@ -26,7 +27,7 @@ export function Notices({ call }: { call: Call }) {
   // i18n: problem.mic.*, problem.camera.*, problem.share.*, call.unsent.mic, call.unsent.camera
   return (
     <>
-      <div role="status">
+      <div role="status" className={classes.notices}>
         {connection && (
           <Line icon={<Loader size={16} aria-hidden />}>
             {connection}
@@ -39,7 +40,7 @@ export function Notices({ call }: { call: Call }) {
         )}
         <DeviceNewsLine media={media} />
       </div>
-      <div role="alert">
+      <div role="alert" className={classes.notices}>
         {soundBlocked && (
           <Line icon={<IconVolumeOff {...icon} />}>
             {t("state.sound")}

@@ -35,18 +35,13 @@ export function Stage({ members, media, label }: { members: Member[]; media: Loc
       </div>
     );
   }
-  const shape = gridShape(members.length, size.width || 1, size.height || 1);
-  // A tile is never taller than 4:3, which would cut faces off; beyond what
-  // fits at a readable size the grid scrolls.
-  const cellWidth = (size.width - 8 * (shape.columns - 1)) / shape.columns;
-  const cellHeight = (size.height - 8 * (shape.rows - 1)) / shape.rows;
-  const rowHeight = size.height > 0 ? Math.max(Math.min(cellHeight, cellWidth * 0.75), 120) : undefined;
+  const shape = gridShape(members.length, size.width, size.height);
   return (
     <ul
       ref={box}
       className={classes.grid}
       aria-label={label}
-      style={{ gridTemplateColumns: `repeat(${shape.columns}, minmax(0, 1fr))`, gridAutoRows: rowHeight ? `${rowHeight}px` : "1fr" }}
+      style={{ gridTemplateColumns: `repeat(${shape.columns}, ${shape.width}px)`, gridAutoRows: `${shape.height}px` }}
     >
       {members.map((m) => (
         <Tile key={m.identity} member={m} media={media} small={members.length > 9} />
