@@ -32,7 +32,11 @@ export const paths = {
   message: (mailbox: string, message: string): Place => ({
     to: `/mail/${encodeURIComponent(mailbox)}/${encodeURIComponent(message)}`,
   }),
-  compose: (f: { to?: string } = {}): Place => ({ to: "/mail/compose", ...search(f) }),
+  /** A letter to write: a draft to go on with, or a new one, perhaps to an address or about a message. */
+  compose: ({ draft, ...f }: { draft?: string; to?: string; reply?: string; all?: string; forward?: string } = {}): Place => ({
+    to: draft ? `/mail/compose/${encodeURIComponent(draft)}` : "/mail/compose",
+    ...search(f),
+  }),
 
   directory: (q?: string): Place => ({ to: "/directory", ...search({ q }) }),
   person: (id: string): Place => ({ to: `/directory/${encodeURIComponent(id)}` }),
