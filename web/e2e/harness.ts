@@ -22,7 +22,7 @@ export const people = {
   admin: "admin@g2g.example",
 } as const;
 export type Who = keyof typeof people;
-const password = "commsd-demo-only";
+export const password = "commsd-demo-only";
 
 // The server refuses COMMSD_ names it does not know, and must not take a developer's own.
 const bare = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("COMMSD_")));
@@ -31,6 +31,8 @@ export interface Server {
   /** The address of the pages; set once the test runs. */
   readonly url: string;
   readonly browser: Browser;
+  /** Where mail comes in: from other servers, and from mail clients over TLS from the first byte. */
+  readonly mail: { smtp: number; submissions: number };
   /** A page in a private window of its own, on the pages' address. */
   newPage(options?: BrowserContextOptions): Promise<Page>;
   stop(signal?: NodeJS.Signals): Promise<void>;
@@ -60,7 +62,7 @@ export function useServer({ loopbackMedia = true, flags = [] }: ServerOptions = 
   let config = "";
   let child: ChildProcess | undefined;
   let log = "";
-  const state = { url: "", browser: undefined as Browser | undefined };
+  const state = { url: "", browser: undefined as Browser | undefined, mail: { smtp: 0, submissions: 0 } };
 
   const server: Server = {
     get url() {
@@ -69,6 +71,9 @@ export function useServer({ loopbackMedia = true, flags = [] }: ServerOptions = 
     get browser() {
       if (!state.browser) throw new Error("the browser runs only within tests");
       return state.browser;
+    },
+    get mail() {
+      return state.mail;
     },
     async newPage(options = {}) {
       const context = await server.browser.newContext({
@@ -102,6 +107,7 @@ export function useServer({ loopbackMedia = true, flags = [] }: ServerOptions = 
     config = path.join(dir, "config.yaml");
     const [http, admin, udp, tcp, smtp, submission, submissions, imap, imaps, ldap] = await Promise.all(Array.from({ length: 10 }, freePort));
     state.url = `http://localhost:${http}`;
+    state.mail = { smtp: smtp ?? 0, submissions: submissions ?? 0 };
     writeFileSync(
       config,
       `data_dir: ${path.join(dir, "data")}
@@ -142,7 +148,7 @@ export async function signIn(page: Page, who: Who): Promise<void> {
   await page.getByLabel("Tên đăng nhập", { exact: true }).fill(people[who]);
   await page.getByLabel("Mật khẩu", { exact: true }).fill(password);
   await page.getByRole("button", { name: "Đăng nhập", exact: true }).click();
-  await page.getByRole("navigation").waitFor();
+  await page.getByRole("navigation").first().waitFor(); // the rail; a page may have folders of its own
 }
 
 const axeSource = readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");

@@ -37,9 +37,9 @@ export class Keeper<T> {
 
   /** Takes the newest value. */
   change(value: T): void {
-    if (this.stopped) return;
     this.value = value;
     this.options.keepHere(value);
+    if (this.stopped) return;
     this.options.onChange({ state: "waiting" });
     const now = Date.now();
     this.firstWait ||= now;

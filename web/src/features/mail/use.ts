@@ -1,4 +1,4 @@
-import { notifications } from "@mantine/notifications";
+import { toast } from "../../ui/toast";
 import { useQueryClient } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { createElement, useMemo } from "react";
@@ -48,16 +48,15 @@ export function useMailActions() {
         await changeMessages(ids, change);
         return true;
       } catch (err) {
-        if (codeOf(err) !== "unauthenticated") notifications.show({ id: "mail-change", color: "red", title: t("change.failed"), message: t("change.failedHint") });
+        if (codeOf(err) !== "unauthenticated") toast.show({ id: "mail-change", color: "red", title: t("change.failed"), message: t("change.failedHint") });
         return false;
       } finally {
         void refreshMail(client);
       }
     };
     const mark = async (row: Pick<Row, "id" | "mailbox" | "seen">, seen: boolean) => {
-      if (row.seen === seen) return;
       changeRows(client, [row.id], (m) => ({ ...m, seen }));
-      countUnread(client, row.mailbox, seen ? -1 : 1);
+      if (row.seen !== seen) countUnread(client, row.mailbox, seen ? -1 : 1);
       await run([row.id], { seen });
     };
     const takeAway = (row: Row) => {
@@ -67,10 +66,10 @@ export function useMailActions() {
     const offerUndo = (row: Row, title: string) => {
       const id = `mail-undo-${row.id}`;
       const undo = () => {
-        notifications.hide(id);
-        void run([row.id], { mailbox: row.mailbox }).then((done) => done && notifications.show({ id: `${id}-done`, message: t("undo.done") }));
+        toast.hide(id);
+        void run([row.id], { mailbox: row.mailbox }).then((done) => done && toast.show({ id: `${id}-done`, message: t("undo.done") }));
       };
-      notifications.show({ id, title, message: createElement(Undo, { subject: row.subject || t("noSubject"), onUndo: undo }), autoClose: 10_000 });
+      toast.show({ id, title, message: createElement(Undo, { subject: row.subject || t("noSubject"), onUndo: undo }), autoClose: 10_000 });
     };
     return {
       mark,

@@ -1,5 +1,4 @@
 import { ActionIcon, Alert, Anchor, Button, FileButton, Group, Modal, Text, TextInput, Textarea, Tooltip } from "@mantine/core";
-import { notifications } from "@mantine/notifications";
 import { IconAlertTriangle, IconCloudUpload, IconPaperclip, IconSend, IconTrash, IconX } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
@@ -9,6 +8,7 @@ import { ApiError, codeOf } from "../../../api/error";
 import { keepDraft } from "../../../lib/draft";
 import { paths, type Place } from "../../../lib/paths";
 import { usePageTitle } from "../../../lib/title";
+import { toast } from "../../../ui/toast";
 import { changeMessages, copyPart, mailboxesQuery, refreshMail, removeUpload, saveDraft, sendLetter, summaryQuery } from "../api";
 import { doneFiles, useFiles, type FileItem } from "../files";
 import { Keeper, type Safety } from "../keeper";
@@ -55,6 +55,7 @@ export function Composer({ id, start }: { id: string; start: Start }) {
       keepHere: (w) => keepDraft(draftKey(id), w),
       save: async (w) => {
         await saveDraft(id, sendable(w));
+        if (!keptAtServer.current) void refreshMail(client); // the drafts are one more
         keptAtServer.current = true;
         if (!wishes.current) return;
         wishes.current = false;
@@ -130,11 +131,11 @@ export function Composer({ id, start }: { id: string; start: Start }) {
     keepDraft(draftKey(id), undefined);
     void refreshMail(client);
     await navigate({ ...after, replace: true });
-    notifications.show({
+    toast.show({
       id: `mail-sent-${id}`,
       title: t("sent.title"),
       message: (
-        <Anchor size="sm" renderRoot={(props) => <Link {...paths.mailbox("sent")} {...props} />} onClick={() => notifications.hide(`mail-sent-${id}`)}>
+        <Anchor size="sm" renderRoot={(props) => <Link {...paths.mailbox("sent")} {...props} />} onClick={() => toast.hide(`mail-sent-${id}`)}>
           {t("sent.look")}
         </Anchor>
       ),
@@ -176,16 +177,16 @@ export function Composer({ id, start }: { id: string; start: Start }) {
     } finally {
       void refreshMail(client);
     }
-    const toast = `mail-undo-${id}`;
+    const note = `mail-undo-${id}`;
     const undo = () => {
-      notifications.hide(toast);
+      toast.hide(note);
       void changeMessages([id], { mailbox: inDrafts }).then(() => {
         void refreshMail(client);
         void navigate(paths.compose({ draft: id }));
       });
     };
-    notifications.show({
-      id: toast, title: t("write.discarded"), autoClose: 10_000,
+    toast.show({
+      id: note, title: t("write.discarded"), autoClose: 10_000,
       message: <Undo subject={letter.subject || t("noSubject")} onUndo={undo} />,
     });
   };
@@ -210,9 +211,9 @@ export function Composer({ id, start }: { id: string; start: Start }) {
       void send();
     }
   };
-  const recipients = (field: Field, label: string, begin = false, right?: React.ReactNode) => (
+  const recipients = (field: Field, label: string, begin = false) => (
     <Recipients
-      label={label} value={letter[field]} typed={typed[field]} error={problem?.field === field ? problem.text : undefined} begin={begin} right={right}
+      label={label} value={letter[field]} typed={typed[field]} error={problem?.field === field ? problem.text : undefined} begin={begin}
       onChange={(value, half) => change({ [field]: value }, { ...typed, [field]: half })}
     />
   );
@@ -266,23 +267,21 @@ export function Composer({ id, start }: { id: string; start: Start }) {
               {problem.text}
             </Alert>
           )}
-          {recipients(
-            "to", t("to"), !start.letter.answers && start.letter.to.length === 0,
-            shown.cc && shown.bcc ? undefined : (
-              <Group gap={0} pr={6} wrap="nowrap">
-                {!shown.cc && (
-                  <Button variant="subtle" color="gray" size="compact-sm" onClick={() => setShown({ ...shown, cc: true })}>
-                    {t("write.showCc")}
-                  </Button>
-                )}
-                {!shown.bcc && (
-                  <Button variant="subtle" color="gray" size="compact-sm" onClick={() => setShown({ ...shown, bcc: true })}>
-                    {t("write.showBcc")}
-                  </Button>
-                )}
-              </Group>
-            ),
-          )}
+          <div className={classes.addressees}>
+            {recipients("to", t("to"), !start.letter.answers && start.letter.to.length === 0)}
+            <div className={classes.more}>
+              {!shown.cc && (
+                <Button variant="subtle" color="gray" size="compact-sm" onClick={() => setShown({ ...shown, cc: true })}>
+                  {t("write.showCc")}
+                </Button>
+              )}
+              {!shown.bcc && (
+                <Button variant="subtle" color="gray" size="compact-sm" onClick={() => setShown({ ...shown, bcc: true })}>
+                  {t("write.showBcc")}
+                </Button>
+              )}
+            </div>
+          </div>
           {shown.cc && recipients("cc", t("cc"), letter.cc.length === 0)}
           {shown.bcc && recipients("bcc", t("bcc"), letter.bcc.length === 0)}
           <TextInput

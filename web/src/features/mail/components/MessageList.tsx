@@ -66,7 +66,7 @@ export const MessageList = forwardRef<ListHandle, Props>(function MessageList({ 
     const at = rows.findIndex((r) => r.id === id);
     if (at < 0) return;
     setFocused(id);
-    const now = () => box.current?.querySelector<HTMLElement>(`[data-row="${CSS.escape(id)}"]`)?.focus();
+    const now = () => [...(box.current?.querySelectorAll<HTMLElement>("[data-row]") ?? [])].find((e) => e.dataset["row"] === id)?.focus();
     list.current?.scrollIntoView({ index: at, done: now });
     now(); // in sight already
   };

@@ -121,9 +121,11 @@ export function Reading({ id, place, box, row, actions, onLeave, onClose, onStep
 function Back({ onClick }: { onClick: () => void }) {
   const { t } = useTranslation("mail");
   return (
-    <Button className={classes.back} variant="subtle" color="gray" size="sm" px="xs" leftSection={<IconArrowLeft size={18} stroke={1.5} aria-hidden />} onClick={onClick}>
-      {t("back")}
-    </Button>
+    <Tooltip label={t("back")}>
+      <ActionIcon className={classes.back} variant="subtle" color="gray" size="lg" aria-label={t("back")} onClick={onClick}>
+        <IconArrowLeft size={20} stroke={1.5} aria-hidden />
+      </ActionIcon>
+    </Tooltip>
   );
 }
 

@@ -18,14 +18,12 @@ interface Props {
   error?: ReactNode;
   /** The page begins here. */
   begin?: boolean;
-  /** At the right end of the field. */
-  right?: ReactNode;
 }
 
 const freeOption = "free:";
 
 /** Recipients: people of the directory by any part of their name, or addresses as they are. */
-export function Recipients({ label, value, typed, onChange, error, begin, right }: Props) {
+export function Recipients({ label, value, typed, onChange, error, begin }: Props) {
   const { t } = useTranslation("mail");
   const field = useRef<HTMLInputElement>(null);
   const [query] = useDebouncedValue(typed.trim(), 150);
@@ -58,7 +56,7 @@ export function Recipients({ label, value, typed, onChange, error, begin, right 
   return (
     <Combobox store={combobox} onOptionSubmit={choose} withinPortal>
       <Combobox.DropdownTarget>
-        <PillsInput label={label} error={error} onClick={() => field.current?.focus()} rightSection={busy ? <Loader size={14} aria-hidden /> : right} rightSectionWidth={busy || !right ? undefined : "auto"}>
+        <PillsInput label={label} error={error} onClick={() => field.current?.focus()} rightSection={busy ? <Loader size={14} aria-hidden /> : undefined}>
           <Pill.Group>
             {value.map((entry) => {
               const a = readAddress(entry);
@@ -118,7 +116,7 @@ export function Recipients({ label, value, typed, onChange, error, begin, right 
         {typed.trim() ? message : ""}
       </span>
       <Combobox.Dropdown hidden={!typed.trim()}>
-        <Combobox.Options mah={320} style={{ overflowY: "auto" }} aria-label={label}>
+        <Combobox.Options mah={320} style={{ overflowY: "auto" }} aria-label={t("recipients.options")}>
           {found.map((p) => (
             <Combobox.Option key={p.id} value={p.id}>
               <PersonLine person={p} />
@@ -126,7 +124,7 @@ export function Recipients({ label, value, typed, onChange, error, begin, right 
           ))}
           {free && (
             <Combobox.Option value={freeOption + typed}>
-              <span className={classes.safety} style={{ fontSize: "inherit", color: "inherit" }}>
+              <span className={classes.freeOption}>
                 <IconAt size={18} stroke={1.5} aria-hidden />
                 {t("recipients.free", { address: readAddress(typed).address })}
               </span>
