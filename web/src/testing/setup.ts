@@ -33,6 +33,9 @@ Element.prototype.scrollIntoView ??= () => {};
 
 await startTexts(loadTexts, "vi", ["app", "ui", ...features.map((f) => f.name)]);
 
+// What a test waits for comes late on a machine that is busy with others.
+configure({ asyncUtilTimeout: 10_000 });
+
 beforeEach(() => {
   localStorage.clear();
   sessionStorage.clear();

@@ -2,6 +2,8 @@ import {
   createTheme, defaultVariantColorsResolver, type CSSVariablesResolver, type MantineColorsTuple, type VariantColorsResolver,
 } from "@mantine/core";
 
+import combobox from "./Combobox.module.css";
+
 /**
  * The design language: warm neutral greys, one accent for the primary action
  * and the present selection, radius 6, space by 4 px, hairlines instead of
@@ -108,6 +110,7 @@ export const theme = createTheme({
     Badge: { defaultProps: { tt: "none", fw: 500 } }, // never all capitals: marks suffer
     NavLink: { defaultProps: { variant: "subtle" } },
     Paper: { defaultProps: { withBorder: true } },
+    Combobox: { defaultProps: { classNames: { option: combobox.option } } },
     Notification: { defaultProps: { withBorder: true } },
     // A window's own header is no banner of the page.
     Modal: { defaultProps: { centered: true, transitionProps: { duration: 150 }, attributes: { header: { role: "none" } } } },

@@ -37,7 +37,8 @@ export function Attachments({ m }: { m: Message }) {
       <ul className={classes.files}>
         {files.map((a) => (
           <li key={a.part} style={{ maxWidth: "100%", display: "contents" }}>
-            <a className={classes.file} href={a.url} download={a.name} title={a.name} aria-label={t("files.save", { name: a.name, size: formatBytes(a.size, lang) })}>
+            <a className={classes.file} href={a.url} download={a.name} title={a.name}>
+              <span className="mantine-visually-hidden">{t("files.save")}</span>
               <FileIcon name={a.name} />
               <span className={classes.fileWords}>
                 <span className={classes.fileName}>{a.name}</span>

@@ -1,4 +1,4 @@
-import { ActionIcon, Alert, Anchor, Button, FileButton, Group, Modal, Text, TextInput, Textarea, Tooltip } from "@mantine/core";
+import { ActionIcon, Alert, Button, FileButton, Group, Modal, Text, TextInput, Textarea, Tooltip } from "@mantine/core";
 import { IconAlertTriangle, IconCloudUpload, IconPaperclip, IconSend, IconTrash, IconX } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
@@ -18,7 +18,7 @@ import { FileItems } from "./FileItems";
 import classes from "./Mail.module.css";
 import { Recipients } from "./Recipients";
 import { SafetyLine } from "./SafetyLine";
-import { Undo } from "./Undo";
+import { Look, Undo } from "./Undo";
 
 type Field = "to" | "cc" | "bcc";
 const fields = ["to", "cc", "bcc"] as const;
@@ -131,15 +131,12 @@ export function Composer({ id, start }: { id: string; start: Start }) {
     keepDraft(draftKey(id), undefined);
     void refreshMail(client);
     await navigate({ ...after, replace: true });
-    toast.show({
-      id: `mail-sent-${id}`,
-      title: t("sent.title"),
-      message: (
-        <Anchor size="sm" renderRoot={(props) => <Link {...paths.mailbox("sent")} {...props} />} onClick={() => toast.hide(`mail-sent-${id}`)}>
-          {t("sent.look")}
-        </Anchor>
-      ),
-    });
+    const note = `mail-sent-${id}`;
+    const look = () => {
+      toast.hide(note);
+      void navigate(paths.mailbox("sent"));
+    };
+    toast.show({ id: note, title: t("sent.title"), message: <Look place={paths.mailbox("sent")} label={t("sent.look")} onFollow={look} /> });
   };
 
   const refused = (err: unknown, l: Letter): { field?: Field; text: string } => {

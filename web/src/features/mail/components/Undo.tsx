@@ -1,5 +1,6 @@
-import { Button, Group, Text } from "@mantine/core";
+import { Anchor, Button, Group, Text } from "@mantine/core";
 import { useTranslation } from "react-i18next";
+import { hrefOf, type Place } from "../../../lib/paths";
 
 /** Inside a toast: what it was, and the way back. */
 export function Undo({ subject, onUndo }: { subject: string; onUndo: () => void }) {
@@ -13,5 +14,21 @@ export function Undo({ subject, onUndo }: { subject: string; onUndo: () => void 
         {t("undo.action")}
       </Button>
     </Group>
+  );
+}
+
+/** Inside a toast, which stands outside of the router: a link whose following is the page's affair. */
+export function Look({ place, label, onFollow }: { place: Place; label: string; onFollow: () => void }) {
+  return (
+    <Anchor
+      size="sm" href={hrefOf(place)}
+      onClick={(e) => {
+        if (e.ctrlKey || e.metaKey || e.shiftKey) return; // another window
+        e.preventDefault();
+        onFollow();
+      }}
+    >
+      {label}
+    </Anchor>
   );
 }
