@@ -12,8 +12,8 @@ import (
 // shownStyle is how a message looks that says nothing of its own: on white
 // paper, whatever the page's colours are, and never wider than its frame.
 const shownStyle = `html{color-scheme:light;background:#fff}
-body{margin:0;padding:16px;font:14px/1.5 "Be Vietnam Pro",system-ui,sans-serif;color:#22201d;overflow-wrap:anywhere}
-img{max-width:100%;height:auto}table{max-width:100%}pre{white-space:pre-wrap}
+body{margin:0;padding:16px;font:14px/1.5 "Be Vietnam Pro","Segoe UI",Roboto,"Noto Sans",system-ui,sans-serif;color:#22201d;overflow-wrap:anywhere}
+img{max-width:100%;height:auto}img:not([src]){display:none}table{max-width:100%}pre{white-space:pre-wrap}
 blockquote{margin:8px 0;padding:0 0 0 12px;border-left:2px solid #dad6cf;color:#5f5952}
 a{color:#8f1a1d}`
 

@@ -44,5 +44,7 @@ export function Background() {
 }
 
 export const notices: FeatureModule["notices"] = {
-  "mail.changed": (body, t) => ((body as { arrived?: boolean } | null)?.arrived ? { title: t("arrived"), place: paths.mail() } : null),
+  // Who looks at the mail sees it come.
+  "mail.changed": (body, t) =>
+    (body as { arrived?: boolean } | null)?.arrived && !location.pathname.startsWith("/mail") ? { title: t("arrived"), place: paths.mail() } : null,
 };
