@@ -8,7 +8,7 @@ test("people are found without marks and reached from their card", async () => {
   await signIn(page, "an");
   await page.getByRole("navigation").getByRole("link", { name: "Danh bạ" }).click();
   await page.getByText("Cùng cơ quan").waitFor();
-  await page.getByRole("link", { name: /UBND thành phố Hà Nội/ }).waitFor();
+  await page.getByRole("link", { name: /UBND TP Hà Nội/ }).waitFor();
   await expectAccessible(page);
   await screenshots(page, "directory");
 

@@ -22,10 +22,12 @@ export function TodayPage() {
   useEffect(() => onPushed(({ live }) => void (live && client.invalidateQueries({ queryKey: ["today"] }))), [client]);
   usePageTitle(t("title"));
   const title = currentPosition(session)?.title ?? session.person.title;
+  // Titles are Vietnamese words: English greets by the name.
+  const name = lang === "vi" ? addressAs({ ...session.person, title }) : session.person.name;
   return (
     <Page>
       <Box mb="lg">
-        <Title order={1}>{t(`greeting.${partOfDay(now)}`, { name: addressAs({ ...session.person, title }) })}</Title>
+        <Title order={1}>{t(`greeting.${partOfDay(now)}`, { name })}</Title>
         <Text c="dimmed">{formatLongDate(now, lang)}</Text>
       </Box>
       <div className={classes.panels}>

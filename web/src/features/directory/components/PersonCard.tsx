@@ -27,7 +27,7 @@ export function PersonCard({ id, choice }: { id?: string; choice: Choice }) {
   return (
     <Stack gap="md">
       <Button
-        className={classes.back} variant="subtle" color="gray" size="compact-md" w="fit-content"
+        className={classes.back} variant="subtle" color="gray" size="compact-md" w="fit-content" ml={-8}
         leftSection={<IconArrowLeft size={16} stroke={1.5} aria-hidden />}
         renderRoot={(props) => <Link to="/directory" search={kept(choice) as never} activeOptions={{ exact: true }} {...props} />}
       >

@@ -6,6 +6,7 @@ import { useId, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { codeOf } from "../../../api/error";
 import { useLang } from "../../../lib/i18n";
+import { shortAgency } from "../../../lib/names";
 import { AgencySeal } from "../../../ui/AgencySeal";
 import { EmptyState, ErrorState, ListSkeleton } from "../../../ui/States";
 import { agenciesQuery, type Agency, type Unit } from "../api";
@@ -51,7 +52,7 @@ function AgencyBranch({ agency }: { agency: Agency }) {
           <Chevron size={16} stroke={1.5} aria-hidden />
         </ActionIcon>
         <Link to="/directory" search={{ agency: agency.id } as never} className={classes.link}>
-          <AgencySeal name={name} short={name} />
+          <AgencySeal name={name} short={shortAgency(name)} />
           <Count people={agency.people} />
         </Link>
       </div>
