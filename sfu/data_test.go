@@ -148,6 +148,31 @@ func TestDataIsPaced(t *testing.T) {
 	an.left()
 }
 
+// A client cannot open channels without end.
+func TestDataChannelsAreBounded(t *testing.T) {
+	s := serve(t)
+	p := talkers(t, s, "an", "chi")
+	an, chi := p[0], p[1]
+	const more = 30
+	closed := make(chan struct{}, more)
+	for i := range more {
+		dc, err := an.Publisher().CreateDataChannel(fmt.Sprint(i), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dc.OnClose(func() { closed <- struct{}{} })
+	}
+	for range more - 14 { // two are in use
+		select {
+		case <-closed:
+		case <-time.After(wait):
+			t.Fatal("the server keeps what it should close")
+		}
+	}
+	an.send(meetingpeer.Reliable, "|still here")
+	chi.hears(meetingpeer.Reliable, "an:0:still here")
+}
+
 func TestDataNeedsPermission(t *testing.T) {
 	s := serve(t)
 	p := talkers(t, s, "an", "chi")

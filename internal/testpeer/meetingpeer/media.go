@@ -274,6 +274,9 @@ func (m *Media) Up() <-chan struct{} { return m.up }
 // Subscriber is the connection that receives, for its statistics.
 func (m *Media) Subscriber() *webrtc.PeerConnection { return m.sub }
 
+// Publisher is the connection that sends, for what a client should not do.
+func (m *Media) Publisher() *webrtc.PeerConnection { return m.pub }
+
 // Send sends a packet by the data channel of the label, once it is open.
 func (m *Media) Send(ctx context.Context, label string, payload []byte) error {
 	select {
