@@ -138,6 +138,11 @@ func (m *Media) RemoveTrack(p *Publication) error {
 // Write sends one packet; payload type and SSRC are filled in.
 func (p *Publication) Write(pkt *rtp.Packet) error { return p.local.WriteRTP(pkt) }
 
+// SSRC is the stream's.
+func (p *Publication) SSRC() uint32 {
+	return uint32(p.sender.GetParameters().Encodings[0].SSRC)
+}
+
 // Extension is the id that was negotiated for a header extension, 0 for none.
 func (p *Publication) Extension(uri string) uint8 {
 	for _, e := range p.sender.GetParameters().HeaderExtensions {
