@@ -230,6 +230,35 @@ func TestLossFromPublisherIsMended(t *testing.T) {
 	}
 }
 
+// A packet that is larger than any frame of Ethernet, as TCP can carry, costs
+// nothing but itself.
+func TestOversizedPacketIsPassedOver(t *testing.T) {
+	s := serve(t)
+	an := join(t, s, everything("r", "an"), &meetingpeer.MediaConfig{Networks: []webrtc.NetworkType{webrtc.NetworkTypeTCP4}})
+	chi := join(t, s, everything("r", "chi"), nil)
+	pub, _ := an.publish(microphone("mic"))
+	var big atomic.Bool
+	an.pump(pub, func(n int) *rtp.Packet {
+		p := opus(n)
+		if big.CompareAndSwap(true, false) {
+			p.Payload = make([]byte, 2500)
+		}
+		return p
+	})
+	tr := chi.track()
+	last := chi.next(tr, nil)
+	big.Store(true)
+	gap := false
+	for range 200 {
+		p := chi.next(tr, nil)
+		gap = gap || p.SequenceNumber == last.SequenceNumber+2
+		last = p
+	}
+	if !gap {
+		t.Fatal("the packet was forwarded, or never sent")
+	}
+}
+
 func isPLI(p rtcp.Packet) bool {
 	_, ok := p.(*rtcp.PictureLossIndication)
 	return ok
