@@ -53,6 +53,8 @@ type Server struct {
 	cfg    Config
 	panics prometheus.Counter
 
+	revoked intake.Revoked
+
 	mu       sync.Mutex
 	sessions map[*session]struct{} // guarded by mu
 }
@@ -96,6 +98,7 @@ func (s *Server) Revoke(r identity.Revocation) {
 	if r.Session != "" {
 		return
 	}
+	s.revoked.Note(r.Account)
 	s.mu.Lock()
 	var conns []net.Conn
 	for sess := range s.sessions {

@@ -180,6 +180,15 @@ func TestRevokeEndsTheConnections(t *testing.T) {
 	s.Revoke(identity.Revocation{Account: mailtest.ChiActor.Account})
 	a.Closed()
 	b.Closed()
+
+	// One that was signing in meanwhile ends too.
+	s.directory.Meanwhile(func() { s.Revoke(identity.Revocation{Account: mailtest.ChiActor.Account}) })
+	c := mailtest.Dial(t, s.plain)
+	c.Until("OK")
+	c.Send("t1 LOGIN chi@hanoi.example right\r\n")
+	if got := c.Closed(); strings.Contains(got, "t1 OK") {
+		t.Fatalf("answered %q", got)
+	}
 }
 
 func TestReadsTheStoredBytes(t *testing.T) {

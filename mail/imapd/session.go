@@ -86,6 +86,7 @@ func (s *session) Login(login, password string) error {
 	if s.failures >= s.server.cfg.MaxFailures {
 		return s.conn.NetConn().Close()
 	}
+	now := s.server.revoked.Now()
 	actor, err := s.server.cfg.Authenticator.AuthenticatePassword(ctx, login, password, intake.IP(s.conn.NetConn().RemoteAddr()), "imap")
 	if err != nil {
 		s.failures++
@@ -102,6 +103,9 @@ func (s *session) Login(login, password string) error {
 	s.mu.Lock()
 	s.actor = actor
 	s.mu.Unlock()
+	if s.server.revoked.Since(now, actor.Account) {
+		return s.conn.NetConn().Close()
+	}
 	return nil
 }
 

@@ -52,9 +52,17 @@ var addresses = map[string]identity.PersonID{AnMail: An, AnOther: An, ChiMail: C
 // Directory answers for the two people. The zero value is ready; any goroutine
 // may call it.
 type Directory struct {
-	mu      sync.Mutex
-	limited bool   // guarded by mu
-	panics  string // guarded by mu
+	mu        sync.Mutex
+	limited   bool   // guarded by mu
+	panics    string // guarded by mu
+	meanwhile func() // guarded by mu
+}
+
+// Meanwhile has fn called while a password is looked at; nil nothing.
+func (d *Directory) Meanwhile(fn func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.meanwhile = fn
 }
 
 // Panic has the sign-in of one login panic; "" none.
@@ -75,6 +83,9 @@ func (d *Directory) Limit(on bool) {
 func (d *Directory) AuthenticatePassword(_ context.Context, login, password, _, _ string) (identity.Actor, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.meanwhile != nil {
+		d.meanwhile()
+	}
 	if d.panics == login {
 		var name any = login
 		_ = name.(net.Conn) // which it is not

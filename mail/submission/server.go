@@ -52,6 +52,8 @@ type Server struct {
 	panics  prometheus.Counter
 	signIns *prometheus.CounterVec
 
+	revoked intake.Revoked
+
 	mu       sync.Mutex
 	sessions map[*session]identity.AccountID // those signed in; guarded by mu
 }
@@ -115,6 +117,7 @@ func (s *Server) Revoke(r identity.Revocation) {
 	if r.Session != "" {
 		return
 	}
+	s.revoked.Note(r.Account)
 	s.mu.Lock()
 	var conns []net.Conn
 	for sess, account := range s.sessions {
@@ -179,6 +182,7 @@ func (s *session) signIn(login, password string) error {
 		defer s.conn.Conn().Close()
 		return intake.Refuse(421, smtp.EnhancedCode{4, 7, 0}, "too many failed sign-ins")
 	}
+	now := s.server.revoked.Now()
 	actor, err := s.server.cfg.Authenticator.AuthenticatePassword(ctx, login, password, remote, "smtp")
 	if err != nil {
 		s.server.signIns.WithLabelValues("refused").Inc()
@@ -191,8 +195,11 @@ func (s *session) signIn(login, password string) error {
 	s.server.signIns.WithLabelValues("ok").Inc()
 	s.actor, s.signedIn = actor, true
 	s.server.mu.Lock()
-	defer s.server.mu.Unlock()
 	s.server.sessions[s] = actor.Account
+	s.server.mu.Unlock()
+	if s.server.revoked.Since(now, actor.Account) {
+		return s.conn.Conn().Close()
+	}
 	return nil
 }
 

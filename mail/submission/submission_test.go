@@ -252,6 +252,13 @@ func TestRevokeEndsTheConnection(t *testing.T) {
 		t.Fatalf("answered %q", got)
 	}
 	other.Want("NOOP", "250")
+
+	// One that was signing in meanwhile ends too.
+	s.directory.Meanwhile(func() { s.Revoke(identity.Revocation{Account: mailtest.AnActor.Account}) })
+	other.Send(plain("", mailtest.AnMail, mailtest.Password) + "\r\n")
+	if got := other.Closed(); strings.Contains(got, "235") {
+		t.Fatalf("answered %q", got)
+	}
 }
 
 func TestStop(t *testing.T) {
