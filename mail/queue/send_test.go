@@ -503,3 +503,49 @@ func TestHeld(t *testing.T) {
 		t.Fatalf("dialed %v", w.dialed())
 	}
 }
+
+// Two nodes work on one queue and never on one item.
+func TestNodesShareTheQueue(t *testing.T) {
+	sqldbtest.EachConfig(t, func(t *testing.T, cfg sqldb.Config) {
+		db := sqldbtest.Open(t, cfg)
+		w := newWorld(t, db)
+		far := w.peer("far.example", nil)
+		first := w.queue()
+		second := w.queue()
+		if strings.HasPrefix(cfg.URL, "postgres") {
+			other := sqldbtest.Open(t, cfg)
+			second = w.queue(func(c *queue.Config) { c.DB = other })
+		}
+		const items = 20
+		for i := range items {
+			w.enqueue(first, "an@noivu.example", fmt.Sprintf("x%d@far.example", i))
+		}
+		var wg sync.WaitGroup
+		failed := make(chan error, 2)
+		for _, q := range []*queue.Queue{first, second} {
+			wg.Go(func() {
+				for {
+					n, err := q.RunDue(t.Context())
+					if err != nil {
+						failed <- err
+						return
+					}
+					if n == 0 {
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		close(failed)
+		for err := range failed {
+			t.Error(err)
+		}
+		if n := len(far.taken()); n != items {
+			t.Errorf("%d messages were sent, want %d", n, items)
+		}
+		if got := w.states(); strings.Count(got, " sent 250") != items {
+			t.Errorf("the recipients stand at\n%s", got)
+		}
+	})
+}
