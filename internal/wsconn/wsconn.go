@@ -127,8 +127,8 @@ func Upgrader(originAllowed func(*http.Request) bool) *websocket.Upgrader {
 	}
 }
 
-// Conn is one connection. Run must be called exactly once; Send, SendWait, Shed,
-// Close and Queued may be called from any goroutine, before, during and after it.
+// Conn is one connection. Run must be called exactly once; Send, SendWait,
+// AwaitRoom, Shed, Close and Queued may be called from any goroutine, before, during and after it.
 type Conn struct {
 	// Set at construction.
 	ws  *websocket.Conn
@@ -333,15 +333,8 @@ func (c *Conn) isClosing() bool {
 func (c *Conn) Send(m Message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.sendLocked(m)
-}
-
-func (c *Conn) sendLocked(m Message) error {
-	if c.closing != nil || c.ended || c.broken != nil {
-		return ErrClosed
-	}
-	if c.bytes > 0 && c.bytes+len(m.Data) > c.cfg.QueueBytes {
-		return ErrQueueFull
+	if err := c.roomForLocked(len(m.Data)); err != nil {
+		return err
 	}
 	c.queue = append(c.queue, m)
 	c.bytes += len(m.Data)
@@ -354,8 +347,21 @@ func (c *Conn) sendLocked(m Message) error {
 // that is stuck ends the wait by breaking the connection.
 func (c *Conn) SendWait(ctx context.Context, m Message) error {
 	for {
+		if err := c.Send(m); !errors.Is(err, ErrQueueFull) {
+			return err
+		}
+		if err := c.AwaitRoom(ctx, len(m.Data)); err != nil {
+			return err
+		}
+	}
+}
+
+// AwaitRoom waits until Send would take a message of so many bytes, which
+// another Send may then have taken away again. Its errors are SendWait's.
+func (c *Conn) AwaitRoom(ctx context.Context, bytes int) error {
+	for {
 		c.mu.Lock()
-		err := c.sendLocked(m)
+		err := c.roomForLocked(bytes)
 		if !errors.Is(err, ErrQueueFull) {
 			c.mu.Unlock()
 			return err
@@ -371,6 +377,16 @@ func (c *Conn) SendWait(ctx context.Context, m Message) error {
 			return ctx.Err()
 		}
 	}
+}
+
+func (c *Conn) roomForLocked(bytes int) error {
+	switch {
+	case c.closing != nil || c.ended || c.broken != nil:
+		return ErrClosed
+	case c.bytes > 0 && c.bytes+bytes > c.cfg.QueueBytes:
+		return ErrQueueFull
+	}
+	return nil
 }
 
 func (c *Conn) roomLocked() {
