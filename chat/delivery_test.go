@@ -366,3 +366,49 @@ func TestLostHintsAreMadeGood(t *testing.T) {
 		})
 	}
 }
+
+// The head of an answer counts all that was pushed before it, or a client that
+// saw a gap while it waited for the answer would not know to pull again.
+func TestPageCountsWhatWasPushedBefore(t *testing.T) {
+	w := alone(t)
+	n := w.node(func(c *chat.Config) { c.Memory = 10 })
+	conv := n.direct("an", "chi")
+	chi := n.dial("chi")
+	chi.hello()
+	done := make(chan struct{})
+	an := n.peer("an").ready()
+	const many = 300
+	go func() {
+		defer close(done)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		for i := range many {
+			if _, err := an.Send(ctx, conv, fmt.Sprint(i)); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	ask := func(i int) { // from memory, and from SQL
+		end := []string{`"after":` + fmt.Sprint(max(0, i-5)), `"before":5`}[i%2]
+		chi.write(fmt.Sprintf(`{"type":"pull","id":%d,"conversation":%q,"limit":1,%s}`, i+1, conv, end))
+	}
+	ask(0)
+	answers := 0
+	for pushed := 0.0; pushed < many; {
+		m := chi.any()
+		switch m["type"] {
+		case "event":
+			pushed = m["seq"].(float64)
+		case "events":
+			if answers++; m["head"].(float64) < pushed {
+				t.Fatalf("answer %d says head %v after event %v", answers, m["head"], pushed)
+			}
+			ask(int(pushed) + answers%2)
+		}
+	}
+	<-done
+	if answers < 10 {
+		t.Errorf("only %d answers", answers)
+	}
+}

@@ -122,7 +122,11 @@ func (h *hub) loadPerson(ctx context.Context, p *person) (err error) {
 			continue // members changed since the snapshot
 		}
 		// Between the snapshot and now nobody here followed these logs.
-		return h.checkHeads(ctx, fresh, map[string]head{string(p.id): log.head})
+		err = h.checkHeads(ctx, fresh, map[string]head{string(p.id): log.head})
+		if err != nil {
+			h.noteFailed() // others may follow them, too, by now
+		}
+		return err
 	}
 }
 
@@ -142,7 +146,9 @@ func (h *hub) attachAll(p *person, log *stream, heads []head) (fresh map[string]
 		if h.convs[hd.Conversation] == nil {
 			fresh[hd.Conversation] = hd
 		}
-		h.attachLocked(p, h.followLocked(hd))
+		st := h.followLocked(hd)
+		h.behindLocked(st, hd.Seq) // whoever followed it first may have failed to check it
+		h.attachLocked(p, st)
 	}
 	p.log, p.ready = log, true
 	return fresh, true
@@ -209,8 +215,8 @@ func (h *hub) arrive(ctx context.Context, ar arrival) {
 		h.attachLocked(p, st)
 		h.tellLocked(p, headMsg{Type: "head", head: st.head})
 		h.mu.Unlock()
-		if err := h.checkHeads(ctx, map[string]head{hd.Conversation: hd}, nil); err != nil && ctx.Err() == nil {
-			h.s.log.Warn("heads of conversations could not be read", "err", err)
+		if err := h.checkHeads(ctx, map[string]head{hd.Conversation: hd}, nil); err != nil {
+			h.noteFailed()
 		}
 		return
 	}

@@ -253,14 +253,7 @@ func (h *hub) arriveLocked(p *person, conversation string) {
 func (h *hub) recent(id identity.PersonID, conversation string, after int64, limit int) (_ []json.RawMessage, headSeq int64, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p := h.people[id]
-	if p == nil || !p.ready {
-		return nil, 0, false
-	}
-	st := p.log
-	if conversation != "" {
-		st = p.convs[conversation]
-	}
+	st := h.logLocked(id, conversation)
 	if st == nil || after > st.head.Seq || (after < st.head.Seq && (len(st.ring) == 0 || st.ring[0].head.Seq > after+1)) {
 		return nil, 0, false
 	}
@@ -278,19 +271,43 @@ func (h *hub) recent(id identity.PersonID, conversation string, after int64, lim
 	return events, st.head.Seq, true
 }
 
-// withMember tells whether the person is attached to the conversation on this
-// node, and lets fn see the stream under the lock.
-func (h *hub) withMember(c *client, conversation string, fn func(st *stream)) bool {
+// logLocked returns the stream of a conversation that the person is attached
+// to, or with "" that of the person's own log; nil: none here.
+func (h *hub) logLocked(id identity.PersonID, conversation string) *stream {
+	p := h.people[id]
+	switch {
+	case p == nil || !p.ready:
+		return nil
+	case conversation == "":
+		return p.log
+	}
+	return p.convs[conversation]
+}
+
+// pushed returns how much of a log has been pushed to the person.
+func (h *hub) pushed(id identity.PersonID, conversation string) int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p := h.people[c.actor.Person]
-	if p == nil || !p.ready {
-		return false
+	if st := h.logLocked(id, conversation); st != nil {
+		return st.head.Seq
 	}
-	st := p.convs[conversation]
-	if st == nil {
-		return false
+	return 0
+}
+
+// sendPage queues a page that names hd as the head, unless more has been pushed
+// meanwhile; then it returns that.
+func (h *hub) sendPage(c *client, conversation string, hd int64, m wsconn.Message) (pushed int64, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if st := h.logLocked(c.actor.Person, conversation); st != nil && st.head.Seq > hd {
+		return st.head.Seq, nil
 	}
-	fn(st)
-	return true
+	return hd, c.conn.Send(m)
+}
+
+// attached tells whether the person is attached to the conversation on this node.
+func (h *hub) attached(id identity.PersonID, conversation string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.logLocked(id, conversation) != nil
 }

@@ -3,9 +3,11 @@ package chat
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"commsd/identity"
 	"commsd/internal/sqldb"
+	"commsd/internal/wsconn"
 )
 
 const (
@@ -23,25 +25,57 @@ func pullLimit(n int) int {
 // pull is the verb: events after or before a seq.
 func (c *client) pull(ctx context.Context, cmd command) {
 	limit := pullLimit(cmd.Limit)
+	msg := eventsMsg{Type: "events", ID: cmd.ID, Conversation: cmd.Conversation}
 	if cmd.After != nil {
 		if events, hd, ok := c.s.hub.recent(c.actor.Person, cmd.Conversation, *cmd.After, limit); ok {
 			c.s.metrics.fromRing.Inc()
-			c.reply(ctx, eventsMsg{Type: "events", ID: cmd.ID, Conversation: cmd.Conversation, Head: hd, Events: events})
+			msg.Events = events
+			c.page(ctx, cmd.Conversation, hd, hd, func(hd int64) any { msg.Head = hd; return msg })
 			return
 		}
 	}
 	c.s.metrics.fromSQL.Inc()
+	pushed := c.s.hub.pushed(c.actor.Person, cmd.Conversation)
 	page, err := c.s.events(ctx, c.actor.Person, cmd.Conversation, cmd.After, cmd.Before, limit)
+	if err == nil {
+		msg.Events, err = rawEvents(page.Events)
+	}
 	if err != nil {
 		c.reply(ctx, c.failure(cmd.ID, err))
 		return
 	}
-	msg := eventsMsg{Type: "events", ID: cmd.ID, Conversation: cmd.Conversation, Head: page.Head}
-	if msg.Events, err = rawEvents(page.Events); err != nil {
-		c.reply(ctx, c.failure(cmd.ID, err))
+	c.page(ctx, cmd.Conversation, pushed, page.Head, func(hd int64) any { msg.Head = hd; return msg })
+}
+
+// page answers with a page of a log ("": the person's own) that was read when
+// its head was hd; pushed is what had been pushed of it before. The head that
+// the client is told counts all that is pushed before the answer: a client
+// that saw a gap while it waited for the answer learns from it to pull again.
+func (c *client) page(ctx context.Context, conversation string, pushed, hd int64, with func(hd int64) any) {
+	if hd < pushed {
+		c.s.hub.askCheck() // SQL has less than before: it was restored
+		c.reply(ctx, with(hd))
 		return
 	}
-	c.reply(ctx, msg)
+	for {
+		data, err := encode(with(hd))
+		if err != nil {
+			c.s.log.Error("chat message not sent", "err", err)
+			return
+		}
+		var now int64
+		now, err = c.s.hub.sendPage(c, conversation, hd, wsconn.Message{Data: data})
+		switch {
+		case now > hd:
+			hd = now
+		case errors.Is(err, wsconn.ErrQueueFull):
+			if c.conn.AwaitRoom(ctx, len(data)) != nil {
+				return // the socket has ended
+			}
+		default:
+			return // sent, or the socket has ended
+		}
+	}
 }
 
 // eventPage is what events returns.
@@ -104,17 +138,20 @@ func (s *Service) events(ctx context.Context, person identity.PersonID, conversa
 // pullPerson is the verb pull_person: the person's own log after a seq.
 func (c *client) pullPerson(ctx context.Context, cmd command) {
 	limit := pullLimit(cmd.Limit)
+	msg := personEventsMsg{Type: "person_events", ID: cmd.ID}
 	if events, hd, ok := c.s.hub.recent(c.actor.Person, "", *cmd.After, limit); ok {
 		c.s.metrics.fromRing.Inc()
-		c.reply(ctx, personEventsMsg{Type: "person_events", ID: cmd.ID, Head: hd, Events: events})
+		msg.Events = events
+		c.page(ctx, "", hd, hd, func(hd int64) any { msg.Head = hd; return msg })
 		return
 	}
 	c.s.metrics.fromSQL.Inc()
-	msg := personEventsMsg{Type: "person_events", ID: cmd.ID}
+	pushed := c.s.hub.pushed(c.actor.Person, "")
+	var hd int64
 	var events []PersonEvent
 	err := c.s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		var err error
-		if msg.Head, _, err = personHead(ctx, tx, c.actor.Person); err != nil {
+		if hd, _, err = personHead(ctx, tx, c.actor.Person); err != nil {
 			return err
 		}
 		events, err = personEventsAfter(ctx, tx, c.actor.Person, *cmd.After, limit)
@@ -127,7 +164,7 @@ func (c *client) pullPerson(ctx context.Context, cmd command) {
 		c.reply(ctx, c.failure(cmd.ID, err))
 		return
 	}
-	c.reply(ctx, msg)
+	c.page(ctx, "", pushed, hd, func(hd int64) any { msg.Head = hd; return msg })
 }
 
 func rawEvents[E any](events []E) ([]json.RawMessage, error) {

@@ -21,7 +21,7 @@ func (c *client) typing(cmd command) {
 		return
 	}
 	c.typedWhere, c.typedAt = cmd.Conversation, now
-	if !c.s.hub.withMember(c, cmd.Conversation, func(*stream) {}) {
+	if !c.s.hub.attached(c.actor.Person, cmd.Conversation) {
 		return
 	}
 	t := typingMsg{Type: "typing", Conversation: cmd.Conversation, Person: c.actor.Person, Name: c.actor.Name}

@@ -418,23 +418,28 @@ func (r *raw) hello() object {
 func (r *raw) next(kind string) object {
 	r.t.Helper()
 	for {
-		for len(r.lines) > 0 {
-			var m object
-			if err := json.Unmarshal(r.lines[0], &m); err != nil {
-				r.t.Fatalf("%v in %q", err, r.lines[0])
-			}
-			r.lines = r.lines[1:]
-			if m["type"] == kind {
-				return m
-			}
+		if m := r.any(); m["type"] == kind {
+			return m
 		}
+	}
+}
+
+// any returns the next message.
+func (r *raw) any() (m object) {
+	r.t.Helper()
+	if len(r.lines) == 0 {
 		_ = r.ws.SetReadDeadline(time.Now().Add(patience))
 		_, data, err := r.ws.ReadMessage()
 		if err != nil {
-			r.t.Fatalf("waiting for %s: %v", kind, err)
+			r.t.Fatalf("waiting for a message: %v", err)
 		}
 		r.lines = bytes.Split(data, []byte{'\n'})
 	}
+	if err := json.Unmarshal(r.lines[0], &m); err != nil {
+		r.t.Fatalf("%v in %q", err, r.lines[0])
+	}
+	r.lines = r.lines[1:]
+	return m
 }
 
 // ended reads until the socket ends and returns its close code.
