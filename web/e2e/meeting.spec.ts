@@ -51,6 +51,16 @@ test("an makes a meeting and names chi of the other agency, and both meet", asyn
   await chi.keyboard.press("m");
   await chiOf(an).getByRole("img", { name: "Micro tắt" }).waitFor({ state: "detached" });
 
+  // A screen is shared, and shared again: the second takes the first's place in the connection.
+  const screen = an.getByRole("listitem", { name: "Màn hình của Lê Thị Kim Chi" });
+  for (let i = 0; i < 2; i++) {
+    await chi.keyboard.press("s");
+    await screen.waitFor();
+    await seesAndHears(an);
+    await chi.keyboard.press("s");
+    await screen.waitFor({ state: "detached" });
+  }
+
   // A call goes on while one works elsewhere.
   await control(chi, "Thêm").click();
   await chi.getByRole("menuitem", { name: "Làm việc khác" }).click();
@@ -94,6 +104,49 @@ test("an makes a meeting and names chi of the other agency, and both meet", asyn
   await chi.getByRole("region", { name: "Đã qua" }).getByText(title).waitFor();
   await Promise.all([an.context().close(), chi.context().close()]);
 }, 120_000);
+
+/** Presses Tab until the named control has the focus. */
+async function tabTo(page: Page, name: RegExp): Promise<void> {
+  for (let i = 0; i < 40; i++) {
+    await page.keyboard.press("Tab");
+    const now = await page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent ?? "");
+    if (name.test(now)) return;
+  }
+  throw new Error(`no Tab leads to ${name}`);
+}
+
+test("a meeting is held by keyboard alone", async () => {
+  const page = await signIn("binh");
+  await page.goto("/meetings");
+  await page.getByRole("heading", { level: 1, name: "Họp" }).waitFor();
+  await tabTo(page, /^Họp ngay$/);
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Tắt camera" }).waitFor();
+  await page.keyboard.press("v");
+  await page.getByRole("button", { name: "Bật camera" }).waitFor();
+  await tabTo(page, /^Vào họp$/);
+  await page.keyboard.press("Enter");
+  await page.getByText("Chỉ có bạn trong phòng").waitFor();
+  await page.keyboard.press("m");
+  await control(page, "Bật micro").waitFor();
+  await page.keyboard.press("p");
+  await page.getByRole("complementary", { name: "Thành viên" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("complementary", { name: "Thành viên" }).waitFor({ state: "detached" });
+  await page.keyboard.press("i");
+  await page.getByRole("dialog", { name: "Mời thêm người" }).waitFor();
+  await page.keyboard.type("chi");
+  await page.getByRole("option", { name: /Lê Thị Kim Chi/ }).waitFor();
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: /Lê Thị Kim Chi/ }).waitFor();
+  await tabTo(page, /^Mời$/);
+  await page.keyboard.press("Enter");
+  await page.getByText("Đã mời 1 người").waitFor();
+  await tabTo(page, /^Rời cuộc họp$/);
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Bạn đã rời cuộc họp" }).waitFor();
+  await page.context().close();
+});
 
 test("signing out in another tab ends the call and its sockets", async () => {
   const [an, chi] = await Promise.all([signIn("an"), signIn("chi")]);
