@@ -40,6 +40,7 @@ type house struct {
 	notifyErr error
 	closed    []string            // rooms that were closed
 	inside    map[string][]string // identities in each room
+	gone      map[identity.PersonID]bool
 }
 
 type notification struct {
@@ -71,9 +72,11 @@ func (h *house) AuthenticateSession(_ context.Context, token string, _ identity.
 }
 
 func (h *house) People(_ context.Context, ids []identity.PersonID) (map[identity.PersonID]identity.Person, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	found := map[identity.PersonID]identity.Person{}
 	for _, id := range ids {
-		if p, ok := persons[id]; ok {
+		if p, ok := persons[id]; ok && !h.gone[id] {
 			found[id] = p
 		}
 	}
@@ -131,6 +134,7 @@ func newHouse(t *testing.T, db *sqldb.DB) *house {
 	h := &house{
 		t: t, db: db, now: time.Date(2026, 11, 24, 2, 0, 0, 0, time.UTC),
 		disabled: map[identity.AccountID]bool{}, inside: map[string][]string{},
+		gone: map[identity.PersonID]bool{},
 	}
 	log := audit.New(audit.Config{Now: h.clock})
 	gate, err := meeting.NewGate(meeting.GateConfig{DB: db, Audit: log, Accounts: h, Secrets: h, Now: h.clock})

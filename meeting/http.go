@@ -148,7 +148,9 @@ func (s *Service) handleGet(ctx context.Context, actor identity.Actor, in *meeti
 		EndedAt: v.EndedAt, Past: v.Past, Relation: v.Relation, People: []meetingParticipant{}, Inside: []meetingPerson{},
 	}}
 	for _, p := range people {
-		out.Body.People = append(out.Body.People, meetingParticipant{Person: viewPerson(known[p.Person]), Relation: p.Relation})
+		who := known[p.Person]
+		who.ID = p.Person // also of somebody who is no longer in the directory
+		out.Body.People = append(out.Body.People, meetingParticipant{Person: viewPerson(who), Relation: p.Relation})
 	}
 	for _, id := range inside {
 		if p, ok := known[id]; ok {

@@ -151,6 +151,14 @@ func TestGetShowsPeopleToThoseWhoBelong(t *testing.T) {
 		if d.Relation != "none" || d.Title != "Họp" || len(d.People) != 0 {
 			t.Errorf("binh, who has only the link, gets %+v", d)
 		}
+		// Who has left the directory stands there by id.
+		h.gone["p-chi"] = true
+		d = meeting.MeetingDetail{}
+		h.call("an", "GET", "/api/v1/meetings/"+m.ID, nil, &d)
+		if len(d.People) != 2 || d.People[1].Person.ID != "p-chi" || d.People[1].Person.Name != "" {
+			t.Errorf("people after chi has left are %+v", d.People)
+		}
+		h.gone["p-chi"] = false
 		// Who only has the link invites nobody until she has come.
 		path := "/api/v1/meetings/" + m.ID
 		if status, _ := h.call("binh", "POST", path+"/invitations", object{"people": []string{"p-chi"}}, nil); status != http.StatusForbidden {

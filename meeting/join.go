@@ -56,7 +56,7 @@ type Admitted struct {
 
 // Join lets a person in by the meeting's id: it writes down the pass and mints
 // its token. tab sets apart the person's tabs and devices; empty makes one up.
-// Errors: errcode.NotFound, Gone (ended), Invalid (tab).
+// Errors: errcode.NotFound, Gone (ended), Forbidden (full), Invalid (tab).
 func (s *Service) Join(ctx context.Context, actor identity.Actor, id, tab string) (Admitted, error) {
 	if err := needPerson(actor); err != nil {
 		return Admitted{}, err
@@ -85,8 +85,22 @@ func (s *Service) Join(ctx context.Context, actor identity.Actor, id, tab string
 			refused = errcode.New(errcode.Gone, "the meeting has ended")
 			return s.record(ctx, tx, actor, "meeting.join", r.id, audit.Event{Outcome: audit.Denied, Detail: map[string]string{"reason": "ended"}})
 		}
-		if _, err := insertPerson(ctx, tx, r, actor.Person, RelationJoined, actor.Person, now); err != nil {
+		relation, err := loadRelation(ctx, tx, r.id, actor.Person)
+		if err != nil {
 			return err
+		}
+		if relation == RelationNone {
+			n, err := countPeople(ctx, tx, r.id)
+			if err != nil {
+				return err
+			}
+			if n >= MaxPeople {
+				refused = errcode.New(errcode.Forbidden, "a meeting has room for %d people, and this one is full", MaxPeople)
+				return s.record(ctx, tx, actor, "meeting.join", r.id, audit.Event{Outcome: audit.Denied, Detail: map[string]string{"reason": "full"}})
+			}
+			if _, err := insertPerson(ctx, tx, r, actor.Person, RelationJoined, actor.Person, now); err != nil {
+				return err
+			}
 		}
 		if err := savePass(ctx, tx, r.id, ident, actor, now); err != nil {
 			return err

@@ -1,8 +1,10 @@
 package meeting_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"commsd/identity"
 	"commsd/internal/accesstoken"
 	"commsd/internal/errcode"
+	"commsd/internal/sqldb"
 	"commsd/meeting"
 )
 
@@ -67,6 +70,33 @@ func TestJoinMintsToken(t *testing.T) {
 			if status, raw := h.call("an", "POST", "/api/v1/meetings/"+m.ID+"/join", object{"tab": tab}, nil); status != http.StatusUnprocessableEntity {
 				t.Errorf("tab %q answered %d: %s", tab, status, raw)
 			}
+		}
+	})
+}
+
+func TestFullMeeting(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		m := h.create("an", object{"title": "Họp", "invite": []string{"p-chi"}})
+		err := h.db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
+			_, err := tx.Exec(ctx, `INSERT INTO meeting_people (meeting_id, person_id, relation, added_by, added_at, closes_at)
+				WITH RECURSIVE n(i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n WHERE i < $2)
+				SELECT $1, 'p-' || i, 'joined', 'p-an', 0, 0 FROM n`, m.ID, meeting.MaxPeople)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := "/api/v1/meetings/" + m.ID
+		if status, raw := h.call("binh", "POST", path+"/join", nil, nil); status != http.StatusForbidden || !strings.Contains(raw, "full") {
+			t.Errorf("one too many answered %d: %s", status, raw)
+		}
+		if status, raw := h.call("an", "POST", path+"/invitations", object{"people": []string{"p-binh"}}, nil); status != http.StatusUnprocessableEntity {
+			t.Errorf("an invitation too many answered %d: %s", status, raw)
+		}
+		h.join("chi", m.ID, nil) // who belongs to it finds room
+		want := []string{"meeting.create ok", "meeting.invite ok", "meeting.join denied", "meeting.join ok"}
+		if got := h.audited(m.ID); !slices.Equal(got, want) {
+			t.Errorf("audited %q, want %q", got, want)
 		}
 	})
 }

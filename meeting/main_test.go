@@ -7,4 +7,4 @@ import (
 	"commsd/internal/testengine"
 )
 
-func TestMain(m *testing.M) { os.Exit(testengine.Main(m)) } //nolint:forbidigo // the main of a test binary
+func TestMain(m *testing.M) { os.Exit(testengine.Main(m)) }
