@@ -185,6 +185,40 @@ func TestMachineAddresses(t *testing.T) {
 	chi.up()
 }
 
+// An address that stands for all stands for those of its family, and clients
+// are told the addresses themselves.
+func TestListeningOnAllAddresses(t *testing.T) {
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, a := range own {
+		known[a.(*net.IPNet).IP.String()] = true
+	}
+	for listen, want := range map[string]string{"0.0.0.0:0": "0.0.0.0", "[::]:0": "::"} {
+		if want == "::" && !known["::1"] {
+			continue // this machine has no IPv6
+		}
+		s := serve(t, func(c *sfu.Config) { c.UDPListen, c.TCPListen = listen, listen })
+		udp, tcp := s.Ports()
+		if udp[0].Addr().String() != want || tcp[0].Addr().String() != want {
+			t.Errorf("%s listens on %v and %v", listen, udp, tcp)
+		}
+		an := silent(t, s, "an")
+		an.p.Offer(clientOffer(t), 1)
+		await[sfu.EventAnswer](an, "an answer", nil)
+		an.p.Leave()
+		an.left()
+		for _, e := range all[sfu.EventCandidate](an) {
+			at := address(t, e.Init)
+			if !known[at.Addr().String()] || want == "0.0.0.0" && !at.Addr().Is4() || at.Port() != udp[0].Port() && at.Port() != tcp[0].Port() {
+				t.Errorf("listening on %s tells %s", listen, e.Init)
+			}
+		}
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	s := serve(t, func(c *sfu.Config) { c.Registerer = reg })

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 
 	"github.com/pion/dtls/v3"
@@ -47,6 +48,15 @@ func listenAddr(s string) (netip.AddrPort, error) {
 	return ap, nil
 }
 
+// network is the one to listen on for an address: Go takes 0.0.0.0 of "udp" for
+// IPv6 as well, but who writes it does not mean that.
+func network(proto, listen string, addr netip.Addr) string {
+	if addr.Is4() && !strings.HasPrefix(listen, ":") {
+		return proto + "4"
+	}
+	return proto
+}
+
 // listen binds what cfg names.
 func listen(cfg Config) (*ports, error) {
 	p := &ports{}
@@ -61,7 +71,7 @@ func listen(cfg Config) (*ports, error) {
 		}
 		port := first.Port()
 		for i, addr := range addresses(first.Addr(), cfg.MachineAddresses) {
-			c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, port)))
+			c, err := net.ListenUDP(network("udp", cfg.UDPListen, addr), net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, port)))
 			if err != nil {
 				if i > 0 { // an address of the machine that cannot be had is none of ours
 					continue
@@ -82,7 +92,7 @@ func listen(cfg Config) (*ports, error) {
 		}
 		port := first.Port()
 		for i, addr := range addresses(first.Addr(), cfg.MachineAddresses) {
-			l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, port)))
+			l, err := net.ListenTCP(network("tcp", cfg.TCPListen, addr), net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, port)))
 			if err != nil {
 				if i > 0 {
 					continue
@@ -171,17 +181,19 @@ func newAPI(cfg Config, p *ports, log *slog.Logger) (*webrtc.API, error) {
 
 	// The muxes know their addresses; for TCP Pion asks the interfaces as well.
 	bound := make(map[netip.Addr]bool)
-	wildcard, loopback := false, false
+	wildcard4, wildcard6, loopback := false, false, false
 	for _, ap := range append(p.udpAddrs(), p.tcpAddrs()...) {
 		addr := ap.Addr().Unmap()
 		bound[addr] = true
-		wildcard = wildcard || addr.IsUnspecified()
+		wildcard4 = wildcard4 || addr.IsUnspecified() // :: serves both
+		wildcard6 = wildcard6 || addr.IsUnspecified() && addr.Is6()
 		loopback = loopback || addr.IsLoopback()
 	}
 	se.SetIncludeLoopbackCandidate(loopback)
 	se.SetIPFilter(func(ip net.IP) bool {
 		addr, ok := netip.AddrFromSlice(ip)
 		addr = addr.Unmap()
+		wildcard := wildcard4 && addr.Is4() || wildcard6 && addr.Is6()
 		return ok && (wildcard || bound[addr]) && !addr.IsLinkLocalUnicast()
 	})
 	if len(cfg.Advertise) > 0 {
