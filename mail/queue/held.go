@@ -22,13 +22,15 @@ type Held struct {
 	CreatedAt time.Time
 }
 
+const heldQuery = `SELECT id, subject, body_size, created_at FROM mail_queue
+	WHERE sender = $1 AND state = 'held' ORDER BY created_at DESC, id DESC LIMIT $2`
+
 // Held lists the items of a sender that are held, newest first, at most limit.
 func (q *Queue) Held(ctx context.Context, sender identity.PersonID, limit int) ([]Held, error) {
 	var out []Held
 	err := q.cfg.DB.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		out = nil
-		rows, err := tx.Query(ctx, `SELECT id, subject, body_size, created_at FROM mail_queue
-			WHERE sender = $1 AND state = 'held' ORDER BY created_at DESC, id DESC LIMIT $2`, string(sender), limit)
+		rows, err := tx.Query(ctx, heldQuery, string(sender), limit)
 		if err != nil {
 			return err
 		}

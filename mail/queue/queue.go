@@ -283,6 +283,9 @@ type work struct {
 	to       []string // pending
 }
 
+const dueQuery = `SELECT id, sender, mail_from, trace, body, blob_agency, blob_sha256, body_size, attempts, created_at, expires_at
+	FROM mail_queue WHERE state = 'active' AND next_at <= $1 AND leased_until <= $1 ORDER BY next_at LIMIT $2`
+
 // claim leases at most n due items. Two nodes never get the same one.
 func (q *Queue) claim(ctx context.Context, n int) ([]work, error) {
 	var items []work
@@ -293,8 +296,7 @@ func (q *Queue) claim(ctx context.Context, n int) ([]work, error) {
 		if lock != "" {
 			lock += " SKIP LOCKED" // what another node is leasing is no longer due
 		}
-		rows, err := tx.Query(ctx, `SELECT id, sender, mail_from, trace, body, blob_agency, blob_sha256, body_size, attempts, created_at, expires_at
-			FROM mail_queue WHERE state = 'active' AND next_at <= $1 AND leased_until <= $1 ORDER BY next_at LIMIT $2`+lock, now.UnixMicro(), n)
+		rows, err := tx.Query(ctx, dueQuery+lock, now.UnixMicro(), n)
 		if err != nil {
 			return err
 		}
