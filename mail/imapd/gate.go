@@ -16,7 +16,7 @@ const maxLine = 64 << 10
 
 var (
 	errLine    = errors.New("imapd: a line is too long")
-	literalEnd = regexp.MustCompile(`\{([0-9]{1,18})(\+?)\}\r?\n$`)
+	literalEnd = regexp.MustCompile(`\{([0-9]+)(\+?)\}\r?\n$`)
 )
 
 // gate stands between a client and go-imap and makes every literal one that
@@ -33,6 +33,7 @@ type gate struct {
 	waiting *literal // its announcement was read
 	within  bool     // the next line goes on with a command
 	skip    bool     // the rest of this command is nobody's
+	failed  error    // nothing is read any more
 
 	mu        sync.Mutex
 	announced *literal // guarded by mu
@@ -53,8 +54,18 @@ func newGate(c net.Conn, r io.Reader, mute bool) *gate {
 
 // Read gives go-imap a line, or bytes of a literal that it asked for.
 func (g *gate) Read(p []byte) (int, error) {
+	n, err := g.read(p)
+	if err != nil {
+		g.failed = err // go-imap reads on after some errors
+	}
+	return n, err
+}
+
+func (g *gate) read(p []byte) (int, error) {
 	for {
 		switch {
+		case g.failed != nil:
+			return 0, g.failed
 		case len(g.out) > 0:
 			n := copy(p, g.out)
 			g.out = g.out[n:]

@@ -155,8 +155,14 @@ func TestRefusedLiteralIsNoCommand(t *testing.T) {
 	c.Send("t2 SEARCH TEXT {5000}\r\n")
 	want(t, c.Tagged("t2"), "t2 BAD")
 	want(t, c.IMAP("STATUS victim (MESSAGES)"), "MESSAGES 2")
-	c.TrySend("t2 NOOP " + strings.Repeat("x", 70_000) + "\r\n")
-	c.Closed()
+	for _, end := range []string{strings.Repeat("x", 70_000) + "\r\n", "{99999999999999999999+}\r\nt3 DELETE victim\r\n"} {
+		c := s.raw(t)
+		c.TrySend("t2 NOOP " + end)
+		if got := c.Closed(); strings.Contains(got, "t3") {
+			t.Fatalf("answered %q", got)
+		}
+	}
+	want(t, c.IMAP("STATUS victim (MESSAGES)"), "MESSAGES 2")
 }
 
 func TestPlainGreeting(t *testing.T) {
