@@ -110,6 +110,32 @@ it("says that a session has ended, and comes back to the place", async () => {
   await page.context().close();
 });
 
+it("says that the network is gone, keeps what it has, and that it is back by saying nothing", async () => {
+  const page = await app.newPage();
+  await page.goto("/directory");
+  await signIn(page, "chi");
+  await page.getByText("Cùng cơ quan").waitFor();
+  await page.waitForLoadState("networkidle");
+  await page.context().setOffline(true);
+  const banner = page.getByText(/^Đang mất mạng\./);
+  await banner.waitFor();
+  await expectAccessible(page);
+  // A page not seen before says what is wrong; what was loaded is still there.
+  await page.getByRole("link", { name: /Vụ Cải cách hành chính/ }).click();
+  await page.getByRole("alert").getByText("Chưa tải được danh sách người").waitFor();
+  await page.goBack();
+  await page.getByText("Cùng cơ quan").waitFor();
+  // A part not opened before opens all the same: its code was fetched ahead.
+  await page.getByRole("navigation", { name: "Các phần" }).getByRole("link", { name: "Họp", exact: true }).click();
+  await page.getByRole("heading", { level: 1, name: /^Họp/ }).waitFor();
+  await page.goBack();
+  await page.getByRole("link", { name: /Vụ Cải cách hành chính/ }).click();
+  await page.context().setOffline(false);
+  await banner.waitFor({ state: "detached" });
+  await page.getByRole("link", { name: /Trần Thanh Bình/ }).waitFor(); // asked anew by itself
+  await page.context().close();
+});
+
 it("is reached by keyboard alone", async () => {
   const page = await app.newPage();
   await page.goto("/");

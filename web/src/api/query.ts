@@ -24,12 +24,15 @@ export function newQueryClient(onLoneError: (err: unknown) => void): QueryClient
       },
     }),
     defaultOptions: {
+      // Ours is the server's network, not the Internet: "offline" of the browser says little, and a
+      // question that waits for it would show a skeleton for ever. It fails in words, and is asked anew.
       queries: {
+        networkMode: "always",
+        refetchOnReconnect: true,
         staleTime: 30_000,
         retry: (count, err) =>
           count < 2 && err instanceof ApiError && (err.code === "offline" || err.code === "unavailable"),
       },
-      // Ours is the server's network, not the Internet: "offline" of the browser says little.
       mutations: { retry: false, networkMode: "always" },
     },
   });

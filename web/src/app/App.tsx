@@ -29,8 +29,13 @@ const queryClient = newQueryClient((err) => {
   });
 });
 
-const { router, preload } = newRouter(queryClient);
-export { preload };
+const { router, preload, preloadRest } = newRouter(queryClient);
+
+/** Called once, when texts can be loaded. */
+export function fetchPages(): void {
+  preload();
+  void idle().then(preloadRest);
+}
 
 onSessionEnded(() => {
   // Only somebody who was signed in has a session that can end.

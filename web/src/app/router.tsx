@@ -1,5 +1,5 @@
 import type { QueryClient } from "@tanstack/react-query";
-import { type AnyRoute, type AnyRouter, createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from "@tanstack/react-router";
+import { type AnyRoute, createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from "@tanstack/react-router";
 import { sessionQuery } from "../api/session";
 import { i18n } from "../lib/i18n";
 import { paths } from "../lib/paths";
@@ -62,17 +62,21 @@ export function newRouter(queryClient: QueryClient) {
     defaultErrorComponent: PageError,
     defaultNotFoundComponent: NotFoundPage,
   });
-  return { router, preload: () => preload(router, speaks) };
-}
-
-/** The first page's code and texts come while the server is asked who is signed in, not after. */
-function preload(router: AnyRouter, speaks: Map<AnyRoute, string>): void {
-  const failsAgain = () => {}; // when the page is drawn, where there are words for it
-  for (const match of router.matchRoutes(router.latestLocation)) {
-    const route = (router.routesById as Record<string, AnyRoute>)[match.routeId];
-    if (!route) continue;
-    void router.loadRouteChunk(route)?.catch(failsAgain);
-    const texts = speaks.get(route);
-    if (texts) void i18n.loadNamespaces(texts).catch(failsAgain);
-  }
+  const fetchAhead = (routes: Iterable<AnyRoute | undefined>) => {
+    const failsAgain = () => {}; // when the page is drawn, where there are words for it
+    for (const route of routes) {
+      if (!route) continue;
+      void router.loadRouteChunk(route)?.catch(failsAgain);
+      const texts = speaks.get(route);
+      if (texts) void i18n.loadNamespaces(texts).catch(failsAgain);
+    }
+  };
+  const all = router.routesById as Record<string, AnyRoute>;
+  return {
+    router,
+    /** The first page's code and texts come while the server is asked who is signed in, not after. */
+    preload: () => fetchAhead(router.matchRoutes(router.latestLocation).map((m) => all[m.routeId])),
+    /** All other pages' too, so that they open at once, and even when the network has gone meanwhile. */
+    preloadRest: () => fetchAhead(Object.values(all)),
+  };
 }
