@@ -377,7 +377,7 @@ func TestPageCountsWhatWasPushedBefore(t *testing.T) {
 	chi.hello()
 	done := make(chan struct{})
 	an := n.peer("an").ready()
-	const many = 300
+	const many = 150
 	go func() {
 		defer close(done)
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
