@@ -2,6 +2,7 @@ import type { QueryClient } from "@tanstack/react-query";
 import { setConnection } from "../../api/connection";
 import { conversationsQuery, type Conversation } from "../../api/conversations";
 import { codeOf } from "../../api/error";
+import { pushed } from "../../api/push";
 import { sessionEnded } from "../../api/session-state";
 import { askWhoIsSignedIn, fetchEvents } from "./api";
 import { isBehind, overlay, withEvent, type Mark } from "./list";
@@ -9,7 +10,7 @@ import { append, emptyStretch, firstSeq, fromStart, lastSeq, newest, prepend, ty
 import { Outbox, type Outgoing } from "./outbox";
 import { PersonLog } from "./person-log";
 import { ChatSocket, Refused } from "./socket";
-import { protocol, type Cursor, type Head, type LogEvent, type Push, type Welcome } from "./wire";
+import { protocol, type Cursor, type Head, type LogEvent, type PersonEvent, type Push, type Welcome } from "./wire";
 
 /** A conversation as its page sees it. */
 export interface View {
@@ -94,7 +95,7 @@ export class Chat {
     this.log = new PersonLog({
       pull: async (after) => (await this.socket.ask({ type: "pull_person", after, limit: 200 })),
       onRead: (conversation, mark) => this.mark(conversation, mark),
-      onJoined: () => void this.refresh(),
+      onJoined: (conversation, e) => void this.join(conversation, e),
       onLeft: (conversation) => this.leave(conversation),
     });
     this.socket = new ChatSocket({
@@ -285,6 +286,15 @@ export class Chat {
     this.marks.set(conversation, mark);
     const list = this.list();
     if (list) this.setList(overlay(list, this.marks));
+  }
+
+  private async join(conversation: string, e: PersonEvent): Promise<void> {
+    await this.refresh();
+    const c = this.list()?.find((one) => one.id === conversation);
+    // A direct conversation speaks by its messages; a channel of one's own is no news.
+    if (!c || c.kind !== "channel" || c.owner) return;
+    const by = c.last?.kind === "member.joined" ? c.last.sender_name : "";
+    pushed({ kind: "chat.added", body: { conversation, title: c.title, by }, id: e.event_id, at: e.at, live: true });
   }
 
   private leave(conversation: string): void {

@@ -5,7 +5,7 @@ import type { PersonEvent, Welcome } from "./wire";
 export interface PersonLogOptions {
   pull(after: number): Promise<{ head: number; events: PersonEvent[] }>;
   onRead(conversation: string, mark: Mark): void;
-  onJoined(conversation: string): void;
+  onJoined(conversation: string, e: PersonEvent): void;
   onLeft(conversation: string): void;
 }
 
@@ -96,7 +96,7 @@ export class PersonLog {
         break;
       }
       case "conversation.joined":
-        if (e.seq > this.old) this.options.onJoined((e.body as { conversation: string }).conversation);
+        if (e.seq > this.old) this.options.onJoined((e.body as { conversation: string }).conversation, e);
         break;
       case "conversation.left":
         if (e.seq > this.old) this.options.onLeft((e.body as { conversation: string }).conversation);

@@ -5,6 +5,7 @@ import { useParams, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { conversationsQuery } from "../../../api/conversations";
+import { useSession } from "../../../api/session";
 import { usePageTitle } from "../../../lib/title";
 import { Page } from "../../../ui/Page";
 import { EmptyState } from "../../../ui/States";
@@ -12,6 +13,7 @@ import { useChat } from "../current";
 import classes from "./ChatPage.module.css";
 import { ConversationList } from "./ConversationList";
 import { ConversationPane, PaneSkeleton } from "./ConversationPane";
+import { titleOf } from "./names";
 import { NewChannel } from "./NewChannel";
 import { NewDirect } from "./NewDirect";
 import { WithPerson } from "./WithPerson";
@@ -24,7 +26,9 @@ export function ChatPage() {
   const chat = useChat((s) => s.chat);
   const { data: list } = useQuery(conversationsQuery);
   const [dialog, setDialog] = useState<"direct" | "channel" | null>(null);
-  usePageTitle(t("title"));
+  const me = useSession().person.id;
+  const current = list?.find((c) => c.id === conversation);
+  usePageTitle(current ? titleOf(current, me) : t("title"));
   const open = !!(conversation || person);
   const close = () => setDialog(null);
   return (

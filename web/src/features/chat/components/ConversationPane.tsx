@@ -1,4 +1,5 @@
-import { ActionIcon, Avatar, Button, Skeleton, Text, Title, Tooltip } from "@mantine/core";
+import { ActionIcon, Avatar, Button, Group, Skeleton, Text, Title, Tooltip } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
 import { IconArrowLeft, IconUsers, IconVideo } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
@@ -7,11 +8,11 @@ import { useTranslation } from "react-i18next";
 import { conversationsQuery, otherOf, type Conversation } from "../../../api/conversations";
 import { useSession } from "../../../api/session";
 import { paths } from "../../../lib/paths";
-import { usePageTitle } from "../../../lib/title";
 import { PersonMark } from "../../../ui/PersonLine";
 import { ErrorState, ListSkeleton } from "../../../ui/States";
 import type { Chat } from "../chat";
 import { useView } from "../current";
+import type { Outgoing } from "../outbox";
 import { Composer } from "./Composer";
 import classes from "./ConversationPane.module.css";
 import { Members } from "./Members";
@@ -28,7 +29,6 @@ export function ConversationPane({ id, chat }: { id: string; chat: Chat }) {
   const view = useView(chat, id);
   const [members, setMembers] = useState(false);
   useEffect(() => chat.show(id), [chat, id]);
-  usePageTitle(conversation ? titleOf(conversation, me) : t("title"));
 
   if (view.error && !view.ready) {
     const gone = view.error === "not_found";
@@ -36,7 +36,10 @@ export function ConversationPane({ id, chat }: { id: string; chat: Chat }) {
       <div className={classes.trouble}>
         <BackLink />
         {gone ? (
-          <ErrorState code="forbidden" title={t("gone.title")} text={t("gone.text")} />
+          <>
+            <ErrorState code="forbidden" title={t("gone.title")} text={t("gone.text")} />
+            <Unsent outgoing={view.outgoing} onDiscard={(clientId) => chat.discard(id, clientId)} />
+          </>
         ) : (
           <ErrorState code={view.error} title={t("pane_failed")} onRetry={() => chat.reload(id)} />
         )}
@@ -84,6 +87,27 @@ export function ConversationPane({ id, chat }: { id: string; chat: Chat }) {
   );
 }
 
+/** What was written and can no longer be sent is still there to be copied. */
+function Unsent({ outgoing, onDiscard }: { outgoing: Outgoing[]; onDiscard: (clientId: string) => void }) {
+  const { t } = useTranslation("chat");
+  if (outgoing.length === 0) return null;
+  return (
+    <section>
+      <Title order={2} mt="lg" mb="xs">
+        {t("gone.unsent")}
+      </Title>
+      {outgoing.map((o) => (
+        <Group key={o.clientId} justify="space-between" wrap="nowrap" align="flex-start">
+          <Text style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}>{o.text}</Text>
+          <Button size="compact-sm" variant="default" flex="none" onClick={() => onDiscard(o.clientId)}>
+            {t("failed.discard")}
+          </Button>
+        </Group>
+      ))}
+    </section>
+  );
+}
+
 interface HeadProps {
   mark: ReactNode;
   title: string;
@@ -92,12 +116,14 @@ interface HeadProps {
 }
 
 export function Head({ mark, title, below, actions }: HeadProps) {
+  // Where the list is not beside it, this is the page's own heading.
+  const alone = useMediaQuery("(max-width: 859px)", false, { getInitialValueInEffect: false });
   return (
     <header className={classes.head}>
       <BackLink />
       {mark}
       <div className={classes.who}>
-        <Title order={2} className={classes.title} title={title}>
+        <Title order={alone ? 1 : 2} size="h2" className={classes.title} title={title}>
           {title}
         </Title>
         {below}

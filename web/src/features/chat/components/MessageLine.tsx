@@ -150,8 +150,10 @@ function Sending({ outgoing, chat }: { outgoing: Outgoing; chat: Chat }) {
   // i18n: failed.not_found, failed.forbidden, failed.too_large, failed.invalid, failed.other
   return (
     <div className={classes.failed} role="alert">
-      <IconAlertTriangle size={16} stroke={1.5} aria-hidden />
-      <span>{t(`failed.${known.includes(failure) ? failure : "other"}`)}</span>
+      <span className={classes.why}>
+        <IconAlertTriangle size={16} stroke={1.5} aria-hidden />
+        {t(`failed.${known.includes(failure) ? failure : "other"}`)}
+      </span>
       <Button size="compact-xs" variant="default" onClick={() => chat.retry(conversation, clientId)}>
         {t("failed.retry")}
       </Button>

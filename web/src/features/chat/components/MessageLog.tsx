@@ -29,7 +29,7 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
   const list = useRef<VirtuosoHandle>(null);
   const attentive = useAttention();
   const [atEnd, setAtEnd] = useState(false);
-  const [range, setRange] = useState<ListRange>({ startIndex: 0, endIndex: 0 });
+  const [lowestShown, setLowestShown] = useState(0);
   const [jumping, setJumping] = useState(false);
   // Where reading began when the page opened; what is older and unread is fetched when asked for.
   const [openedAt] = useState({ readSeq, unread, head: lastEvent?.seq ?? 0 });
@@ -43,7 +43,7 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
   useEffect(() => () => chat.attend(""), [chat]);
 
   // Seen, though not to the end.
-  const lowest = Math.min(range.endIndex, lastEvent?.seq ?? 0);
+  const lowest = Math.min(lowestShown, lastEvent?.seq ?? 0);
   useEffect(() => {
     if (attentive && lowest > 0 && !olderUnread) chat.readTo(id, lowest);
   }, [attentive, lowest, olderUnread, chat, id]);
@@ -56,35 +56,39 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
   if (wrote && divider !== null && divider <= readSeq) setDivider(null);
 
   const lines = useMemo(() => timeline(events, view.outgoing, me, divider), [events, view.outgoing, me, divider]);
-  const toEnd = useCallback(() => list.current?.scrollToIndex({ index: "LAST", align: "end" }), []);
+  // Who is at the end stays there, whatever comes and however the window changes,
+  // until they scroll up themselves.
+  const stays = useRef(false);
+  const toEnd = useCallback(() => {
+    stays.current = true;
+    list.current?.scrollToIndex({ index: "LAST", align: "end", offset: 64 }); // and the foot
+  }, []);
   const sentHere = view.outgoing.at(-1)?.clientId;
   useEffect(() => {
     if (sentHere) toEnd();
   }, [sentHere, toEnd]);
 
-  // Who is at the end stays there, whatever comes and however the window changes,
-  // until they scroll up themselves.
-  const stays = useRef(false);
   const [scroller, setScroller] = useState<HTMLElement | null>(null);
   useEffect(() => {
     if (!scroller) return;
-    let top = scroller.scrollTop;
-    let height = scroller.clientHeight;
-    const scrolled = () => {
-      if (scroller.scrollTop < top - 1 && scroller.clientHeight === height) stays.current = false;
-      top = scroller.scrollTop;
+    // Not by "scroll": the list moves itself as it measures its lines.
+    const up = (e: Event) => {
+      const leaves =
+        e instanceof WheelEvent ? e.deltaY < 0
+        : e instanceof KeyboardEvent ? ["ArrowUp", "PageUp", "Home"].includes(e.key)
+        : e.type === "touchmove" || e.target === scroller; // the scrollbar
+      if (leaves) stays.current = false;
     };
-    const resized = new ResizeObserver(() => {
-      height = scroller.clientHeight;
-      if (stays.current) toEnd();
-    });
-    scroller.addEventListener("scroll", scrolled, { passive: true });
+    const ways = ["wheel", "keydown", "touchmove", "pointerdown"];
+    for (const way of ways) scroller.addEventListener(way, up, { passive: true });
+    const resized = new ResizeObserver(() => void (stays.current && toEnd()));
     resized.observe(scroller);
     return () => {
-      scroller.removeEventListener("scroll", scrolled);
+      for (const way of ways) scroller.removeEventListener(way, up);
       resized.disconnect();
     };
   }, [scroller, toEnd]);
+  const shownTo = useCallback((range: ListRange) => setLowestShown(range.endIndex), []);
   const reachedEnd = useCallback((at: boolean) => {
     setAtEnd(at);
     if (at) stays.current = true;
@@ -92,6 +96,7 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
 
   const jump = async () => {
     setJumping(true);
+    stays.current = false;
     try {
       await chat.loadTo(id, openedAt.readSeq + 1);
       const now = chat.view(id).stretch;
@@ -99,6 +104,7 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
       setDivider(from);
       // After the render that brings the new lines.
       requestAnimationFrame(() => {
+        stays.current = false;
         if (from !== null) list.current?.scrollToIndex({ index: from - firstSeq(now), align: "start", offset: -48 });
       });
     } finally {
@@ -136,10 +142,9 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
           atBottomThreshold={24}
           atBottomStateChange={reachedEnd}
           scrollerRef={(e) => setScroller(e instanceof HTMLElement ? e : null)}
-          rangeChanged={setRange}
+          rangeChanged={shownTo}
           startReached={() => void chat.loadOlder(id)}
           followOutput={(at) => (at || stays.current ? "auto" : false)}
-          totalListHeightChanged={() => stays.current && toEnd()}
           components={{ Header: view.complete ? Beginning : view.paging ? Paging : Older, Footer: Foot }}
           itemContent={(_, line) => <MessageLine line={line} me={me} members={conversation.members} chat={chat} />}
         />
