@@ -44,6 +44,7 @@ it("brings a letter with a file from one agency to the other, and the answer bac
   await to(page).fill("kim chi"); // without marks
   await page.getByRole("option", { name: /Lê Thị Kim Chi/ }).waitFor();
   await expectAccessible(page);
+  await screenshots(page, "mail-compose-people");
   await page.getByRole("option", { name: /Lê Thị Kim Chi/ }).click();
   await page.getByRole("button", { name: "Đồng gửi" }).click();
   await page.getByRole("textbox", { name: "Đồng gửi (Cc)" }).fill(`${binh},`);
@@ -58,6 +59,22 @@ it("brings a letter with a file from one agency to the other, and the answer bac
   await (await chooser).setFiles(file);
   await page.getByRole("button", { name: /^Bỏ tệp Dự thảo/ }).waitFor();
   await page.getByText("700 kB").waitFor();
+  // Others come by dropping and pasting, and go again.
+  const dropped = await page.evaluateHandle(() => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File(["thả vào"], "Phụ lục 1.txt", { type: "text/plain" }));
+    return transfer;
+  });
+  await text(page).dispatchEvent("dragenter", { dataTransfer: dropped });
+  await page.getByText("Thả tệp vào đây để đính kèm").waitFor();
+  await text(page).dispatchEvent("drop", { dataTransfer: dropped });
+  await page.getByRole("button", { name: "Bỏ tệp Phụ lục 1.txt" }).click();
+  await text(page).evaluate((field) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File(["dán vào"], "Ảnh chụp.png", { type: "image/png" }));
+    field.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true, cancelable: true }));
+  });
+  await page.getByRole("button", { name: "Bỏ tệp Ảnh chụp.png" }).click();
   await page.getByText(/^Đã lưu nháp lúc/).waitFor();
   await expectAccessible(page);
   await screenshots(page, "mail-compose");

@@ -145,8 +145,8 @@ export function MailPage() {
               key={message} id={message} place={place} box={box} row={rows.find((r) => r.id === message)} actions={actions}
               onLeave={leave} onClose={() => open(undefined)} onStep={step}
             />
-          ) : (
-            <NothingOpen icon={<IconMailOpened size={40} stroke={1.5} />} keys={!held && rows.length > 0} />
+          ) : held ? null : (
+            <NothingOpen icon={<IconMailOpened size={40} stroke={1.5} />} keys={rows.length > 0} />
           )}
         </section>
       </div>

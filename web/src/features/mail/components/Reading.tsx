@@ -58,7 +58,11 @@ export function Reading({ id, place, box, row, actions, onLeave, onClose, onStep
           <Back onClick={onClose} />
         </div>
         <div className={classes.scroll}>
-          <ErrorState code={codeOf(error)} title={codeOf(error) === "not_found" ? t("reading.gone") : t("reading.failed")} onRetry={() => void refetch()} />
+          {codeOf(error) === "not_found" ? (
+            <ErrorState code="not_found" title={t("reading.gone")} />
+          ) : (
+            <ErrorState code={codeOf(error)} title={t("reading.failed")} onRetry={() => void refetch()} />
+          )}
         </div>
       </>
     );
