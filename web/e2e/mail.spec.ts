@@ -30,8 +30,8 @@ it("brings a letter with a file from one agency to the other, and the answer bac
   await reader.goto("/mail");
   await signIn(reader, "chi");
   await letter(reader, /Kế hoạch thanh tra công vụ/).waitFor();
-  expect(await list(reader).getByRole("listitem").count()).toBe(morning.length);
-  expect(await reader.title()).toBe(`Thư đến (${morning.length}) · commsd`);
+  await expect.poll(() => list(reader).getByRole("listitem").count()).toBe(morning.length);
+  await expect.poll(() => reader.title()).toBe(`Thư đến (${morning.length}) · commsd`);
   await reader.getByRole("link", { name: new RegExp(`^Thư\\s*, ${morning.length} mục chờ`) }).waitFor();
   await expectAccessible(reader);
   await screenshots(reader, "mail-list");
@@ -310,7 +310,7 @@ it("deletes with a way back, moves, finds, and goes through long lists", async (
   await page.waitForURL(/\/mail\/inbox\/.+\?q=trich/);
   await page.reload();
   await page.getByRole("article", { name: "Văn bản đến số 7" }).waitFor();
-  expect(await list(page).getByRole("listitem").count()).toBe(5); // 7, 17, 27, 37 and 47
+  await expect.poll(() => list(page).getByRole("listitem").count()).toBe(5); // 7, 17, 27, 37 and 47
   await page.getByRole("searchbox").fill("không có gì");
   await page.getByText("Không có thư nào khớp với “không có gì”").waitFor();
   await expectAccessible(page);
