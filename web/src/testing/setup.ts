@@ -28,7 +28,6 @@ class NoResize implements ResizeObserver {
 window.ResizeObserver ??= NoResize;
 Object.defineProperty(document, "fonts", { value: new EventTarget() });
 window.scrollTo = () => {};
-Object.defineProperty(document, "fonts", { value: new EventTarget() });
 Element.prototype.scrollIntoView ??= () => {};
 
 await startTexts(loadTexts, "vi", ["app", "ui", ...features.map((f) => f.name)]);
