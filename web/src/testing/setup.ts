@@ -5,7 +5,7 @@ import { features } from "../app/features";
 import { startTexts } from "../lib/i18n";
 
 // A machine with much else to do answers late, not wrongly.
-configure({ asyncUtilTimeout: 5000 });
+configure({ asyncUtilTimeout: 10_000 });
 
 // What jsdom lacks and Mantine asks for.
 Object.defineProperty(window, "matchMedia", {
@@ -31,9 +31,6 @@ window.scrollTo = () => {};
 Element.prototype.scrollIntoView ??= () => {};
 
 await startTexts(loadTexts, "vi", ["app", "ui", ...features.map((f) => f.name)]);
-
-// What a test waits for comes late on a machine that is busy with others.
-configure({ asyncUtilTimeout: 10_000 });
 
 beforeEach(() => {
   localStorage.clear();
