@@ -244,6 +244,34 @@ func TestUnpublish(t *testing.T) {
 	}
 }
 
+// A client keeps the name that a section's first track had, and takes the next
+// one's from its stream.
+func TestTrackInPlaceOfAnother(t *testing.T) {
+	s := serve(t)
+	an, chi := join(t, s, everything("r", "an"), nil), join(t, s, everything("r", "chi"), nil)
+	pub, _ := an.publish(microphone("mic"))
+	source := an.pump(pub, opus)
+	first := chi.track()
+	chi.next(first, nil)
+	source.Stop()
+	if err := an.RemoveTrack(pub); err != nil {
+		t.Fatal(err)
+	}
+	an.negotiateNow()
+	seen := 0
+	chi.awaitParticipant("an", "has taken its track away", func(p sfu.ParticipantInfo) bool {
+		seen = max(seen, len(p.Tracks))
+		return seen == 1 && len(p.Tracks) == 0
+	})
+	pub, sid := an.publish(microphone("mic2"))
+	an.pump(pub, opus)
+	second := chi.track()
+	chi.next(second, nil)
+	if want := an.p.SID() + "|" + sid; second.Stream != want {
+		t.Errorf("the second track comes in stream %q, want %q", second.Stream, want)
+	}
+}
+
 // A track published muted may never send a packet; it can be taken away all
 // the same.
 func TestUnpublishWithoutMedia(t *testing.T) {
