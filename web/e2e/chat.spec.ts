@@ -276,6 +276,7 @@ it("makes a channel across agencies, and leads to the first of many unread messa
   await flood(an, conversation, 1, 90);
   await flood(binh, conversation, 91, 90);
   await chi.waitForFunction(() => document.title.startsWith("(99+) "));
+  await said(an, "Việc số 180.").waitFor(); // at the end all the while
   await chi.getByRole("navigation", { name: "Các phần" }).getByRole("link", { name: "Hôm nay" }).click();
   await chi.getByRole("region", { name: "Tin nhắn chưa đọc" }).getByRole("link", { name: /Chuẩn bị hội nghị giao ban.*180 tin nhắn chưa đọc/ }).click();
   await said(chi, "Việc số 180.").waitFor();

@@ -1,6 +1,6 @@
 import { Button, Loader } from "@mantine/core";
 import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { startTransition, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Virtuoso, type ListRange, type VirtuosoHandle } from "react-virtuoso";
 import type { Conversation } from "../../../api/conversations";
@@ -59,8 +59,10 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
   // Who is at the end stays there, whatever comes and however the window changes,
   // until they scroll up themselves.
   const stays = useRef(false);
+  const jumped = useRef(false); // the list may say "at the end" once more on its way to an older message
   const toEnd = useCallback(() => {
     stays.current = true;
+    jumped.current = false;
     list.current?.scrollToIndex({ index: "LAST", align: "end", offset: 64 }); // and the foot
   }, []);
   const sentHere = view.outgoing.at(-1)?.clientId;
@@ -77,6 +79,7 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
         e instanceof WheelEvent ? e.deltaY < 0
         : e instanceof KeyboardEvent ? ["ArrowUp", "PageUp", "Home"].includes(e.key)
         : e.type === "touchmove" || e.target === scroller; // the scrollbar
+      jumped.current = false;
       if (leaves) stays.current = false;
     };
     const ways = ["wheel", "keydown", "touchmove", "pointerdown"];
@@ -88,15 +91,20 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
       resized.disconnect();
     };
   }, [scroller, toEnd]);
-  const shownTo = useCallback((range: ListRange) => setLowestShown(range.endIndex), []);
+  // The list says these while it renders: a transition, and functions that stay
+  // the same, keep its word from making it render again within that.
+  const shownTo = useCallback((range: ListRange) => startTransition(() => setLowestShown(range.endIndex)), []);
   const reachedEnd = useCallback((at: boolean) => {
-    setAtEnd(at);
-    if (at) stays.current = true;
+    if (at && !jumped.current) stays.current = true;
+    startTransition(() => setAtEnd(at));
   }, []);
+  const holdScroller = useCallback((e: HTMLElement | Window | null) => void (e instanceof HTMLElement && setScroller(e)), []);
+  const edges = useMemo(() => ({ Header: view.complete ? Beginning : view.paging ? Paging : Older, Footer: Foot }), [view.complete, view.paging]);
 
   const jump = async () => {
     setJumping(true);
     stays.current = false;
+    jumped.current = true;
     try {
       await chat.loadTo(id, openedAt.readSeq + 1);
       const now = chat.view(id).stretch;
@@ -141,11 +149,11 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
           increaseViewportBy={{ top: 400, bottom: 200 }}
           atBottomThreshold={24}
           atBottomStateChange={reachedEnd}
-          scrollerRef={(e) => setScroller(e instanceof HTMLElement ? e : null)}
+          scrollerRef={holdScroller}
           rangeChanged={shownTo}
           startReached={() => void chat.loadOlder(id)}
           followOutput={(at) => (at || stays.current ? "auto" : false)}
-          components={{ Header: view.complete ? Beginning : view.paging ? Paging : Older, Footer: Foot }}
+          components={edges}
           itemContent={(_, line) => <MessageLine line={line} me={me} members={conversation.members} chat={chat} />}
         />
       )}
