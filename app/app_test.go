@@ -162,6 +162,27 @@ func TestOneNodeAFolder(t *testing.T) {
 	}
 }
 
+// TestDemoStaysDemo: what the demo filled is not served without --demo, since
+// everyone knows its passwords.
+func TestDemoStaysDemo(t *testing.T) {
+	for name, url := range map[string]func(t *testing.T) string{
+		"data_dir":     func(*testing.T) string { return "" },
+		"database.url": func(t *testing.T) string { return testengine.Postgres(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := apptest.Config(t.TempDir())
+			cfg.Database.URL = url(t)
+			apptest.StartConfig(t, cfg).Stop(t)
+			cfg.Demo = false
+			if err := apptest.Refused(t, cfg); err == nil || !strings.HasPrefix(err.Error(), name+": ") || !strings.Contains(err.Error(), "--demo") {
+				t.Fatalf("got %v", err)
+			}
+			cfg.Demo = true
+			signIn(t, apptest.StartConfig(t, cfg), "an@noivu.g2g.example")
+		})
+	}
+}
+
 func TestGarbageEndsItsOwnConnection(t *testing.T) {
 	n := apptest.Start(t)
 	// Bytes that are no HTTP end their own connection alone.

@@ -30,10 +30,8 @@ func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.L
 	if err != nil {
 		return nil, err
 	}
-	if a.cfg.Demo {
-		if err := dir.SeedDemo(ctx); err != nil {
-			return nil, err
-		}
+	if err := a.seed(ctx, dir); err != nil {
+		return nil, err
 	}
 	n.cores = append(n.cores,
 		service{"directory", dir.Run},
@@ -79,6 +77,22 @@ func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.L
 		return nil, err
 	}
 	return publicHandler(api.Handler(), pages, a.public, a.cfg.proxies(), a.log, a.reg), nil
+}
+
+// seed fills an empty directory for the demo, and keeps a directory that the
+// demo filled from being served as anything else: everyone knows its passwords.
+func (a *App) seed(ctx context.Context, dir *directory.Service) error {
+	if a.cfg.Demo {
+		return dir.SeedDemo(ctx)
+	}
+	demo, err := dir.HoldsDemo(ctx)
+	if err != nil || !demo {
+		return err
+	}
+	if a.cfg.Database.URL != "" {
+		return keyErrorf("database.url", "this database was filled by the demo, whose password is public; name another one, or add --demo")
+	}
+	return keyErrorf("data_dir", "%s was filled by the demo, whose password is public; name another folder, or add --demo", a.cfg.DataDir)
 }
 
 // WriteOpenAPI writes the OpenAPI document of the HTTP API as JSON. The domains

@@ -14,6 +14,19 @@ import (
 // rules, which only the demo may.
 const DemoPassword = "commsd-demo-only"
 
+// HoldsDemo tells whether SeedDemo has filled this directory, whose passwords
+// are then public.
+func (s *Service) HoldsDemo(ctx context.Context) (bool, error) {
+	var n int
+	err := s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		return tx.QueryRow(ctx, `SELECT COUNT(*) FROM directory_demo`).Scan(&n)
+	})
+	if err != nil {
+		return false, fmt.Errorf("directory: look for the demo: %w", err)
+	}
+	return n > 0, nil
+}
+
 // SeedDemo fills an empty directory with two agencies and their people, in one
 // transaction. A directory that holds anything is left as it is.
 func (s *Service) SeedDemo(ctx context.Context) error {
@@ -61,6 +74,9 @@ func (s *Service) SeedDemo(ctx context.Context) error {
 			if err := seedAgency(ctx, tx, a, adminID, hashes, now); err != nil {
 				return err
 			}
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO directory_demo (id, filled_at) VALUES (1, $1)`, now.UnixMicro()); err != nil {
+			return err
 		}
 		seeded = true
 		return s.cfg.Audit.Record(ctx, tx, audit.Event{Action: "directory.seed_demo", Outcome: audit.OK})
