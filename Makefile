@@ -26,11 +26,13 @@ fmt: ## fail on files gofmt would change
 	@files="$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go'))"; \
 	if [ -n "$$files" ]; then echo "run gofmt -w on:"; echo "$$files"; exit 1; fi
 
-vet:
+vet: ## and a go.mod that names what is used
+	go mod tidy -diff
 	go vet ./...
 
 lint:
 	$(GO_TOOLS) golangci-lint run --timeout 10m ./...
+	cd internal/lkproto/contract && go tool -modfile=../../../tools/go.mod golangci-lint run --timeout 10m ./...
 
 vulncheck: ## known vulnerabilities; needs the Internet, so it stands apart
 	$(GO_TOOLS) govulncheck ./...

@@ -70,7 +70,7 @@ export default tseslint.config(
       "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
       "no-restricted-syntax": [
         "error",
-        { selector: "JSXAttribute[name.name='dangerouslySetInnerHTML']", message: "clean foreign HTML with DOMPurify and show it in a sandboxed frame" },
+        { selector: "JSXAttribute[name.name='dangerouslySetInnerHTML']", message: "foreign HTML is cleaned by the server and shown in a sandboxed frame" },
         { selector: "JSXAttribute[name.name='data-testid']", message: "tests find things by role and label" },
       ],
     },
