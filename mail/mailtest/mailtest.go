@@ -142,6 +142,16 @@ func (d *Directory) SenderAddresses(_ context.Context, actor identity.Actor) ([]
 // Store returns a store on db with a bus and a folder of blobs of its own.
 func Store(t testing.TB, db *sqldb.DB) *store.Store {
 	t.Helper()
+	blobs, err := blob.Open(context.Background(), blob.Config{DataDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return StoreOn(t, db, Bus(t), blobs)
+}
+
+// Bus returns a bus of one node.
+func Bus(t testing.TB) bus.Bus {
+	t.Helper()
 	b, err := bus.Open(context.Background(), bus.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -151,11 +161,21 @@ func Store(t testing.TB, db *sqldb.DB) *store.Store {
 			t.Errorf("close the bus: %v", err)
 		}
 	})
-	blobs, err := blob.Open(context.Background(), blob.Config{DataDir: t.TempDir()})
+	return b
+}
+
+// Blobs lists the blobs of mail.
+func Blobs(t testing.TB, blobs blob.Store) []blob.Ref {
+	t.Helper()
+	var out []blob.Ref
+	err := blobs.Walk(context.Background(), store.Namespace, func(ref blob.Ref, _ time.Time) error {
+		out = append(out, ref)
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return StoreOn(t, db, b, blobs)
+	return out
 }
 
 // StoreOn is Store on a bus and blobs that other stores share.

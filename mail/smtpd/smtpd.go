@@ -24,6 +24,7 @@ import (
 	"commsd/identity"
 	"commsd/internal/errcode"
 	"commsd/mail/intake"
+	"commsd/mail/mime"
 	"commsd/mail/netlimit"
 	"commsd/mail/route"
 	"commsd/mail/store"
@@ -153,16 +154,9 @@ func (s *session) data(ctx context.Context, r io.Reader) error {
 	for _, to := range s.to {
 		agencies = append(agencies, to.Agency)
 	}
-	content, err := s.server.cfg.Store.Ingest(ctx, agencies, r)
+	content, err := s.server.cfg.Store.Ingest(ctx, agencies, r, intake.CheckContent, checkFrom)
 	if err != nil {
 		return err
-	}
-	if err := intake.CheckContent(content.Message); err != nil {
-		return err
-	}
-	if content.Message.From > 1 {
-		// Readers differ in which of them they show (RFC 7489, section 6.6.1).
-		return intake.Refuse(550, smtp.EnhancedCode{5, 6, 0}, "the message has more than one From")
 	}
 	trace := intake.Trace{
 		From: s.conn.Hostname(), Remote: intake.IP(s.conn.Conn().RemoteAddr()), By: s.server.cfg.Hostname,
@@ -179,6 +173,15 @@ func (s *session) data(ctx context.Context, r io.Reader) error {
 		return err
 	}
 	s.server.cfg.Log.InfoContext(ctx, "mail came in", "id", id, "remote", trace.Remote, "recipients", len(to), "bytes", content.Size)
+	return nil
+}
+
+// checkFrom refuses a message of several From: readers differ in which of them
+// they show (RFC 7489, section 6.6.1).
+func checkFrom(m *mime.Message) error {
+	if m.From > 1 {
+		return intake.Refuse(550, smtp.EnhancedCode{5, 6, 0}, "the message has more than one From")
+	}
 	return nil
 }
 

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"commsd/internal/blob"
+	"commsd/internal/blob/blobtest"
 	"commsd/internal/sqldb"
 	"commsd/internal/sqldb/sqldbtest"
 	"commsd/internal/testengine"
@@ -86,6 +88,32 @@ func TestTakesMailForPeopleHere(t *testing.T) {
 		}
 		if an := mailtest.Messages(t, s.Store, mailtest.Mailbox(t, s.Store, mailtest.AnActor, store.RoleInbox)); len(an) != 1 || strings.Contains(an[0], "chi@") {
 			t.Fatalf("an has %q: one recipient must not read of another", an)
+		}
+	})
+}
+
+// Anybody may send, so that what is refused must not stay on the disk.
+func TestRefusedMailIsNotKept(t *testing.T) {
+	blobtest.Each(t, func(t *testing.T, blobs blob.Store) {
+		db := sqldbtest.Open(t, sqldbtest.SQLite(t))
+		st := mailtest.StoreOn(t, db, mailtest.Bus(t), blobs)
+		s := start(t, db, func(c *smtpd.Config) { c.Store = st })
+		large := strings.Repeat("large and large\r\n", 10_000)
+		const from = "From: x@far.example\r\n"
+		c := s.dial(t)
+		for i, refused := range []string{
+			from + "\r\n" + large + "bare\rCR",
+			from + from + "\r\n" + large,
+			from + strings.Repeat("Received: by x\r\n", 60) + "\r\n" + large,
+		} {
+			c.Want("MAIL FROM:<x@far.example>", "250", "RCPT TO:<chi@hanoi.example>", "250", "RCPT TO:<an@noivu.example>", "250", "DATA", "354", refused+"\r\n.", "55")
+			if left := mailtest.Blobs(t, blobs); len(left) != 0 {
+				t.Fatalf("refusal %d keeps %v", i, left)
+			}
+		}
+		c.Want("MAIL FROM:<x@far.example>", "250", "RCPT TO:<chi@hanoi.example>", "250", "RCPT TO:<an@noivu.example>", "250", "DATA", "354", from+"\r\n"+large+".", "250")
+		if kept := mailtest.Blobs(t, blobs); len(kept) != 2 {
+			t.Fatalf("what was taken is in %v, want a blob for each agency", kept)
 		}
 	})
 }

@@ -34,27 +34,56 @@ type Content struct {
 }
 
 // Ingest reads a message to its end, works out its structure, and makes its
-// bytes durable for the agencies (at least one). Errors of r pass unwrapped, so
-// that a reader's own refusals reach its caller.
-func (s *Store) Ingest(ctx context.Context, agencies []identity.AgencyID, r io.Reader) (*Content, error) {
-	parser := mime.NewParser(mime.Limits{})
-	tee := io.TeeReader(r, parser)
-	head, err := io.ReadAll(io.LimitReader(tee, InlineLimit+1))
+// bytes durable for the agencies (at least one). What one of checks refuses is
+// not kept. Errors of r and of checks pass unwrapped, so that refusals reach
+// the caller.
+func (s *Store) Ingest(ctx context.Context, agencies []identity.AgencyID, r io.Reader, checks ...func(*mime.Message) error) (*Content, error) {
+	source := &judged{r: r, parser: mime.NewParser(mime.Limits{}), checks: checks}
+	head, err := io.ReadAll(io.LimitReader(source, InlineLimit+1))
 	if err != nil {
 		return nil, err
 	}
 	c := &Content{}
 	if len(head) <= InlineLimit {
 		c.inline = head
-	} else if err := s.putBlobs(ctx, c, agencies, io.MultiReader(bytes.NewReader(head), tee)); err != nil {
+	} else if err := s.putBlobs(ctx, c, agencies, io.MultiReader(bytes.NewReader(head), source)); err != nil {
 		return nil, err
 	}
-	c.Message = parser.Close()
+	c.Message = source.message
 	c.Size = c.Message.Size
 	if err := s.describe(ctx, c); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// judged reads a message and, where its end comes, has it checked: a refusal
+// comes in the place of the end, so that whoever keeps what is read keeps
+// nothing.
+type judged struct {
+	r       io.Reader
+	parser  *mime.Parser
+	checks  []func(*mime.Message) error
+	message *mime.Message // once the end has come
+}
+
+func (j *judged) Read(b []byte) (int, error) {
+	n, err := j.r.Read(b)
+	if _, err := j.parser.Write(b[:n]); err != nil {
+		return n, err
+	}
+	if !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	if j.message == nil {
+		j.message = j.parser.Close()
+	}
+	for _, check := range j.checks {
+		if err := check(j.message); err != nil {
+			return n, err
+		}
+	}
+	return n, io.EOF
 }
 
 // readError keeps the reason why the source of a blob ended early.

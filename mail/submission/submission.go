@@ -139,11 +139,8 @@ func (d *Desk) Accept(ctx context.Context, s Submission, r io.Reader) (string, e
 	}
 	added := d.missing(header, id.String())
 	block = withoutBcc(block)
-	content, err := d.store.Ingest(ctx, s.agencies(), io.MultiReader(strings.NewReader(added), bytes.NewReader(block), br))
+	content, err := d.store.Ingest(ctx, s.agencies(), io.MultiReader(strings.NewReader(added), bytes.NewReader(block), br), intake.CheckContent)
 	if err != nil {
-		return "", err
-	}
-	if err := intake.CheckContent(content.Message); err != nil {
 		return "", err
 	}
 	return id.String(), d.commit(ctx, s, content)
