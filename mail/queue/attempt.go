@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -33,7 +34,11 @@ type result struct {
 	enhanced  string
 	answer    string
 	remote    string
+	waits     bool // the attempt ended before its turn; the rest is of an earlier one
 }
+
+// untried says that no attempt has come to r yet.
+func (r result) untried() bool { return r.code == 0 && r.answer == "" }
 
 func temporary(to, remote string, err error) result {
 	return answered(to, remote, err, Pending)
@@ -71,7 +76,8 @@ func printable(s string) string {
 	return string(out)
 }
 
-// attempt tries every pending recipient of it once and settles the outcome.
+// attempt tries every pending recipient of it once, as far as the time goes,
+// and settles the outcome.
 func (q *Queue) attempt(ctx context.Context, it work) {
 	// The attempt ends well before the lease, or another node might begin.
 	limited, cancel := context.WithTimeout(ctx, q.cfg.Lease*2/3)
@@ -83,19 +89,27 @@ func (q *Queue) attempt(ctx context.Context, it work) {
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 	}
-	if err := q.settle(ctx, it, results); err != nil {
+	err := q.guard(it.id, func() error { return q.settle(ctx, it, results, true) })
+	if errors.Is(err, errDefect) {
+		// The writing of the report may be at fault. To tell nobody is bad; to
+		// send again, for ever, what was sent is worse.
+		err = q.guard(it.id, func() error { return q.settle(ctx, it, results, false) })
+	}
+	if err != nil {
 		q.cfg.Log.ErrorContext(ctx, "the outcome of an attempt could not be noted; the item will be tried again", "item", it.id, "err", err)
 	}
 }
 
-// send groups the recipients by where they go and sends to each group.
+// send groups the recipients by where they go and sends to each group. Dead
+// domains may use up all the time: as those that have waited longest come
+// first, they then stand in the way of none but themselves.
 func (q *Queue) send(ctx context.Context, it work) []result {
-	if q.cfg.Smarthost != "" {
-		return q.toHosts(ctx, it, it.to, []string{q.cfg.Smarthost})
-	}
-	groups, order := map[string][]string{}, []string(nil)
+	groups, order := map[string][]result{}, []string(nil)
 	for _, to := range it.to {
-		d := route.DomainOf(to)
+		d := ""
+		if q.cfg.Smarthost == "" {
+			d = route.DomainOf(to.recipient)
+		}
 		if groups[d] == nil {
 			order = append(order, d)
 		}
@@ -103,16 +117,44 @@ func (q *Queue) send(ctx context.Context, it work) []result {
 	}
 	var out []result
 	for _, d := range order {
-		hosts, err := q.hosts(ctx, d)
-		if err != nil {
-			for _, to := range groups[d] {
-				out = append(out, temporary(to, d, err))
+		if ctx.Err() != nil {
+			for _, r := range groups[d] {
+				r.waits = true
+				out = append(out, r)
 			}
 			continue
 		}
-		out = append(out, q.toHosts(ctx, it, groups[d], hosts)...)
+		var to []string
+		for _, r := range groups[d] {
+			to = append(to, r.recipient)
+		}
+		var results []result
+		err := q.guard(it.id, func() (err error) {
+			results, err = q.toDomain(ctx, it, d, to)
+			return err
+		})
+		if errors.Is(err, errDefect) {
+			err = errors.New("a fault on this side") // for the sender to read
+		}
+		if err != nil {
+			results = all(to, d, err)
+		}
+		out = append(out, results...)
 	}
 	return out
+}
+
+// toDomain sends to the recipients of one domain; to the smarthost, if there is
+// one. The error is the same for all of them.
+func (q *Queue) toDomain(ctx context.Context, it work, domain string, to []string) ([]result, error) {
+	if q.cfg.Smarthost != "" {
+		return q.toHosts(ctx, it, to, []string{q.cfg.Smarthost}), nil
+	}
+	hosts, err := q.hosts(ctx, domain)
+	if err != nil {
+		return nil, err
+	}
+	return q.toHosts(ctx, it, to, hosts), nil
 }
 
 // open gives the bytes of an item: trace, then content.
@@ -131,15 +173,20 @@ func (q *Queue) open(ctx context.Context, it work) (io.ReadCloser, error) {
 }
 
 // settle writes down what an attempt came to. A recipient that failed for good
-// is told of in the same transaction: either both are durable or neither.
-func (q *Queue) settle(ctx context.Context, it work, results []result) error {
+// is told of in the same transaction: either both are durable or neither. That
+// is left out where report is false.
+func (q *Queue) settle(ctx context.Context, it work, results []result, report bool) error {
 	now := q.cfg.Now()
 	expired := !now.Before(it.expires)
-	left := false
+	results = slices.Clone(results) // it may be called again
+	left, untried := false, false
 	var failed []result
 	for i := range results {
 		r := &results[i]
 		if r.state == Pending && expired {
+			if r.untried() {
+				r.answer = "its turn did not come"
+			}
 			r.state, r.answer = Failed, "gave up after "+q.cfg.Lifetime.String()+"; last: "+r.answer
 			if r.enhanced == "" || r.enhanced[0] != '5' {
 				r.enhanced = "4.4.7" // delivery time expired
@@ -148,6 +195,10 @@ func (q *Queue) settle(ctx context.Context, it work, results []result) error {
 		switch r.state {
 		case Pending:
 			left = true
+			if r.waits {
+				untried = untried || r.untried()
+				continue // nothing came of it
+			}
 			q.attempts.WithLabelValues("again").Inc()
 		case Failed:
 			failed = append(failed, *r)
@@ -157,14 +208,22 @@ func (q *Queue) settle(ctx context.Context, it work, results []result) error {
 		}
 		q.cfg.Log.InfoContext(ctx, "mail for outside", "item", it.id, "state", r.state, "remote", r.remote, "code", r.code, "enhanced", r.enhanced, "answer", r.answer)
 	}
-	bounce, to, err := q.bounce(ctx, it, failed, now)
-	if err != nil {
-		return err
+	var bounce *store.Content
+	var to store.Delivery
+	if report {
+		var err error
+		if bounce, to, err = q.bounce(ctx, it, failed, now); err != nil {
+			return err
+		}
 	}
 	return q.cfg.DB.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		state, next := "done", now
 		if left {
-			state, next = "active", now.Add(q.backoff(it.attempts+1))
+			n := it.attempts + 1
+			if untried {
+				n = 1 // what has never been tried need not wait for what has
+			}
+			state, next = "active", now.Add(q.backoff(n))
 			if next.After(it.expires) {
 				next = it.expires
 			}
@@ -178,6 +237,9 @@ func (q *Queue) settle(ctx context.Context, it work, results []result) error {
 			return fmt.Errorf("queue: the lease of %s was lost: %w", it.id, errors.Join(err, errLeaseLost))
 		}
 		for _, r := range results {
+			if r.waits && r.state == Pending {
+				continue
+			}
 			if _, err := tx.Exec(ctx, `UPDATE mail_queue_recipient SET state = $1, code = $2, enhanced = $3, answer = $4, remote = $5, changed_at = $6
 				WHERE queue_id = $7 AND recipient = $8`, string(r.state), r.code, r.enhanced, r.answer, r.remote, now.UnixMicro(), it.id, r.recipient); err != nil {
 				return fmt.Errorf("queue: settle recipient: %w", err)

@@ -123,7 +123,7 @@ func New(cfg Config) (*Queue, error) {
 	q := &Queue{
 		cfg: cfg, node: node.String(), wake: make(chan struct{}, 1),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "commsd_mailqueue_recipients_total", Help: "Recipients tried, by outcome: sent, failed, again."}, []string{"outcome"}),
-		panics:   prometheus.NewCounter(prometheus.CounterOpts{Name: "commsd_mailqueue_panics_total", Help: "Panics that ended one item's attempt."}),
+		panics:   prometheus.NewCounter(prometheus.CounterOpts{Name: "commsd_mailqueue_panics_total", Help: "Panics in the work on an item: one domain's turn, or the noting of what came of it."}),
 	}
 	if cfg.Registerer != nil {
 		for _, c := range []prometheus.Collector{q.attempts, q.panics} {
@@ -221,7 +221,7 @@ func (q *Queue) Run(ctx context.Context) error {
 			running.Add(1)
 			go func() {
 				defer running.Done()
-				q.attemptSafely(attempts, it)
+				q.attempt(attempts, it)
 				<-busy
 				q.Wake() // there may be more
 			}()
@@ -238,34 +238,20 @@ func (q *Queue) Run(ctx context.Context) error {
 	return nil
 }
 
-// RunDue leases the items that are due, tries each once, and returns how many
-// there were when all attempts have ended.
-func (q *Queue) RunDue(ctx context.Context) (int, error) {
-	items, err := q.claim(ctx, q.cfg.Workers)
-	if err != nil {
-		return 0, err
-	}
-	var wg sync.WaitGroup
-	for _, it := range items {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			q.attemptSafely(ctx, it)
-		}()
-	}
-	wg.Wait()
-	return len(items), nil
-}
+// errDefect says that something panicked.
+var errDefect = errors.New("queue: a defect")
 
-// attemptSafely is attempt, of which a defect ends no more.
-func (q *Queue) attemptSafely(ctx context.Context, it work) {
+// guard runs fn. A panic in it ends no more than fn, is logged, and comes back
+// as errDefect.
+func (q *Queue) guard(item string, fn func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			q.panics.Inc()
-			q.cfg.Log.Error("panic at an item of the mail queue", "item", it.id, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			q.cfg.Log.Error("panic at an item of the mail queue", "item", item, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			err = errDefect
 		}
 	}()
-	q.attempt(ctx, it)
+	return fn()
 }
 
 // work is an item under lease.
@@ -280,7 +266,7 @@ type work struct {
 	attempts int
 	created  time.Time
 	expires  time.Time
-	to       []string // pending
+	to       []result // pending, as they stand; those longest without a try come first
 }
 
 const dueQuery = `SELECT id, sender, mail_from, trace, body, blob_agency, blob_sha256, body_size, attempts, created_at, expires_at
@@ -332,16 +318,19 @@ func (q *Queue) claim(ctx context.Context, n int) ([]work, error) {
 	return items, nil
 }
 
-func pending(ctx context.Context, tx *sqldb.Tx, id string) ([]string, error) {
-	rows, err := tx.Query(ctx, `SELECT recipient FROM mail_queue_recipient WHERE queue_id = $1 AND state = 'pending' ORDER BY recipient`, id)
+const pendingQuery = `SELECT recipient, code, enhanced, answer, remote FROM mail_queue_recipient
+	WHERE queue_id = $1 AND state = 'pending' ORDER BY changed_at, recipient`
+
+func pending(ctx context.Context, tx *sqldb.Tx, id string) ([]result, error) {
+	rows, err := tx.Query(ctx, pendingQuery, id)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var out []string
+	var out []result
 	for rows.Next() {
-		var r string
-		if err := rows.Scan(&r); err != nil {
+		r := result{state: Pending}
+		if err := rows.Scan(&r.recipient, &r.code, &r.enhanced, &r.answer, &r.remote); err != nil {
 			return nil, err
 		}
 		out = append(out, r)
