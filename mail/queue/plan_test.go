@@ -35,45 +35,12 @@ func TestQueriesUseIndexes(t *testing.T) {
 		}{
 			"due":     {dueQuery, []any{int64(2000), 4}},
 			"held":    {heldQuery, []any{"p1", 100}},
-			"pending": {`SELECT recipient FROM mail_queue_recipient WHERE queue_id = $1 AND state = 'pending' ORDER BY recipient`, []any{"q1"}},
+			"pending": {pendingQuery, []any{"q1"}},
 		} {
-			plan := explain(t, db, q.query, q.args)
+			plan := sqldbtest.Explain(t, db, q.query, q.args...)
 			if strings.Contains(plan, "Seq Scan on mail_queue ") || strings.Contains(plan, "SCAN mail_queue") || !strings.Contains(strings.ToUpper(plan), "INDEX") {
 				t.Errorf("%s scans:\n%s", name, plan)
 			}
 		}
 	})
-}
-
-func explain(t *testing.T, db *sqldb.DB, query string, args []any) string {
-	t.Helper()
-	var lines []string
-	err := db.Read(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
-		word := "EXPLAIN QUERY PLAN "
-		if tx.Dialect() == sqldb.PostgreSQL {
-			word = "EXPLAIN "
-		}
-		rows, err := tx.Query(ctx, word+query, args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var line string
-			var skip int
-			to := []any{&line}
-			if tx.Dialect() == sqldb.SQLite {
-				to = []any{&skip, &skip, &skip, &line}
-			}
-			if err := rows.Scan(to...); err != nil {
-				return err
-			}
-			lines = append(lines, line)
-		}
-		return rows.Err()
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Join(lines, "\n")
 }

@@ -35,7 +35,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 			"places":   {placesQuery, []any{message}, true},
 			"drop":     {dropQuery, []any{message}, false},
 		} {
-			plan := explain(t, db, q.query, q.args)
+			plan := sqldbtest.Explain(t, db, q.query, q.args...)
 			for _, table := range []string{"mail_mailbox_message", "mail_message", "mail_expunged", "h", "m"} {
 				for _, scan := range []string{"Seq Scan on " + table + " ", "Seq Scan on mail_mailbox_message " + table, "Seq Scan on mail_message " + table, "SCAN " + table + "\n", "SCAN " + table + " "} {
 					if strings.Contains(plan+"\n", scan) {
@@ -51,39 +51,6 @@ func TestQueriesUseIndexes(t *testing.T) {
 			}
 		}
 	})
-}
-
-func explain(t *testing.T, db *sqldb.DB, query string, args []any) string {
-	t.Helper()
-	var lines []string
-	err := db.Read(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
-		word := "EXPLAIN QUERY PLAN "
-		if tx.Dialect() == sqldb.PostgreSQL {
-			word = "EXPLAIN "
-		}
-		rows, err := tx.Query(ctx, word+query, args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var line string
-			var skip int
-			to := []any{&line}
-			if tx.Dialect() == sqldb.SQLite {
-				to = []any{&skip, &skip, &skip, &line}
-			}
-			if err := rows.Scan(to...); err != nil {
-				return err
-			}
-			lines = append(lines, line)
-		}
-		return rows.Err()
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Join(lines, "\n")
 }
 
 // crowd fills a store with 4000 messages, a tenth of them in the mailbox.

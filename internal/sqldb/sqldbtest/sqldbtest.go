@@ -8,6 +8,7 @@ package sqldbtest
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"commsd/internal/sqldb"
@@ -60,4 +61,35 @@ func Open(t testing.TB, cfg sqldb.Config) *sqldb.DB {
 		}
 	})
 	return db
+}
+
+// Explain returns the engine's plan for a query, in its own words, one step a
+// line.
+func Explain(t testing.TB, db *sqldb.DB, query string, args ...any) string {
+	t.Helper()
+	var steps []string
+	err := db.Read(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
+		steps = nil
+		explain, step, skip := "EXPLAIN ", "", 0
+		columns := []any{&step}
+		if tx.Dialect() == sqldb.SQLite {
+			explain, columns = "EXPLAIN QUERY PLAN ", []any{&skip, &skip, &skip, &step}
+		}
+		rows, err := tx.Query(ctx, explain+query, args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			if err := rows.Scan(columns...); err != nil {
+				return err
+			}
+			steps = append(steps, step)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		t.Fatalf("explain: %v", err)
+	}
+	return strings.Join(steps, "\n")
 }
