@@ -293,17 +293,6 @@ func (e joined) apply(r *room) {
 	}
 }
 
-type removed struct {
-	identity string
-	reason   Reason
-}
-
-func (e removed) apply(r *room) {
-	if p := r.byIdentity[e.identity]; p != nil {
-		r.leave(p, e.reason, ActionDisconnect)
-	}
-}
-
 // left ends a place for a reason found outside the loop.
 type left struct {
 	p      *Participant

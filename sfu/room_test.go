@@ -79,12 +79,10 @@ func TestSameIdentityPutsTheOlderOut(t *testing.T) {
 	}
 }
 
-func TestRemoveAndCloseRoom(t *testing.T) {
+func TestEndAndCloseRoom(t *testing.T) {
 	s := serve(t)
 	an, chi, dung := join(t, s, everything("r", "an"), nil), join(t, s, everything("r", "chi"), nil), join(t, s, everything("other", "dung"), nil)
-	if !s.Remove("r", "an", sfu.ReasonRemoved) || s.Remove("nowhere", "an", sfu.ReasonRemoved) {
-		t.Fatal("Remove does not know the rooms")
-	}
+	an.p.End(sfu.ReasonRemoved, sfu.ActionDisconnect)
 	if e := an.left(); e.Reason != sfu.ReasonRemoved {
 		t.Fatalf("an left with %+v", e)
 	}

@@ -266,15 +266,6 @@ func (s *SFU) Join(ctx context.Context, req JoinRequest) (*Participant, error) {
 	return p, nil
 }
 
-// Remove ends the place of whoever has identity in room. It reports whether
-// the room is live.
-func (s *SFU) Remove(room, identity string, reason Reason) bool {
-	s.mu.Lock()
-	r, ok := s.rooms[room]
-	s.mu.Unlock()
-	return ok && r.post(removed{identity: identity, reason: reason})
-}
-
 // CloseRoom ends the place of everybody in room. It reports whether the room
 // is live.
 func (s *SFU) CloseRoom(room string) bool {

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"commsd/identity"
 	lk "commsd/internal/lkproto"
 )
 
@@ -107,9 +108,7 @@ func FuzzFrames(f *testing.F) {
 			}
 		}
 		_ = ws.Close() // without a word
-		if err := s.RemoveParticipant(ctx(t), "r", who); err != nil {
-			t.Fatal(err)
-		}
+		s.Revoke(identity.Revocation{Account: identity.AccountID("account-" + who)})
 		if in, err := s.Inside(ctx(t), "r"); err != nil || len(in) == 0 {
 			t.Fatalf("the witness is gone: %q, %v", in, err)
 		}

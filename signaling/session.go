@@ -116,11 +116,11 @@ func (s *Service) serve(conn *wsconn.Conn, claims accesstoken.Claims, revocation
 		_ = conn.Run(s.stop, func(context.Context, wsconn.Message) error { return nil })
 		return
 	}
-	// A revocation between the admission and now did not find this session.
+	// A revocation, or an end of the room, between the admission and now did
+	// not find this session.
 	if s.revocations.Load() != revocations {
 		if err := s.admit(s.stop, claims); err != nil {
-			ses.log.Info("no longer admitted", "err", err)
-			ses.p.End(sfu.ReasonRemoved, sfu.ActionDisconnect)
+			ses.putOut(err)
 		}
 	}
 	ctx, cancel := context.WithCancel(s.stop)
@@ -199,6 +199,16 @@ func (s *Service) resume(so *socket, claims accesstoken.Claims, opt options) (*s
 	return nil, 0
 }
 
+// putOut ends a place whose holder is no longer admitted.
+func (ses *session) putOut(why error) {
+	ses.log.Info("no longer admitted", "err", why)
+	reason := sfu.ReasonRemoved
+	if errcode.Of(why) == errcode.Gone {
+		reason = sfu.ReasonRoomClosed
+	}
+	ses.p.End(reason, sfu.ActionDisconnect)
+}
+
 // refresh gives the client new tokens until ctx ends, and ends its place when
 // it is no longer admitted.
 func (ses *session) refresh(ctx context.Context, so *socket) {
@@ -214,8 +224,7 @@ func (ses *session) refresh(ctx context.Context, so *socket) {
 		if err := ses.svc.admit(ctx, c); err != nil {
 			switch errcode.Of(err) {
 			case errcode.Forbidden, errcode.NotFound, errcode.Gone, errcode.Unauthenticated:
-				ses.log.Info("no longer admitted", "err", err)
-				ses.p.End(sfu.ReasonRemoved, sfu.ActionDisconnect)
+				ses.putOut(err)
 				return
 			default: // who decides is away: nobody is put out for that
 				continue

@@ -68,7 +68,7 @@ type Service struct {
 	sessions map[string]*session // guarded by mu; by participant SID
 	stopping bool                // guarded by mu; no socket is taken any more
 
-	revocations atomic.Uint64  // calls of Revoke
+	revocations atomic.Uint64  // calls of Revoke and CloseRoom
 	sockets     sync.WaitGroup // handlers of open sockets; Run waits for it
 	stop        context.Context
 	stopAll     context.CancelFunc
@@ -169,16 +169,10 @@ func (s *Service) Revoke(r identity.Revocation) {
 	}
 }
 
-// RemoveParticipant ends the place of identity in room. It answers nil when
-// nobody of that identity is inside.
-func (s *Service) RemoveParticipant(_ context.Context, room, identity string) error {
-	s.cfg.SFU.Remove(room, identity, sfu.ReasonRemoved)
-	return nil
-}
-
 // CloseRoom puts everyone out of a room, telling them that it was closed. It
 // answers nil when nobody is inside.
 func (s *Service) CloseRoom(_ context.Context, room string) error {
+	s.revocations.Add(1) // before the room closes: who comes in later asks again
 	s.cfg.SFU.CloseRoom(room)
 	return nil
 }
