@@ -43,7 +43,7 @@ func (n *node) releaseMedia() {
 // meetings ask who is inside.
 func (a *App) constructMeetings(ctx context.Context, n *node, api *httpapi.API, auditLog *audit.Log, dir *directory.Service, messages *chat.Service) error {
 	gate, err := meeting.NewGate(meeting.GateConfig{
-		DB: n.db, Audit: auditLog, Accounts: dir, Secrets: n.secret, Log: a.log, Now: a.opts.Now,
+		DB: n.db, Audit: auditLog, Sessions: dir, Secrets: n.secret, Log: a.log, Now: a.opts.Now,
 	})
 	if err != nil {
 		return err
@@ -75,9 +75,7 @@ func (a *App) constructMeetings(ctx context.Context, n *node, api *httpapi.API, 
 	}
 	n.cores = append(n.cores, service{"media", n.media.Run})
 	n.fronts = append(n.fronts, service{"signaling", rooms.Run})
-	// The pass falls before the socket does, so that a client that comes back
-	// at once finds the door shut.
-	n.revokes = append(n.revokes, gate.Revoked, rooms.Revoke)
+	n.revokes = append(n.revokes, rooms.Revoke)
 	n.drains = append(n.drains, rooms.Drain)
 	rooms.Routes(api)
 	meetings.Routes(api)

@@ -115,10 +115,13 @@ func readRoles(ctx context.Context, tx *sqldb.Tx, id identity.AccountID) ([]iden
 	return out, rows.Err()
 }
 
-func readActive(ctx context.Context, tx *sqldb.Tx, id identity.AccountID) (bool, error) {
-	var n int
-	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM directory_accounts WHERE id = $1 AND disabled_at IS NULL`, string(id)).Scan(&n)
-	return n == 1, err
+func accountOfPerson(ctx context.Context, tx *sqldb.Tx, person identity.PersonID) (identity.AccountID, error) {
+	var id identity.AccountID
+	err := tx.QueryRow(ctx, `SELECT id FROM directory_accounts WHERE person_id = $1`, string(person)).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", errcode.New(errcode.NotFound, "this person has no account")
+	}
+	return id, err
 }
 
 func updatePasswordHash(ctx context.Context, tx *sqldb.Tx, id identity.AccountID, old, fresh string) error {
@@ -179,6 +182,14 @@ func readSessionExpiry(ctx context.Context, tx *sqldb.Tx, id identity.SessionID,
 	err := tx.QueryRow(ctx, `SELECT expires_at FROM directory_sessions WHERE id = $1 AND expires_at > $2`,
 		string(id), now.UnixMicro()).Scan(&expires)
 	return time.UnixMicro(expires).UTC(), err
+}
+
+func readSessionActive(ctx context.Context, tx *sqldb.Tx, account identity.AccountID, id identity.SessionID, now time.Time) (bool, error) {
+	var n int
+	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM directory_sessions s JOIN directory_accounts a ON a.id = s.account_id
+		WHERE s.id = $1 AND s.account_id = $2 AND s.expires_at > $3 AND a.disabled_at IS NULL`,
+		string(id), string(account), now.UnixMicro()).Scan(&n)
+	return n == 1, err
 }
 
 func sessionOfToken(ctx context.Context, tx *sqldb.Tx, token tokenHash) (identity.AccountID, identity.SessionID, error) {

@@ -145,18 +145,37 @@ func (s *Service) recordFailure(ctx context.Context, acc account, login, address
 	})
 }
 
-// AccountActive tells whether an account may still act; unknown ones may not.
-func (s *Service) AccountActive(ctx context.Context, id identity.AccountID) (bool, error) {
+// SessionActive tells whether a session of account still stands: it has neither
+// ended nor expired, and the account is not disabled. The database is asked, not
+// the cache.
+func (s *Service) SessionActive(ctx context.Context, account identity.AccountID, session identity.SessionID) (bool, error) {
 	var active bool
 	err := s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		var err error
-		active, err = readActive(ctx, tx, id)
+		active, err = readSessionActive(ctx, tx, account, session, s.now())
 		return err
 	})
 	if err != nil {
-		return false, fmt.Errorf("directory: account %s: %w", id, err)
+		return false, fmt.Errorf("directory: session %s: %w", session, err)
 	}
 	return active, nil
+}
+
+// DisablePerson is DisableAccount for the account of a person; errcode.NotFound
+// when there is none.
+func (s *Service) DisablePerson(ctx context.Context, actor identity.Actor, id identity.PersonID, reason string) error {
+	var account identity.AccountID
+	if hasRole(actor, identity.RoleSystemAdmin) { // anybody else learns nothing about accounts
+		err := s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+			var err error
+			account, err = accountOfPerson(ctx, tx, id)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("directory: account of person %s: %w", id, err)
+		}
+	}
+	return s.DisableAccount(ctx, actor, account, reason)
 }
 
 // DisableAccount ends all of an account's sessions and connections, everywhere

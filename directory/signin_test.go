@@ -306,7 +306,8 @@ func TestRehashWhenTheCostRises(t *testing.T) {
 func TestDisableAccount(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		admin, an, chi := f.actor(t, "admin@g2g.example"), f.actor(t, "an@noivu.g2g.example"), f.actor(t, "chi@hanoi.g2g.example")
-		token, _ := f.signIn(t, "chi@hanoi.g2g.example")
+		token, session := f.signIn(t, "chi@hanoi.g2g.example")
+		active := func() (bool, error) { return f.SessionActive(t.Context(), chi.Account, session.ID) }
 		if _, err := f.AuthenticateSession(t.Context(), token, "", ""); err != nil {
 			t.Fatal(err)
 		}
@@ -324,7 +325,7 @@ func TestDisableAccount(t *testing.T) {
 				t.Errorf("%s: %v, want %v", c.name, err, c.want)
 			}
 		}
-		if active, err := f.AccountActive(t.Context(), chi.Account); err != nil || !active {
+		if active, err := active(); err != nil || !active {
 			t.Fatal("refused disabling did something", err)
 		}
 		if err := f.DisableAccount(t.Context(), admin, chi.Account, "lost laptop"); err != nil {
@@ -333,8 +334,8 @@ func TestDisableAccount(t *testing.T) {
 		if err := f.DisableAccount(t.Context(), admin, chi.Account, "again"); err != nil {
 			t.Errorf("disabling twice: %v", err)
 		}
-		if active, err := f.AccountActive(t.Context(), chi.Account); err != nil || active {
-			t.Error("the account is still active", err)
+		if active, err := active(); err != nil || active {
+			t.Error("the session is still active", err)
 		}
 		if _, err := f.AuthenticateSession(t.Context(), token, "", ""); errcode.Of(err) != errcode.Unauthenticated {
 			t.Errorf("its session: %v", err)
@@ -346,6 +347,29 @@ func TestDisableAccount(t *testing.T) {
 		if fmt.Sprint(outcomes) != "[denied denied ok]" {
 			t.Errorf("audited %v", outcomes)
 		}
+	})
+}
+
+// A session stands from sign-in to its end or expiry, for its own account.
+func TestSessionActive(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		an, chi := f.actor(t, "an@noivu.g2g.example"), f.actor(t, "chi@hanoi.g2g.example")
+		check := func(when string, account identity.AccountID, session identity.SessionID, want bool) {
+			t.Helper()
+			if got, err := f.SessionActive(t.Context(), account, session); err != nil || got != want {
+				t.Errorf("%s: %v, %v", when, got, err)
+			}
+		}
+		check("signed in", an.Account, an.Session, true)
+		check("another's account", chi.Account, an.Session, false)
+		check("no session", an.Account, "", false)
+		if err := f.SignOut(t.Context(), an); err != nil {
+			t.Fatal(err)
+		}
+		check("signed out", an.Account, an.Session, false)
+		check("another's session", chi.Account, chi.Session, true)
+		f.clock.add(12 * time.Hour)
+		check("expired", chi.Account, chi.Session, false)
 	})
 }
 

@@ -47,11 +47,7 @@ func TestListsWalkTheIndex(t *testing.T) {
 					t.Errorf("plan of %s\nis %s", query, plan)
 				}
 			}
-			plan, err := explain(ctx, tx, revokeSQL, 1, "a", 0, "")
-			if !strings.Contains(plan, "meeting_passes_account") {
-				t.Errorf("plan of %s\nis %s", revokeSQL, plan)
-			}
-			return err
+			return nil
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -23,12 +23,14 @@ const APIKey = "commsd-meeting"
 const (
 	secretName = "meeting.api"
 	tokenLife  = 10 * time.Minute // signaling refreshes a token well before
+
+	reasonOperatorKey = "operator_key"
 )
 
-// Accounts tells whether an account may still act. It may be called from many
-// goroutines.
-type Accounts interface {
-	AccountActive(ctx context.Context, id identity.AccountID) (bool, error)
+// Sessions tells whether a session still stands: it has neither ended nor
+// expired, and its account may act. It may be called from many goroutines.
+type Sessions interface {
+	SessionActive(ctx context.Context, account identity.AccountID, session identity.SessionID) (bool, error)
 }
 
 // Secrets keeps what the server makes for itself, sealed, the same on all
@@ -43,7 +45,7 @@ type Secrets interface {
 type GateConfig struct {
 	DB       *sqldb.DB
 	Audit    *audit.Log
-	Accounts Accounts
+	Sessions Sessions
 	Secrets  Secrets
 	Log      *slog.Logger     // nil discards
 	Now      func() time.Time // nil is time.Now
@@ -56,7 +58,7 @@ type Gate struct {
 	// Set at construction.
 	db       *sqldb.DB
 	audit    *audit.Log
-	accounts Accounts
+	sessions Sessions
 	secrets  Secrets
 	log      *slog.Logger
 	now      func() time.Time
@@ -72,12 +74,12 @@ func NewGate(cfg GateConfig) (*Gate, error) {
 		return nil, errors.New("meeting: GateConfig.DB is missing")
 	case cfg.Audit == nil:
 		return nil, errors.New("meeting: GateConfig.Audit is missing")
-	case cfg.Accounts == nil:
-		return nil, errors.New("meeting: GateConfig.Accounts is missing")
+	case cfg.Sessions == nil:
+		return nil, errors.New("meeting: GateConfig.Sessions is missing")
 	case cfg.Secrets == nil:
 		return nil, errors.New("meeting: GateConfig.Secrets is missing")
 	}
-	g := &Gate{db: cfg.DB, audit: cfg.Audit, accounts: cfg.Accounts, secrets: cfg.Secrets, log: cfg.Log, now: cfg.Now}
+	g := &Gate{db: cfg.DB, audit: cfg.Audit, sessions: cfg.Sessions, secrets: cfg.Secrets, log: cfg.Log, now: cfg.Now}
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
 	}
@@ -110,7 +112,8 @@ func (g *Gate) Secret(ctx context.Context) ([]byte, error) {
 	return secret, nil
 }
 
-// mint makes the token of a pass that is already saved.
+// mint makes the token that opens the room to an identity. Whom it was made for
+// stands in it, under our signature.
 func (g *Gate) mint(ctx context.Context, actor identity.Actor, id, ident, name, metadata string, now time.Time) (string, error) {
 	secret, err := g.Secret(ctx)
 	if err != nil {
@@ -137,68 +140,45 @@ func (g *Gate) Admit(ctx context.Context, claims accesstoken.Claims) error {
 		return errcode.New(errcode.Forbidden, "this token is for meetings only")
 	case !ours:
 		g.log.WarnContext(ctx, "an operator's key tried to open a meeting", "key", claims.Key, "room", claims.Video.Room)
-		return g.deny(ctx, id, pass{identity: claims.Identity}, "operator_key",
+		return g.deny(ctx, id, claims, reasonOperatorKey,
 			errcode.New(errcode.Forbidden, "meetings open only to the people who belong to them, not to API keys"))
 	}
 	var r record
-	var p pass
-	var found bool
 	err := g.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		var err error
-		if r, err = loadMeeting(ctx, tx, id, ""); err != nil {
-			return err
-		}
-		p, found, err = loadPass(ctx, tx, r.id, claims.Identity)
+		r, err = loadMeeting(ctx, tx, id, "")
 		return err
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case !found:
-		return g.deny(ctx, r.id, pass{identity: claims.Identity}, "no_pass", errcode.New(errcode.Forbidden, "ask to join the meeting first"))
-	case !r.endedAt.IsZero():
-		return g.deny(ctx, r.id, p, "ended", errcode.New(errcode.Gone, "the meeting has ended"))
-	case p.revoked:
-		return g.deny(ctx, r.id, p, "signed_out", errcode.New(errcode.Forbidden, "this session has ended; sign in again"))
 	}
-	active, err := g.accounts.AccountActive(ctx, p.account)
+	if !r.endedAt.IsZero() {
+		return g.deny(ctx, r.id, claims, "ended", errcode.New(errcode.Gone, "the meeting has ended"))
+	}
+	// The token may be younger than the session's end (a refresh that crossed
+	// it), so its own life says nothing: the directory is asked each time.
+	active, err := g.sessions.SessionActive(ctx, claims.Account, claims.Session)
 	if err != nil {
 		return err
 	}
 	if !active {
-		return g.deny(ctx, r.id, p, "disabled", errcode.New(errcode.Forbidden, "this account is disabled"))
+		return g.deny(ctx, r.id, claims, "session_over", errcode.New(errcode.Forbidden, "this session has ended; sign in again"))
 	}
 	return nil
 }
 
-// Revoke takes back the passes of an ended session or a disabled account, so
-// that a token that still runs opens nothing. Every node may do it; the second
-// changes nothing.
-func (g *Gate) Revoke(ctx context.Context, r identity.Revocation) error {
-	return g.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		// A refreshed token is younger than its pass: a meeting lasts a day at most.
-		return revokePasses(ctx, tx, r, r.At.Add(-24*time.Hour))
-	})
-}
-
-// Revoked is Revoke for whoever fans revocations out and waits for nobody's
-// error: it is logged, and a closed session opens nothing anyway.
-func (g *Gate) Revoked(r identity.Revocation) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if err := g.Revoke(ctx, r); err != nil {
-		g.log.ErrorContext(ctx, "passes were not taken back", "account", string(r.Account), "err", err)
-	}
-}
-
 // deny writes a refusal to the audit log and returns it. A log that cannot be
 // written changes nothing about the refusal.
-func (g *Gate) deny(ctx context.Context, id string, p pass, reason string, refusal *errcode.Error) error {
+func (g *Gate) deny(ctx context.Context, id string, c accesstoken.Claims, reason string, refusal *errcode.Error) error {
+	actor := identity.Actor{}
+	if reason != reasonOperatorKey { // what his token says of accounts is only his word
+		actor = identity.Actor{Account: c.Account, Person: personOf(c.Identity), Session: c.Session}
+	}
 	err := g.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		return g.audit.Record(ctx, tx, audit.Event{
-			Actor:  identity.Actor{Account: p.account, Person: p.person, Session: p.session},
+			Actor:  actor,
 			Action: "meeting.admit", Object: object(id), Outcome: audit.Denied,
-			Detail: map[string]string{"reason": reason, "identity": clip(p.identity)},
+			Detail: map[string]string{"reason": reason, "identity": clip(c.Identity)},
 		})
 	})
 	if err != nil {

@@ -33,14 +33,15 @@ type house struct {
 	url     string
 	client  *http.Client
 
-	mu        sync.Mutex
-	now       time.Time
-	disabled  map[identity.AccountID]bool
-	notified  []notification
-	notifyErr error
-	closed    []string            // rooms that were closed
-	inside    map[string][]string // identities in each room
-	gone      map[identity.PersonID]bool
+	mu          sync.Mutex
+	now         time.Time
+	over        map[identity.SessionID]bool // sessions that have ended
+	sessionsErr error
+	notified    []notification
+	notifyErr   error
+	closed      []string            // rooms that were closed
+	inside      map[string][]string // identities in each room
+	gone        map[identity.PersonID]bool
 }
 
 type notification struct {
@@ -83,10 +84,10 @@ func (h *house) People(_ context.Context, ids []identity.PersonID) (map[identity
 	return found, nil
 }
 
-func (h *house) AccountActive(_ context.Context, id identity.AccountID) (bool, error) {
+func (h *house) SessionActive(_ context.Context, account identity.AccountID, session identity.SessionID) (bool, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return !h.disabled[id], nil
+	return account != "" && session != "" && !h.over[session], h.sessionsErr
 }
 
 func (h *house) Notify(_ context.Context, to []identity.PersonID, kind string, body any) error {
@@ -133,11 +134,11 @@ func newHouse(t *testing.T, db *sqldb.DB) *house {
 	t.Helper()
 	h := &house{
 		t: t, db: db, now: time.Date(2026, 11, 24, 2, 0, 0, 0, time.UTC),
-		disabled: map[identity.AccountID]bool{}, inside: map[string][]string{},
+		over: map[identity.SessionID]bool{}, inside: map[string][]string{},
 		gone: map[identity.PersonID]bool{},
 	}
 	log := audit.New(audit.Config{Now: h.clock})
-	gate, err := meeting.NewGate(meeting.GateConfig{DB: db, Audit: log, Accounts: h, Secrets: h, Now: h.clock})
+	gate, err := meeting.NewGate(meeting.GateConfig{DB: db, Audit: log, Sessions: h, Secrets: h, Now: h.clock})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -191,13 +191,6 @@ type joinMeetingInput struct {
 	Body *struct {
 		Tab string `json:"tab,omitempty" doc:"letters and digits that name this tab of this device; a second join of the same tab puts the first one out"`
 	} `required:"false"`
-	host string
-}
-
-// Resolve keeps the host that the client reached us by.
-func (in *joinMeetingInput) Resolve(ctx huma.Context) []error {
-	in.host = ctx.Host()
-	return nil
 }
 
 type joinMeetingOutput struct {
@@ -219,7 +212,7 @@ func (s *Service) handleJoin(ctx context.Context, actor identity.Actor, in *join
 		return nil, err
 	}
 	out := &joinMeetingOutput{CacheControl: "no-store"}
-	out.Body.URL, out.Body.Token, out.Body.Identity = s.SocketURL(in.host), admitted.Token, admitted.Identity
+	out.Body.URL, out.Body.Token, out.Body.Identity = s.SocketURL(), admitted.Token, admitted.Identity
 	return out, nil
 }
 

@@ -54,8 +54,8 @@ type Admitted struct {
 	Token    string
 }
 
-// Join lets a person in by the meeting's id: it writes down the pass and mints
-// its token. tab sets apart the person's tabs and devices; empty makes one up.
+// Join lets a person in by the meeting's id: it writes down that they came and
+// mints a token. tab sets apart the person's tabs and devices; empty makes one up.
 // Errors: errcode.NotFound, Gone (ended), Forbidden (full), Invalid (tab).
 func (s *Service) Join(ctx context.Context, actor identity.Actor, id, tab string) (Admitted, error) {
 	if err := needPerson(actor); err != nil {
@@ -102,9 +102,6 @@ func (s *Service) Join(ctx context.Context, actor identity.Actor, id, tab string
 				return err
 			}
 		}
-		if err := savePass(ctx, tx, r.id, ident, actor, now); err != nil {
-			return err
-		}
 		return s.record(ctx, tx, actor, "meeting.join", r.id, audit.Event{Detail: map[string]string{"identity": ident}})
 	})
 	if err == nil {
@@ -126,17 +123,14 @@ func (s *Service) Join(ctx context.Context, actor identity.Actor, id, tab string
 	return Admitted{Identity: ident, Token: token}, nil
 }
 
-// SocketURL is where the media server's protocol is spoken: on the host that
-// the client reached us by, which it can certainly reach again, and else on
-// the public one.
-func (s *Service) SocketURL(host string) string {
+// SocketURL is where the media server's protocol is spoken: on the public host,
+// whatever Host the request had, which a proxy in front may have rewritten to
+// an address that clients cannot reach.
+func (s *Service) SocketURL() string {
 	u := *s.public
 	u.Scheme = "ws"
 	if s.public.Scheme == "https" {
 		u.Scheme = "wss"
-	}
-	if host != "" {
-		u.Host = host
 	}
 	u.Path, u.RawQuery, u.Fragment = "", "", ""
 	return u.String()
