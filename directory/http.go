@@ -120,6 +120,13 @@ type personInput struct {
 	ID string `path:"id" maxLength:"64"`
 }
 
+type disablePersonInput struct {
+	ID   string `path:"id" maxLength:"64"`
+	Body struct {
+		Reason string `json:"reason" minLength:"1" maxLength:"500" doc:"why, for the audit log"`
+	}
+}
+
 type personOutput struct{ Body directoryCard }
 
 type agenciesOutput struct {
@@ -196,6 +203,12 @@ func (s *Service) Routes(api *httpapi.API) {
 				return nil, err
 			}
 			return &personOutput{Body: cardJSON(card)}, nil
+		})
+	httpapi.Register(api, huma.Operation{Method: http.MethodPost, OperationID: "disable-person", Tags: []string{tag},
+		Path: "/api/v1/directory/people/{id}/disable", Summary: "Disable a person's account", DefaultStatus: http.StatusNoContent,
+		Description: "For system administrators. Ends the account's sessions, sockets, mail connections and places in meetings within seconds; it signs in no more. Doing it twice is no error."},
+		func(ctx context.Context, actor identity.Actor, in *disablePersonInput) (*struct{}, error) {
+			return nil, s.DisablePerson(ctx, actor, identity.PersonID(in.ID), in.Body.Reason)
 		})
 	httpapi.Get(api, "list-agencies", tag, "/api/v1/directory/agencies", "List agencies with their units",
 		func(ctx context.Context, _ identity.Actor, _ *struct{}) (*agenciesOutput, error) {

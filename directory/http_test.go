@@ -143,6 +143,47 @@ func TestHTTPSecureCookie(t *testing.T) {
 	})
 }
 
+// Administrators alone disable accounts, with a reason.
+func TestHTTPDisablePerson(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		server := newServer(t, f, false)
+		an, admin, chi := newPage(t, server), newPage(t, server), newPage(t, server)
+		an.signIn("an@noivu.g2g.example")
+		self := admin.signIn("admin@g2g.example").Person.ID
+		path := func(person string) string { return "/api/v1/directory/people/" + person + "/disable" }
+		victim := chi.signIn("chi@hanoi.g2g.example").Person.ID
+		reason := map[string]string{"reason": "left the office"}
+		for _, c := range []struct {
+			name   string
+			page   *page
+			person string
+			body   any
+			want   int
+		}{
+			{"by an official", an, victim, reason, 403},
+			{"by an official, of nobody", an, "nobody", reason, 403},
+			{"of nobody", admin, "nobody", reason, 404},
+			{"one's own", admin, self, reason, 403},
+			{"without a reason", admin, victim, map[string]string{"reason": ""}, 422},
+		} {
+			if resp := c.page.call("POST", path(c.person), c.body, nil); resp.StatusCode != c.want {
+				t.Errorf("%s answers %d, want %d", c.name, resp.StatusCode, c.want)
+			}
+		}
+		if resp := chi.call("GET", "/api/v1/sessions/current", nil, nil); resp.StatusCode != 200 {
+			t.Errorf("refused disabling did something: %d", resp.StatusCode)
+		}
+		for range 2 { // twice is no error
+			if resp := admin.call("POST", path(victim), reason, nil); resp.StatusCode != 204 {
+				t.Errorf("disabling answers %d", resp.StatusCode)
+			}
+		}
+		if resp := chi.call("GET", "/api/v1/sessions/current", nil, nil); resp.StatusCode != 401 {
+			t.Errorf("the disabled account's session answers %d", resp.StatusCode)
+		}
+	})
+}
+
 // Signing in again in the same browser ends the session it had.
 func TestHTTPSignInEndsTheOldSession(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {

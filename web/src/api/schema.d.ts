@@ -176,6 +176,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/directory/people/{id}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Disable a person's account
+         * @description For system administrators. Ends the account's sessions, sockets, mail connections and places in meetings within seconds; it signs in no more. Doing it twice is no error.
+         */
+        post: operations["disable-person"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/directory/units/{id}/people": {
         parameters: {
             query?: never;
@@ -761,6 +781,10 @@ export interface components {
             people: number;
             units: components["schemas"]["DirectoryUnit"][];
         };
+        DisablePersonInputBody: {
+            /** @description why, for the audit log */
+            reason: string;
+        };
         DraftView: {
             /** @description id of the message here that this answers */
             answers?: string;
@@ -1099,6 +1123,7 @@ export type DirectoryPerson = components['schemas']['DirectoryPerson'];
 export type DirectoryPosition = components['schemas']['DirectoryPosition'];
 export type DirectorySession = components['schemas']['DirectorySession'];
 export type DirectoryUnit = components['schemas']['DirectoryUnit'];
+export type DisablePersonInputBody = components['schemas']['DisablePersonInputBody'];
 export type DraftView = components['schemas']['DraftView'];
 export type ErrorDetail = components['schemas']['ErrorDetail'];
 export type FileView = components['schemas']['FileView'];
@@ -1507,6 +1532,39 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["DirectoryCard"];
                 };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "disable-person": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DisablePersonInputBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
