@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"commsd/chat"
+	"commsd/meeting"
 )
 
 // Config is the whole configuration of one node, as the YAML file spells it.
@@ -346,6 +349,9 @@ func (c *Config) validateMedia() error {
 		}
 	}
 	for key, secret := range c.Media.APIKeys {
+		if key == meeting.APIKey {
+			return keyErrorf("media.api_keys", "%q is the name of the server's own key; choose another", key)
+		}
 		if len(secret) < 32 {
 			return keyErrorf("media.api_keys", "the secret of %q is shorter than 32 characters; make one with: openssl rand -hex 32", key)
 		}
@@ -389,6 +395,9 @@ func (c *Config) validateLimits() error {
 		if !l.ok {
 			return keyErrorf(l.key, "is too small; use at least %s", l.min)
 		}
+	}
+	if c.Chat.MaxTextBytes > chat.MaxText {
+		return keyErrorf("chat.max_text_bytes", "is too large; use at most %d", chat.MaxText)
 	}
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		return keyErrorf("log.format", "%q is neither text nor json", c.Log.Format)

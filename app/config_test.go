@@ -68,6 +68,8 @@ func TestBadConfiguration(t *testing.T) {
 		"bad blobs":          {yaml: "blobs: {url: '/var/blobs'}\n", want: []string{"blobs.url"}},
 		"bad advertise":      {yaml: "media: {advertise: [host.example]}\n", want: []string{"media.advertise"}},
 		"short api secret":   {yaml: "media: {api_keys: {APIx: hunter2}}\n", want: []string{"media.api_keys", "APIx"}},
+		"our own api key":    {yaml: "media: {api_keys: {commsd-meeting: 0123456789abcdef0123456789abcdef}}\n", want: []string{"media.api_keys", "commsd-meeting"}},
+		"long messages":      {yaml: "chat: {max_text_bytes: 200000}\n", want: []string{"chat.max_text_bytes", "131072"}},
 		"bad smarthost":      {yaml: "mail: {smarthost: relay}\n", want: []string{"mail.smarthost"}},
 		"bad level":          {yaml: "log: {level: loud}\n", want: []string{"log.level"}},
 		"public demo":        {yaml: "http: {listen: '0.0.0.0:8080'}\n", demo: true, want: []string{"http.listen", "--demo"}},

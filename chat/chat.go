@@ -62,9 +62,9 @@ type Config struct {
 	Now        func() time.Time      // nil: time.Now
 }
 
-// maxText bounds Config.MaxText: an event has to fit a packet of the bus even
+// MaxText bounds Config.MaxText: an event has to fit a packet of the bus even
 // when JSON writes six bytes for one.
-const maxText = 128 << 10
+const MaxText = 128 << 10
 
 // Validate names what is missing or out of range.
 func (c Config) Validate() error {
@@ -78,8 +78,8 @@ func (c Config) Validate() error {
 	case c.Audit == nil:
 		return errors.New("chat: Config.Audit is required")
 	}
-	if c.MaxText > maxText {
-		return fmt.Errorf("chat: Config.MaxText %d is over %d bytes", c.MaxText, maxText)
+	if c.MaxText > MaxText {
+		return fmt.Errorf("chat: Config.MaxText %d is over %d bytes", c.MaxText, MaxText)
 	}
 	if c.PublicURL != "" {
 		if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" {
