@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -191,7 +192,7 @@ func Delete[I, O any](a *API, id, tag, path, summary string, h func(context.Cont
 }
 
 // Register is Get with the whole operation in the caller's hand (DefaultStatus,
-// Errors, MaxBodyBytes).
+// Errors, MaxBodyBytes, BodyReadTimeout).
 func Register[I, O any](a *API, op huma.Operation, h func(context.Context, identity.Actor, *I) (*O, error)) {
 	op.Security = []map[string][]string{{"session": {}}}
 	RegisterPublic(a, op, func(ctx context.Context, in *I) (*O, error) {
@@ -216,6 +217,9 @@ func RegisterPublic[I, O any](a *API, op huma.Operation, h func(context.Context,
 	if op.MaxBodyBytes == 0 {
 		op.MaxBodyBytes = a.cfg.MaxBodyBytes
 	}
+	if op.BodyReadTimeout == 0 {
+		op.BodyReadTimeout = bodyTime(op.MaxBodyBytes)
+	}
 	op.Middlewares = append(huma.Middlewares{func(c huma.Context, next func(huma.Context)) {
 		next(huma.WithValue(c, requestKey{}, c))
 	}}, op.Middlewares...)
@@ -226,6 +230,15 @@ func RegisterPublic[I, O any](a *API, op huma.Operation, h func(context.Context,
 		}
 		return out, nil
 	})
+}
+
+// slowest is the rate, in bytes a second, below which a body is given up.
+const slowest = 64 << 10
+
+// bodyTime is how long a body of up to size bytes may take: huma's own 5
+// seconds, and what the slowest line needs.
+func bodyTime(size int64) time.Duration {
+	return 5*time.Second + time.Duration(size)*time.Second/slowest
 }
 
 type requestKey struct{}

@@ -65,6 +65,9 @@ func codeOf(status int) errcode.Code {
 			return code
 		}
 	}
+	if status == http.StatusRequestTimeout {
+		return errcode.Unavailable // the line was slow; the request may be right
+	}
 	if status >= 400 && status < 500 {
 		return errcode.Invalid
 	}

@@ -38,7 +38,7 @@ export function codeOf(err: unknown): ErrorCode {
 }
 
 const byStatus: Record<number, ErrorCode> = {
-  401: "unauthenticated", 403: "forbidden", 404: "not_found", 409: "conflict", 410: "gone",
+  401: "unauthenticated", 403: "forbidden", 404: "not_found", 408: "unavailable", 409: "conflict", 410: "gone",
   413: "too_large", 422: "invalid", 429: "rate_limited", 502: "unavailable", 503: "unavailable", 504: "unavailable",
 };
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { ApiError } from "../../api/error";
+import { ApiError, errorOf } from "../../api/error";
 import { Keeper, type Safety } from "./keeper";
 
 /** A server whose answers the test gives. */
@@ -66,6 +66,15 @@ describe("what is being written", () => {
     await settle();
     expect(states.at(-1)).toBe("failed");
     expect(here.at(-1)).toBe("a");
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(saves).toHaveLength(2);
+  });
+
+  it("is offered again after a line that was too slow for it", async () => {
+    const { keeper, saves } = setUp();
+    keeper.change("a");
+    await vi.advanceTimersByTimeAsync(1500);
+    saves[0]?.fail(await errorOf(new Response("", { status: 408 })));
     await vi.advanceTimersByTimeAsync(10_000);
     expect(saves).toHaveLength(2);
   });
