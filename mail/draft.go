@@ -173,18 +173,23 @@ func (s *Service) upload(api *httpapi.API) httpapi.HandlerFunc {
 		}
 		body := http.MaxBytesReader(w, r.Body, s.uploadLimit())
 		u, err := s.store.AddUpload(r.Context(), id, actor.Agency, store.FileName(r.URL.Query().Get("name")), mediaType(r.URL.Query().Get("type")), body)
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			return errcode.New(errcode.TooLarge, "a file may have %d bytes", large.Limit)
-		}
 		if err != nil {
-			return err
+			return tooLarge(err)
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusCreated)
 		_ = json.NewEncoder(w).Encode(fileView(u)) // the client left
 		return nil
 	}
+}
+
+// tooLarge tells what a file of more than uploadLimit is; other errors stay.
+func tooLarge(err error) error {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return errcode.New(errcode.TooLarge, "a file may have %d bytes", large.Limit)
+	}
+	return err
 }
 
 // mediaType takes what a browser says of a file, if it is one.
@@ -227,9 +232,10 @@ func (s *Service) copyPart(ctx context.Context, actor identity.Actor, in *copyIn
 	if err != nil {
 		return nil, err
 	}
-	u, err := s.store.AddUpload(ctx, id, actor.Agency, filename(p), mediaType(p.Type+"/"+p.Subtype), io.LimitReader(p.DecodeTransfer(body), s.uploadLimit()))
+	whole := http.MaxBytesReader(nil, io.NopCloser(p.DecodeTransfer(body)), s.uploadLimit()) // never a piece of it
+	u, err := s.store.AddUpload(ctx, id, actor.Agency, filename(p), mediaType(p.Type+"/"+p.Subtype), whole)
 	if err != nil {
-		return nil, err
+		return nil, tooLarge(err)
 	}
 	return &fileOut{Body: fileView(u)}, nil
 }

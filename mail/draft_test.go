@@ -5,11 +5,13 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 
+	"commsd/app"
 	"commsd/app/apptest"
 )
 
@@ -141,6 +143,29 @@ func TestADraftIsKeptAndSentOnce(t *testing.T) {
 		if len(l) > 1000 {
 			t.Fatalf("a line of %d bytes: %.100s", len(l), l)
 		}
+	}
+}
+
+// A part that came in over the limit of what may go out is no file of a draft:
+// a piece of it would reach the next reader as a broken one.
+func TestAPartIsForwardedWholeOrNotAtAll(t *testing.T) {
+	n := apptest.Start(t, func(c *app.Config) { c.Mail.MaxMessageBytes = 64 << 10 })
+	for _, lines := range []int{400, 550} {
+		text := "From: x@far.example\nSubject: %d\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\ntext\n--b\nContent-Disposition: attachment; filename=a.csv\n\n%s--b--\n"
+		text = fmt.Sprintf(text, lines, strings.Repeat(strings.Repeat("1", 98)+"\n", lines))
+		swaks(t, true, n.Addr("mail.smtp_listen"), "--from", "x@far.example", "--to", "chi@hanoi.g2g.example", "--data", strings.ReplaceAll(text, "\n", `\n`))
+	}
+	chi := signIn(t, n, "chi@hanoi.g2g.example")
+	list := chi.list("inbox", "").Messages
+	var copied struct{ Size int }
+	chi.call(http.MethodPost, "/api/v1/mail/messages/"+list[1].ID+"/parts/2/copy", nil, 201, &copied)
+	if copied.Size < 400*100-2 {
+		t.Errorf("%d bytes of 40000 were copied", copied.Size)
+	}
+	var problem struct{ Code string }
+	chi.call(http.MethodPost, "/api/v1/mail/messages/"+list[0].ID+"/parts/2/copy", nil, 413, &problem)
+	if problem.Code != "too_large" {
+		t.Errorf("code %q", problem.Code)
 	}
 }
 
