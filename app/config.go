@@ -119,6 +119,7 @@ type MailConfig struct {
 	MaxFailedSignIns         int           `yaml:"max_failed_sign_ins"`         // of one connection, then it is closed
 	QueueLifetime            time.Duration `yaml:"queue_lifetime"`              // mail for outside is tried this long
 	QueueWorkers             int           `yaml:"queue_workers"`               // deliveries at once
+	CollectAfter             time.Duration `yaml:"collect_after"`               // bytes that nothing refers to are kept this long
 }
 
 // LDAPConfig is the address book's listener.
@@ -166,7 +167,7 @@ func Default() Config {
 			SMTPListen: "127.0.0.1:2525", SubmissionListen: "127.0.0.1:2587", SubmissionsListen: "127.0.0.1:2465",
 			IMAPListen: "127.0.0.1:2143", IMAPSListen: "127.0.0.1:2993",
 			MaxMessageBytes: 50 << 20, MaxRecipients: 500, MaxConnections: 1000, MaxConnectionsPerAddress: 50, MaxFailedSignIns: 5,
-			QueueLifetime: 5 * 24 * time.Hour, QueueWorkers: 4,
+			QueueLifetime: 5 * 24 * time.Hour, QueueWorkers: 4, CollectAfter: 24 * time.Hour,
 		},
 		LDAP:    LDAPConfig{Listen: "127.0.0.1:2389"},
 		SignIn:  SignInConfig{FreeFailures: 10, LongestDelay: time.Minute, AddressBurst: 200, MaxWaiting: 64},
@@ -382,6 +383,7 @@ func (c *Config) validateLimits() error {
 		{"mail.max_failed_sign_ins", c.Mail.MaxFailedSignIns >= 1, "1"},
 		{"mail.queue_lifetime", c.Mail.QueueLifetime >= time.Minute, "1m"},
 		{"mail.queue_workers", c.Mail.QueueWorkers >= 1, "1"},
+		{"mail.collect_after", c.Mail.CollectAfter >= time.Hour, "1h"}, // a message may take a quarter of one to come
 		{"sign_in.free_failures", c.SignIn.FreeFailures >= 1, "1"},
 		{"sign_in.longest_delay", c.SignIn.LongestDelay >= time.Second, "1s"},
 		{"sign_in.address_burst", c.SignIn.AddressBurst >= 1, "1"},

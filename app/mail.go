@@ -29,7 +29,7 @@ func (a *App) openMail(ctx context.Context, n *node, dir *directory.Service, pag
 		Smarthost: a.cfg.Mail.Smarthost, Hold: a.cfg.Demo, Log: a.log, Registerer: a.reg, Now: a.opts.Now,
 		MaxMessageBytes: a.cfg.Mail.MaxMessageBytes, MaxRecipients: a.cfg.Mail.MaxRecipients,
 		MaxConnections: a.cfg.Mail.MaxConnections, MaxConnectionsPerAddress: a.cfg.Mail.MaxConnectionsPerAddress, MaxFailures: a.cfg.Mail.MaxFailedSignIns,
-		QueueLifetime: a.cfg.Mail.QueueLifetime, QueueWorkers: a.cfg.Mail.QueueWorkers,
+		QueueLifetime: a.cfg.Mail.QueueLifetime, QueueWorkers: a.cfg.Mail.QueueWorkers, CollectAfter: a.cfg.Mail.CollectAfter,
 	})
 	if err != nil {
 		return nil, err

@@ -11,7 +11,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"time"
 
@@ -72,6 +74,14 @@ type Config struct {
 	MaxFailures     int           // failed sign-ins of one connection before it is closed; 0: 5
 	QueueLifetime   time.Duration // how long mail for outside is tried; 0: 5 days
 	QueueWorkers    int           // deliveries to outside at once; 0: 4
+	QueueKeepDone   time.Duration // how long what came of mail for outside is kept; 0: 7 days
+
+	// CollectAfter is how long bytes are kept that nothing refers to; 0: 24 h.
+	// It must be more than the longest time from a message's last byte to its
+	// commit, on the clocks of all nodes and of the blob store.
+	CollectAfter time.Duration
+	CollectEvery time.Duration  // how often they are looked for, give or take half; 0: 1 h
+	Jitter       func() float64 // in [0,1); default random
 
 	MaxConnections           int // of each listener; 0: 1000
 	MaxConnectionsPerAddress int // of each listener; 0: 50
@@ -89,6 +99,7 @@ type Service struct {
 	smtpd      *smtpd.Server
 	submission *submission.Server
 	imapd      *imapd.Server
+	collected  prometheus.Counter
 }
 
 // New validates cfg and starts nothing.
@@ -102,10 +113,27 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Grace == 0 {
 		cfg.Grace = 3 * time.Second
 	}
+	if cfg.CollectAfter == 0 {
+		cfg.CollectAfter = 24 * time.Hour
+	}
+	if cfg.CollectEvery == 0 {
+		cfg.CollectEvery = time.Hour
+	}
+	if cfg.Jitter == nil {
+		cfg.Jitter = rand.Float64
+	}
 	if cfg.MaxMessageBytes == 0 {
 		cfg.MaxMessageBytes = 50 << 20
 	}
-	s := &Service{cfg: cfg}
+	s := &Service{
+		cfg:       cfg,
+		collected: prometheus.NewCounter(prometheus.CounterOpts{Name: "commsd_mail_blobs_collected_total", Help: "Stored bodies and files removed because nothing referred to them."}),
+	}
+	if cfg.Registerer != nil {
+		if err := cfg.Registerer.Register(s.collected); err != nil {
+			return nil, fmt.Errorf("mail: register metrics: %w", err)
+		}
+	}
 	limits := netlimit.Config{Max: cfg.MaxConnections, PerAddress: cfg.MaxConnectionsPerAddress}
 	var err error
 	if s.store, err = store.New(store.Config{DB: cfg.DB, Blobs: cfg.Blobs, Bus: cfg.Bus, Log: cfg.Log, Registerer: cfg.Registerer, Now: cfg.Now, Changed: s.changed}); err != nil {
@@ -113,7 +141,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	if s.queue, err = queue.New(queue.Config{
 		DB: cfg.DB, Store: s.store, Directory: cfg.Directory, Hostname: cfg.Domain, Log: cfg.Log, Registerer: cfg.Registerer,
-		Smarthost: cfg.Smarthost, Hold: cfg.Hold, Lifetime: cfg.QueueLifetime, Workers: cfg.QueueWorkers, Grace: cfg.Grace, Now: cfg.Now,
+		Smarthost: cfg.Smarthost, Hold: cfg.Hold, Lifetime: cfg.QueueLifetime, Workers: cfg.QueueWorkers, KeepDone: cfg.QueueKeepDone, Grace: cfg.Grace, Now: cfg.Now,
 	}); err != nil {
 		return nil, err
 	}
@@ -144,6 +172,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.store.Run(ctx) })
 	g.Go(func() error { return s.queue.Run(ctx) })
+	g.Go(func() error { return s.runCollector(ctx) })
 	l := s.cfg.Listeners
 	for _, front := range []struct {
 		listener net.Listener

@@ -46,8 +46,11 @@ type Store interface {
 	Open(ctx context.Context, ref Ref) (io.ReadSeekCloser, error)
 	// Stat returns the size of a blob; errcode.NotFound when there is none.
 	Stat(ctx context.Context, ref Ref) (size int64, err error)
-	// Delete removes a blob. There being none is no error.
-	Delete(ctx context.Context, ref Ref) error
+	// Delete removes a blob whose last Put was earlier than before, and says
+	// whether it did; there being none is no error. The time is looked at in
+	// the same step, so that a Put since the caller's Walk keeps the blob. (Two
+	// processes on one folder, and S3, leave a moment between look and removal.)
+	Delete(ctx context.Context, ref Ref, before time.Time) (bool, error)
 	// Walk calls fn for every blob of a namespace with the time of its last
 	// Put, in no order that matters; it stops at the first error and returns
 	// it. Blobs that come and go meanwhile may or may not be seen.

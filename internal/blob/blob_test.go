@@ -121,11 +121,11 @@ func TestAgenciesShareNothing(t *testing.T) {
 		if again := put(t, store, "a1", []byte("x")); again != first {
 			t.Errorf("the same bytes are %+v and %+v", first, again)
 		}
-		if err := store.Delete(ctx, first); err != nil {
-			t.Fatal(err)
+		if gone, err := store.Delete(ctx, first, time.Now().Add(time.Hour)); err != nil || !gone {
+			t.Fatalf("deleted: %v, %v", gone, err)
 		}
-		if err := store.Delete(ctx, first); err != nil {
-			t.Errorf("deleting what is gone: %v", err)
+		if gone, err := store.Delete(ctx, first, time.Now().Add(time.Hour)); err != nil || gone {
+			t.Errorf("deleting what is gone: %v, %v", gone, err)
 		}
 		if _, err := store.Open(ctx, first); errcode.Of(err) != errcode.NotFound {
 			t.Errorf("Open of a deleted blob: %v", err)
@@ -213,6 +213,18 @@ func TestConcurrentPutsOfTheSameBytes(t *testing.T) {
 	})
 }
 
+func TestDeleteLeavesYoungOnes(t *testing.T) {
+	blobtest.Each(t, func(t *testing.T, store blob.Store) {
+		ref := put(t, store, "a1", []byte("x"))
+		if gone, err := store.Delete(ctx, ref, time.Now().Add(-time.Minute)); err != nil || gone {
+			t.Fatalf("deleted: %v, %v", gone, err)
+		}
+		if got := read(t, store, ref); string(got) != "x" {
+			t.Fatalf("it is %q", got)
+		}
+	})
+}
+
 func TestNamesThatMeanSomethingInAPathAreRefused(t *testing.T) {
 	good := blob.Ref{Namespace: "mail", Agency: "a1", SHA256: strings.Repeat("a", 64)}
 	var bad []blob.Ref
@@ -226,6 +238,7 @@ func TestNamesThatMeanSomethingInAPathAreRefused(t *testing.T) {
 	bad = append(bad, capital)
 	blobtest.Each(t, func(t *testing.T, store blob.Store) {
 		for _, ref := range bad {
+			_, deleteErr := store.Delete(ctx, ref, time.Now())
 			_, openErr := store.Open(ctx, ref)
 			_, statErr := store.Stat(ctx, ref)
 			var putErr error
@@ -234,7 +247,7 @@ func TestNamesThatMeanSomethingInAPathAreRefused(t *testing.T) {
 			} else {
 				putErr = errcode.New(errcode.Invalid, "not tried: Put makes the name")
 			}
-			for what, err := range map[string]error{"Open": openErr, "Stat": statErr, "Put": putErr, "Delete": store.Delete(ctx, ref)} {
+			for what, err := range map[string]error{"Open": openErr, "Stat": statErr, "Put": putErr, "Delete": deleteErr} {
 				if errcode.Of(err) != errcode.Invalid {
 					t.Errorf("%s of %+v: %v", what, ref, err)
 				}

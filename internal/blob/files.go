@@ -32,6 +32,10 @@ type files struct {
 	// durable holds the folders whose way down from dir is known to be on
 	// disk, not merely in the kernel's memory.
 	durable sync.Map
+
+	// naming is held for reading while a file gets its name, and for writing
+	// while its time is looked at and its name taken away.
+	naming sync.RWMutex
 }
 
 var _ Store = (*files)(nil)
@@ -117,7 +121,10 @@ func (f *files) Put(ctx context.Context, namespace, agency string, r io.Reader) 
 	}
 	// Bytes that are there already are replaced by the same ones: that renews
 	// their time, and mends a file that has rotted.
-	if err := os.Rename(temp.Name(), name); err != nil {
+	f.naming.RLock()
+	err = os.Rename(temp.Name(), name)
+	f.naming.RUnlock()
+	if err != nil {
 		return Ref{}, classify(fmt.Errorf("blob: put: %w", err))
 	}
 	if err := syncFolder(folder); err != nil {
@@ -179,14 +186,26 @@ func (f *files) Stat(_ context.Context, ref Ref) (int64, error) {
 
 // Delete implements Store. It does not wait for the disk: a blob that a crash
 // brings back is collected again.
-func (f *files) Delete(_ context.Context, ref Ref) error {
+func (f *files) Delete(_ context.Context, ref Ref, before time.Time) (bool, error) {
 	if err := ref.Validate(); err != nil {
-		return err
+		return false, err
 	}
-	if err := os.Remove(f.name(ref)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return classify(fmt.Errorf("blob: delete: %w", err))
+	f.naming.Lock()
+	defer f.naming.Unlock()
+	info, err := os.Stat(f.name(ref))
+	if err == nil && !info.ModTime().Before(before) {
+		return false, nil
 	}
-	return nil
+	if err == nil {
+		err = os.Remove(f.name(ref))
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, classify(fmt.Errorf("blob: delete: %w", err))
+	}
+	return true, nil
 }
 
 // Walk implements Store.

@@ -174,15 +174,24 @@ func (s *s3) Stat(ctx context.Context, ref Ref) (int64, error) {
 }
 
 // Delete implements Store.
-func (s *s3) Delete(ctx context.Context, ref Ref) error {
+func (s *s3) Delete(ctx context.Context, ref Ref, before time.Time) (bool, error) {
 	if err := ref.Validate(); err != nil {
-		return err
+		return false, err
 	}
-	err := s.client.RemoveObject(ctx, s.bucket, ref.path(), minio.RemoveObjectOptions{})
-	if err != nil && minio.ToErrorResponse(err).StatusCode != http.StatusNotFound {
-		return s.fail("delete", ref, err)
+	info, err := s.client.StatObject(ctx, s.bucket, ref.path(), minio.StatObjectOptions{})
+	if err == nil && !info.LastModified.Before(before) {
+		return false, nil
 	}
-	return nil
+	if err == nil {
+		err = s.client.RemoveObject(ctx, s.bucket, ref.path(), minio.RemoveObjectOptions{})
+	}
+	if err == nil {
+		return true, nil
+	}
+	if err = s.fail("delete", ref, err); errcode.Of(err) == errcode.NotFound {
+		err = nil
+	}
+	return false, err
 }
 
 // Walk implements Store.

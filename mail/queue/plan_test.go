@@ -35,6 +35,8 @@ func TestQueriesUseIndexes(t *testing.T) {
 		}{
 			"due":     {dueQuery, []any{int64(2000), 4}},
 			"held":    {heldQuery, []any{"p1", 100}},
+			"done":    {doneQuery, []any{int64(20), forgetBatch}},
+			"blobs":   {blobsQuery + "$1, $2)", []any{"x", "y"}},
 			"pending": {pendingQuery, []any{"q1"}},
 		} {
 			plan := sqldbtest.Explain(t, db, q.query, q.args...)

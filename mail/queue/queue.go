@@ -52,6 +52,7 @@ type Config struct {
 	Hold bool
 
 	Lifetime time.Duration // how long an item is tried, default 5 days
+	KeepDone time.Duration // how long what came of an item is kept, default 7 days
 	Workers  int           // items worked on at once, default 4
 	Poll     time.Duration // how often SQL is looked at, default 5 s
 	Lease    time.Duration // default 15 min; an attempt ends well before
@@ -70,6 +71,9 @@ func (c *Config) fill() error {
 	}
 	if c.Lifetime == 0 {
 		c.Lifetime = 5 * 24 * time.Hour
+	}
+	if c.KeepDone == 0 {
+		c.KeepDone = 7 * 24 * time.Hour
 	}
 	if c.Workers == 0 {
 		c.Workers = 4

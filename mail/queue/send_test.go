@@ -560,6 +560,37 @@ func TestDefectInTheReport(t *testing.T) {
 	}
 }
 
+// What came of mail is kept for a week, and of mail under way for as long as it
+// is.
+func TestForget(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		w := newWorld(t, db)
+		q := w.queue()
+		w.peer("far.example", nil)
+		for i := range 3 {
+			w.enqueue(q, "an@noivu.example", fmt.Sprintf("x%d@far.example", i))
+		}
+		w.due(q, 3)
+		w.pass(7*24*time.Hour - time.Second)
+		w.enqueue(q, "an@noivu.example", "later@far.example", "x@far.example")
+		w.due(q, 1)
+		if n, err := q.Forget(t.Context()); err != nil || n != 0 {
+			t.Fatalf("forgot %d too early, %v", n, err)
+		}
+		w.pass(2 * time.Second)
+		if n, err := q.Forget(t.Context()); err != nil || n != 3 {
+			t.Fatalf("forgot %d, %v", n, err)
+		}
+		w.pass(7 * 24 * time.Hour)
+		if n, err := q.Forget(t.Context()); err != nil || n != 0 {
+			t.Fatalf("forgot %d of which a recipient still waits, %v", n, err)
+		}
+		if got, want := w.states(), "later@far.example pending 451 4.7.1 far.example\nx@far.example sent 250  far.example"; got != want {
+			t.Fatalf("the recipients stand at\n%s\nwant\n%s", got, want)
+		}
+	})
+}
+
 func TestHeld(t *testing.T) {
 	w := newWorld(t, sqldbtest.Open(t, sqldbtest.SQLite(t)))
 	q := w.queue(func(c *queue.Config) { c.Hold = true })

@@ -29,8 +29,7 @@ type Upload struct {
 
 var errNoUpload = errcode.New(errcode.NotFound, "no such file")
 
-// AddUpload keeps all that r yields as a file of the store's owner. Those that
-// were sent up long ago and never used go on this occasion.
+// AddUpload keeps all that r yields as a file of the store's owner.
 func (s *Store) AddUpload(ctx context.Context, id ID, agency identity.AgencyID, name, mediaType string, r io.Reader) (Upload, error) {
 	source := &readError{r: r}
 	ref, err := s.blobs.Put(ctx, Namespace, blobAgency(agency), source)
@@ -47,12 +46,7 @@ func (s *Store) AddUpload(ctx context.Context, id ID, agency identity.AgencyID, 
 	u := Upload{ID: fresh, Name: name, Type: mediaType, Size: ref.Size, ref: ref}
 	now := s.now()
 	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		_, err := tx.Exec(ctx, `DELETE FROM mail_upload WHERE store_id = $1 AND created_at < $2
-			AND NOT EXISTS (SELECT 1 FROM mail_message m WHERE m.id = draft_id)`, string(id), now.Add(-uploadLife).UnixMicro())
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `INSERT INTO mail_upload (id, store_id, draft_id, name, type, size, blob_agency, blob_sha256, created_at)
+		_, err := tx.Exec(ctx, `INSERT INTO mail_upload (id, store_id, draft_id, name, type, size, blob_agency, blob_sha256, created_at)
 			VALUES ($1, $2, '', $3, $4, $5, $6, $7, $8)`, u.ID, string(id), u.Name, u.Type, u.Size, ref.Agency, ref.SHA256, now.UnixMicro())
 		return err
 	})

@@ -33,10 +33,13 @@ func TestQueriesUseIndexes(t *testing.T) {
 			"removed":  {removedQuery, []any{box.ID, int64(1 << 40)}, true},
 			"rows":     {rowsQuery([]uint32{5, 7, 3000}), []any{box.ID}, true},
 			"places":   {placesQuery, []any{message}, true},
+			"in mail":  {messageBlobsQuery + "$1, $2)", []any{"x", "y"}, true},
+			"uploads":  {uploadBlobsQuery + "$1, $2)", []any{"x", "y"}, true},
+			"expire":   {expireQuery, []any{int64(20)}, true},
 			"drop":     {dropQuery, []any{message}, false},
 		} {
 			plan := sqldbtest.Explain(t, db, q.query, q.args...)
-			for _, table := range []string{"mail_mailbox_message", "mail_message", "mail_expunged", "h", "m"} {
+			for _, table := range []string{"mail_mailbox_message", "mail_message", "mail_expunged", "mail_upload", "h", "m"} {
 				for _, scan := range []string{"Seq Scan on " + table + " ", "Seq Scan on mail_mailbox_message " + table, "Seq Scan on mail_message " + table, "SCAN " + table + "\n", "SCAN " + table + " "} {
 					if strings.Contains(plan+"\n", scan) {
 						t.Errorf("%s scans %s:\n%s", name, table, plan)
@@ -90,6 +93,8 @@ func crowd(t *testing.T, db *sqldb.DB) (Mailbox, string) {
 			{numbers + `INSERT INTO mail_mailbox_message (mailbox_id, uid, store_id, message_id, flags, keywords, internal_date, size, modseq)
 				SELECT ` + box + `, i, $3, 'm' || i, 0, '', i, 1, i FROM n`, []any{boxes[0].ID, boxes[1].ID, string(id)}},
 			{numbers + `INSERT INTO mail_expunged (mailbox_id, uid_first, uid_last, modseq) SELECT ` + box + `, i, i, i FROM n`, []any{boxes[0].ID, boxes[1].ID}},
+			{numbers + `INSERT INTO mail_upload (id, store_id, draft_id, name, type, size, blob_agency, blob_sha256, created_at)
+				SELECT 'u' || i, $1, 'm' || i, 'f', 't/t', 1, 'a', 's' || i, i FROM n`, []any{string(id)}},
 		} {
 			if _, err := tx.Exec(ctx, fill.query, fill.args...); err != nil {
 				return err
