@@ -3,6 +3,7 @@ package mail
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/microcosm-cc/bluemonday"
@@ -110,18 +111,36 @@ var policy = func() *bluemonday.Policy {
 	return p
 }()
 
+// Reading a style takes time that grows with the square of its length, so a
+// longer one than any program writes goes unread.
+const (
+	maxStyle  = 2 << 10   // bytes of one style attribute
+	maxStyles = 256 << 10 // and of all in a message
+)
+
 // cleanHTML points pictures of the message at our own addresses, leaves those
 // of other servers out unless asked, and removes all that could act.
 func cleanHTML(dirty string, pictures map[string]string, remote bool) (clean string, left bool) {
 	z := html.NewTokenizer(strings.NewReader(dirty))
 	z.SetMaxBuf(1 << 20)
 	var out strings.Builder
+	styles := 0
 	for {
 		kind := z.Next()
 		if kind == html.ErrorToken {
 			break
 		}
 		t := z.Token()
+		t.Attr = slices.DeleteFunc(t.Attr, func(a html.Attribute) bool {
+			if a.Key != "style" {
+				return false
+			}
+			if len(a.Val) > maxStyle || styles+len(a.Val) > maxStyles {
+				return true
+			}
+			styles += len(a.Val)
+			return false
+		})
 		if (kind == html.StartTagToken || kind == html.SelfClosingTagToken) && t.Data == "img" {
 			var kept []html.Attribute
 			for _, a := range t.Attr {

@@ -65,16 +65,15 @@ func parseAddress(s string) (Address, bool) {
 	if s == "" {
 		return Address{}, false
 	}
-	name, addr, comment := "", s, ""
-	if i := strings.LastIndexByte(s, '<'); i >= 0 {
-		name = s[:i]
-		addr, comment, _ = strings.Cut(s[i+1:], ">")
-	} else if i := strings.IndexByte(s, '('); i >= 0 && !strings.HasPrefix(s, `"`) {
-		addr, comment = s[:i], s[i:]
+	bare, comment, angle := withoutComments(s)
+	name, addr := "", bare
+	if angle >= 0 {
+		name = bare[:angle]
+		addr, _, _ = strings.Cut(bare[angle+1:], ">")
 	}
 	name = phrase(name)
 	if name == "" {
-		name = phrase(strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(comment), "("), ")"))
+		name = phrase(comment)
 	}
 	addr = strings.TrimSpace(addr)
 	if strings.HasPrefix(addr, "@") { // an obsolete route
@@ -102,6 +101,72 @@ func parseAddress(s string) (Address, bool) {
 		Mailbox: shorten(decodeBytes("", []byte(local)), 320),
 		Host:    shorten(strings.ToLower(decodeBytes("", []byte(strings.TrimSpace(addr[at+1:])))), 255),
 	}, true
+}
+
+// withoutComments takes the comments out of s (RFC 5322, section 3.2.2) and
+// finds the angle bracket that opens its address, -1 when there is none. One
+// inside a comment or a quoted string is text: whoever took it for the address
+// could be shown another sender than the one that was checked. comment is the
+// last comment's text. A quote or a comment that never ends is read as letters.
+func withoutComments(s string) (bare, comment string, angle int) {
+	b := make([]byte, 0, len(s))
+	angle = -1
+	quotes, comments := true, true // until one has no end: then none after it is looked for
+	for i := 0; i < len(s); {
+		n := 1
+		switch c := s[i]; {
+		case c == '"' && quotes:
+			end := quotedEnd(s, i)
+			if quotes = end > 0; quotes {
+				n = end - i
+			}
+		case c == '(' && comments:
+			end := commentEnd(s, i)
+			if comments = end > 0; comments {
+				comment = s[i+1 : end-1]
+				b = append(b, ' ')
+				i = end
+				continue
+			}
+		case c == '<':
+			angle = len(b)
+		}
+		b = append(b, s[i:i+n]...)
+		i += n
+	}
+	return string(b), comment, angle
+}
+
+// quotedEnd returns the index behind the quoted string that begins at i, 0 when
+// it has no end.
+func quotedEnd(s string, i int) int {
+	for j := i + 1; j < len(s); j++ {
+		switch s[j] {
+		case '\\':
+			j++
+		case '"':
+			return j + 1
+		}
+	}
+	return 0
+}
+
+// commentEnd is quotedEnd for a comment; comments nest.
+func commentEnd(s string, i int) int {
+	depth := 0
+	for j := i; j < len(s); j++ {
+		switch s[j] {
+		case '\\':
+			j++
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return j + 1
+			}
+		}
+	}
+	return 0
 }
 
 // phrase decodes a display name.

@@ -127,6 +127,49 @@ func TestStructureOffsetsNameTheStoredBytes(t *testing.T) {
 	}
 }
 
+// TestAnAddressIsNoneInAComment: what stands in comments and quotes is text.
+func TestAnAddressIsNoneInAComment(t *testing.T) {
+	for field, want := range map[string]string{
+		`an@a.example (<chi@b.example>)`:             "an@a.example",
+		`<an@a.example> (<chi@b.example>)`:           "an@a.example",
+		`An <an@a.example> (a\) <chi@b.example>)`:    "an@a.example",
+		`(<chi@b.example>) an@a.example`:             "an@a.example",
+		`an@a.example (x (<chi@b.example>) y)`:       "an@a.example",
+		`"<chi@b.example>" <an@a.example>`:           "an@a.example",
+		`"a\" <chi@b.example>" <an@a.example>`:       "an@a.example",
+		`an(<chi@b.example>)@a.example`:              "an @a.example",
+		`"An <an@a.example>`:                         "an@a.example",
+		`An ( <an@a.example>`:                        "an@a.example",
+		`an@a.example (Nguyễn Văn An)`:               "an@a.example",
+		strings.Repeat("(", 100000) + "an@a.example": strings.Repeat("(", 100000)[:317] + "an@a.example",
+	} {
+		got := mime.ParseAddresses(field, 0)
+		if len(got) != 1 || (got[0].Addr() != want && len(field) < 1000) || got[0].Host != "a.example" {
+			t.Errorf("%.60q is read as %.200v", field, got)
+		}
+	}
+	if got := mime.ParseAddresses(`an@a.example (Nguyễn Văn An)`, 0); got[0].Name != "Nguyễn Văn An" {
+		t.Errorf("the name in the comment is lost: %v", got)
+	}
+}
+
+// BenchmarkBoundaries is what lines that look like boundaries cost, in a
+// message of as many levels as are read.
+func BenchmarkBoundaries(b *testing.B) {
+	var message strings.Builder
+	for i := range 98 {
+		boundary := fmt.Sprintf("%0184d", i)
+		message.WriteString("Content-Type: multipart/mixed; boundary=" + boundary + "\r\n\r\n--" + boundary + "\r\n")
+	}
+	message.WriteString("\r\n" + strings.Repeat("--a\r\n", 200000))
+	b.SetBytes(int64(message.Len()))
+	for b.Loop() {
+		if _, err := mime.Parse(strings.NewReader(message.String())); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func TestWhatCannotBeReadIsStillAMessage(t *testing.T) {
 	for name, raw := range map[string]string{
 		"empty":                  "",

@@ -168,20 +168,18 @@ func (p *Parser) boundaryLine(content []byte) bool {
 	if len(content) < 3 || content[0] != '-' || content[1] != '-' {
 		return false
 	}
-	rest := string(bytes.TrimRight(content[2:], " \t"))
+	// Compared in place: a hostile message has many such lines in many levels.
+	rest := bytes.TrimRight(content[2:], " \t")
 	for i := len(p.stack) - 1; i >= 0; i-- {
 		b := p.stack[i].boundary
-		if b == "" {
+		if b == "" || len(rest) < len(b) || string(rest[:len(b)]) != b {
 			continue
 		}
-		final := false
-		switch rest {
-		case b:
-		case b + "--":
-			final = true
-		default:
+		after := string(rest[len(b):])
+		if after != "" && after != "--" {
 			continue
 		}
+		final := after == "--"
 		for p.inHeader {
 			p.endHeader(p.lineStart)
 		}

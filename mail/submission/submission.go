@@ -258,6 +258,13 @@ func checkHeader(block []byte, h mime.Header, own []string) error {
 				return errcode.New(errcode.Forbidden, "%s: %s", field, errcode.Message(err))
 			}
 		}
+		// People are shown what the lenient reader makes of the field: where it
+		// reads another sender than the strict one, nobody may be shown either.
+		for _, a := range mime.ParseAddresses(v, 0) {
+			if err := allowed(own, a.Addr()); err != nil {
+				return errcode.New(errcode.Forbidden, "%s: %s", field, errcode.Message(err))
+			}
+		}
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"commsd/internal/sqldb/sqldbtest"
 	"commsd/internal/testengine"
 	"commsd/mail/mailtest"
+	"commsd/mail/mime"
 	"commsd/mail/queue"
 	"commsd/mail/store"
 	"commsd/mail/submission"
@@ -158,13 +159,18 @@ func TestSenderIsOnesOwn(t *testing.T) {
 		c.Want("MAIL FROM:<"+envelope+">", "550 5.7.1")
 	}
 	for header, want := range map[string]string{
-		"From: an@noivu.example":                                                                     "250",
-		"From: AN@NoiVu.example":                                                                     "250",
-		"From: Văn An <van.an@noivu.example>":                                                        "250",
-		"From: =?utf-8?B?VsSDbiBBbg==?= <an@noivu.example>":                                          "250",
-		"From: =?windows-1258?Q?V=E3n_An?=\r\n <an@noivu.example>":                                   "250",
-		"From: \"chi@hanoi.example\" <an@noivu.example>":                                             "250",
-		"From: an@noivu.example, van.an@noivu.example\r\nSender: an@noivu.example":                   "250",
+		"From: an@noivu.example":                                                   "250",
+		"From: AN@NoiVu.example":                                                   "250",
+		"From: Văn An <van.an@noivu.example>":                                      "250",
+		"From: =?utf-8?B?VsSDbiBBbg==?= <an@noivu.example>":                        "250",
+		"From: =?windows-1258?Q?V=E3n_An?=\r\n <an@noivu.example>":                 "250",
+		"From: \"chi@hanoi.example\" <an@noivu.example>":                           "250",
+		"From: an@noivu.example, van.an@noivu.example\r\nSender: an@noivu.example": "250",
+		// What stands in a comment is no address, for no reader.
+		"From: an@noivu.example (<chi@hanoi.example>)":                                               "250",
+		"From: <an@noivu.example> (<chi@hanoi.example>)":                                             "250",
+		"From: an@noivu.example (a\\) <chi@hanoi.example>)":                                          "250",
+		"From: \"<chi@hanoi.example>\" <an@noivu.example>":                                           "250",
 		"From: chi@hanoi.example":                                                                    "550 5.7.1",
 		"From: an@noivu.example, chi@hanoi.example":                                                  "550 5.7.1",
 		"From: an@noivu.example,\r\n\tchi@hanoi.example":                                             "550 5.7.1",
@@ -192,8 +198,14 @@ func TestSenderIsOnesOwn(t *testing.T) {
 	// A bounce or a receipt has the null sender, and still its own From.
 	c.Want("MAIL FROM:<>", "250", "RCPT TO:<chi@hanoi.example>", "250", "DATA", "354", "From: chi@hanoi.example"+rest, "550 5.7.1")
 	for _, got := range s.inbox(t, mailtest.ChiActor) {
-		if from := fieldOf(got, "From"); strings.HasSuffix(from, "chi@hanoi.example") {
+		from := fieldOf(got, "From")
+		if strings.HasSuffix(from, "chi@hanoi.example") {
 			t.Errorf("chi got mail from %q", from)
+		}
+		for _, a := range mime.ParseAddresses(from, 0) {
+			if strings.HasPrefix(a.Addr(), "chi@") {
+				t.Errorf("%q is shown as mail from %q", from, a.Addr())
+			}
 		}
 	}
 }
