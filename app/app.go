@@ -10,9 +10,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -128,6 +130,9 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	a.greet()
 	close(a.ready)
+	for _, key := range slices.Sorted(maps.Keys(n.addrs)) {
+		a.log.Info("listening", "key", key, "address", n.addrs[key].String())
+	}
 	a.log.Info("serving", "version", a.opts.Version, "page", a.cfg.HTTP.PublicURL, "database", n.db.Dialect().String(), "demo", a.cfg.Demo)
 
 	var cause error
