@@ -27,11 +27,72 @@ type server struct {
 
 	cmd    *exec.Cmd
 	stdout io.ReadCloser
-	stderr bytes.Buffer
+	stderr output
+}
+
+// output keeps what a program says. Any goroutine may read it meanwhile.
+type output struct {
+	mu    sync.Mutex
+	said  bytes.Buffer
+	start int           // of what was said since the last restart
+	more  chan struct{} // closed when more is said; nil: nobody waits
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.more != nil {
+		close(o.more)
+		o.more = nil
+	}
+	return o.said.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.said.String()
+}
+
+// restart has since begin here.
+func (o *output) restart() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.start = o.said.Len()
+}
+
+// since is what was said since the restart, and tells of more.
+func (o *output) since() (string, <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.more == nil {
+		o.more = make(chan struct{})
+	}
+	return string(o.said.Bytes()[o.start:]), o.more
+}
+
+// address waits for the server to say where it listens for a key.
+func (s *server) address(key string) string {
+	s.t.Helper()
+	limit := time.After(30 * time.Second)
+	for {
+		said, more := s.stderr.since()
+		for line := range strings.Lines(said) {
+			if _, address, ok := strings.Cut(line, " key="+key+" address="); ok && strings.HasSuffix(address, "\n") {
+				return strings.TrimSpace(address)
+			}
+		}
+		select {
+		case <-more:
+		case <-limit:
+			s.t.Fatalf("the server does not say where it listens for %s: %s", key, said)
+		}
+	}
 }
 
 func (s *server) start() {
 	s.t.Helper()
+	s.stderr.restart()
 	s.cmd = exec.Command(binary, "serve", "--demo")
 	s.cmd.Env, s.cmd.Stderr = s.env, &s.stderr
 	var err error

@@ -15,15 +15,27 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 )
 
-// freeAddress is an address of loopback that nobody listens on now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// place is where a server is that moves at every start. Any goroutine may ask.
+type place struct {
+	mu      sync.Mutex
+	address string
+	moved   chan struct{}
+}
+
+// at returns the address, and tells when it is another.
+func (p *place) at() (string, <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.address, p.moved
+}
+
+func (p *place) move(address string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.moved != nil {
+		close(p.moved)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	p.address, p.moved = address, make(chan struct{})
 }
 
 var errDown = errors.New("nobody listens")
@@ -69,10 +81,11 @@ func deliver(ctx context.Context, address, name string) error {
 // again and again: what was answered 250 is in each mailbox once and whole, and
 // what was not is there for both recipients or for neither.
 func TestKilledServerLosesNoMail(t *testing.T) {
-	smtpAddress, imapAddress := freeAddress(t), freeAddress(t)
-	s := &server{t: t, env: environment(t.TempDir(), "mail.smtp_listen", smtpAddress, "mail.imap_listen", imapAddress)}
+	s := &server{t: t, env: environment(t.TempDir())}
 	s.start()
 	t.Cleanup(func() { s.kill() })
+	var port25 place
+	port25.move(s.address("mail.smtp_listen"))
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 
@@ -83,8 +96,6 @@ func TestKilledServerLosesNoMail(t *testing.T) {
 	stop := make(chan struct{})
 	for sender := range 4 {
 		sending.Go(func() {
-			again := time.NewTimer(0)
-			<-again.C
 			for i := 0; ; i++ {
 				select {
 				case <-stop:
@@ -92,10 +103,15 @@ func TestKilledServerLosesNoMail(t *testing.T) {
 				default:
 				}
 				name := fmt.Sprintf("mail %d-%d", sender, i)
-				err := deliver(ctx, smtpAddress, name)
+				address, moved := port25.at()
+				err := deliver(ctx, address, name)
 				if errors.Is(err, errDown) {
-					again.Reset(5 * time.Millisecond)
-					<-again.C
+					select {
+					case <-moved:
+					case <-stop:
+					case <-ctx.Done():
+						return
+					}
 					continue
 				}
 				mu.Lock()
@@ -121,11 +137,13 @@ func TestKilledServerLosesNoMail(t *testing.T) {
 		more(25)
 		s.kill()
 		s.start()
+		port25.move(s.address("mail.smtp_listen"))
 	}
 	more(25)
 	close(stop)
 	sending.Wait()
 
+	imapAddress := s.address("mail.imap_listen")
 	chi, an := mailbox(t, imapAddress, "chi@hanoi.g2g.example"), mailbox(t, imapAddress, "an@noivu.g2g.example")
 	sure, doubtful := 0, 0
 	for name, ok := range answered {
