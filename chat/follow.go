@@ -208,14 +208,19 @@ func (h *hub) watchHeads(ctx context.Context) {
 	defer tick.Stop()
 	next := h.s.now().Add(jitter(h.s.cfg.HeadsEvery))
 	for {
+		asked := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-h.check:
+			asked = true
 		case <-tick.C:
-			if h.s.cfg.Bus.Healthy() && h.s.now().Before(next) && !h.takeFailed() {
-				continue
-			}
+		}
+		// First, and whatever else is the matter: it has those attached who
+		// could not be before.
+		failed := h.takeFailed()
+		if !asked && !failed && h.s.cfg.Bus.Healthy() && h.s.now().Before(next) {
+			continue
 		}
 		next = h.s.now().Add(jitter(h.s.cfg.HeadsEvery))
 		h.forget()

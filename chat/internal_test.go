@@ -142,6 +142,37 @@ func TestArrivalIsTriedAgain(t *testing.T) {
 	}
 }
 
+// away is a bus that has lost its peer.
+type away struct{ bus.Bus }
+
+func (away) Healthy() bool { return false }
+
+// And not only when the bus is back as well.
+func TestArrivalIsTriedAgainWithoutTheBus(t *testing.T) {
+	cfg := config(t)
+	cfg.Bus = away{cfg.Bus}
+	cfg.HeadsAway = time.Millisecond
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ar := arrival{person: "p", conversation: newID()}
+	s.hub.missed, s.hub.failed = []arrival{ar}, true
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); s.hub.watchHeads(ctx) }()
+	select {
+	case <-s.hub.wake:
+	case <-time.After(30 * time.Second):
+		t.Error("no worker is woken")
+	}
+	cancel()
+	<-done
+	if !slices.Equal(s.hub.arrivals, []arrival{ar}) {
+		t.Errorf("arrivals %v", s.hub.arrivals)
+	}
+}
+
 // Each code of an error has its word.
 func TestErrorCodesAreWhole(t *testing.T) {
 	for _, code := range errcode.All() {
