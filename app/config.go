@@ -83,6 +83,7 @@ type ChatConfig struct {
 	SendsPerSecond float64       `yaml:"sends_per_second"` // of one socket, lastingly
 	SendBurst      int           `yaml:"send_burst"`       // and at once
 	QueueBytes     int           `yaml:"queue_bytes"`      // waiting for one slow socket
+	MaxSockets     int           `yaml:"max_sockets"`      // of one account on one node
 	DrainSpread    time.Duration `yaml:"drain_spread"`     // over which sockets come back after a stop
 }
 
@@ -160,7 +161,7 @@ func Default() Config {
 		HTTP:    HTTPConfig{Listen: "127.0.0.1:8080", PublicURL: "http://localhost:8080", MaxBodyBytes: 1 << 20},
 		Admin:   AdminConfig{Listen: "127.0.0.1:8081"},
 		Chat: ChatConfig{
-			MaxTextBytes: 16 << 10, MaxMembers: 1000, SendsPerSecond: 10, SendBurst: 100, QueueBytes: 512 << 10, DrainSpread: time.Minute,
+			MaxTextBytes: 16 << 10, MaxMembers: 1000, SendsPerSecond: 10, SendBurst: 100, QueueBytes: 512 << 10, MaxSockets: 50, DrainSpread: time.Minute,
 		},
 		Media: MediaConfig{UDPListen: "127.0.0.1:7882", TCPListen: "127.0.0.1:7881", MaxParticipants: 1000},
 		Mail: MailConfig{
@@ -376,6 +377,7 @@ func (c *Config) validateLimits() error {
 		{"chat.sends_per_second", c.Chat.SendsPerSecond >= 0.1, "0.1"},
 		{"chat.send_burst", c.Chat.SendBurst >= 1, "1"},
 		{"chat.queue_bytes", c.Chat.QueueBytes >= 64<<10, "65536"},
+		{"chat.max_sockets", c.Chat.MaxSockets >= 1, "1"},
 		{"chat.drain_spread", c.Chat.DrainSpread >= time.Second, "1s"},
 		{"media.max_participants", c.Media.MaxParticipants >= 2, "2"},
 		{"mail.max_connections", c.Mail.MaxConnections >= 1, "1"},

@@ -50,12 +50,16 @@ type Config struct {
 	SendRate    float64       // messages a second that one connection may send lastingly; 0: 10
 	SendBurst   int           // and at once; 0: 100
 	MaxCommands int           // commands of one connection that may wait; 0: 256
-	HelloWithin time.Duration // from the upgrade to hello; 0: 10 s
-	MaxHellos   int           // hellos that read SQL at once; 0: 32
-	Memory      int           // events kept in memory for each live conversation; 0: 256
-	HeadsEvery  time.Duration // check of all heads while the bus is well; 0: 20 s, ±50 %
-	HeadsAway   time.Duration // and while it is not; 0: 1.5 s
-	DrainSpread time.Duration // sockets are told to come back within, at the most; 0: 60 s
+	MaxSockets  int           // of one account on this node: one more closes the oldest; 0: 50
+	// MaxCommandBytes bounds the commands that wait together; 0: 1 MiB, at least
+	// four frames.
+	MaxCommandBytes int
+	HelloWithin     time.Duration // from the upgrade to hello; 0: 10 s
+	MaxHellos       int           // hellos that read SQL at once; 0: 32
+	Memory          int           // events kept in memory for each live conversation; 0: 256
+	HeadsEvery      time.Duration // check of all heads while the bus is well; 0: 20 s, ±50 %
+	HeadsAway       time.Duration // and while it is not; 0: 1.5 s
+	DrainSpread     time.Duration // sockets are told to come back within, at the most; 0: 60 s
 
 	Log        *slog.Logger          // nil: discards
 	Registerer prometheus.Registerer // nil: no metrics
@@ -104,6 +108,7 @@ func (c *Config) setDefaults() {
 	def(&c.MaxMembers, 1000)
 	def(&c.SendBurst, 100)
 	def(&c.MaxCommands, 256)
+	def(&c.MaxSockets, 50)
 	def(&c.MaxHellos, 32)
 	def(&c.Memory, 256)
 	if c.SendRate <= 0 {
@@ -120,6 +125,7 @@ func (c *Config) setDefaults() {
 		// A hello with maxCursors, or the longest message in JSON.
 		c.Socket.ReadLimit = max(256<<10, 2*int64(c.MaxText)+8<<10)
 	}
+	def(&c.MaxCommandBytes, max(1<<20, 4*int(c.Socket.ReadLimit)))
 	if c.Socket.Batch == 0 {
 		c.Socket.Batch = 16
 	}

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -46,7 +47,8 @@ type client struct {
 	worker  sync.WaitGroup // serve waits for it
 
 	mu      sync.Mutex
-	waiting []command // guarded by mu
+	waiting []command // guarded by mu; the first one is under way while working
+	bytes   int       // guarded by mu; of waiting
 	working bool      // guarded by mu
 }
 
@@ -96,16 +98,22 @@ func (s *Service) serve(ctx context.Context, conn *wsconn.Conn, actor identity.A
 
 // take decodes a frame on the read loop and leaves its commands to the worker.
 func (c *client) take(ctx context.Context, m wsconn.Message) error {
+	if bytes.Count(m.Data, []byte{'\n'}) > c.s.cfg.MaxCommands {
+		return reasonTooFast // decoded, they would be many times as long
+	}
 	cmds, bad := decodeFrame(m)
 	if bad != nil {
 		return bad
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.waiting)+len(cmds) > c.s.cfg.MaxCommands {
+	if len(c.waiting)+len(cmds) > c.s.cfg.MaxCommands || c.bytes+len(m.Data) > c.s.cfg.MaxCommandBytes {
 		return reasonTooFast
 	}
 	c.waiting = append(c.waiting, cmds...)
+	for _, cmd := range cmds {
+		c.bytes += cmd.size
+	}
 	if !c.working {
 		c.working = true
 		c.worker.Go(func() { c.work(ctx) })
@@ -121,18 +129,20 @@ func (c *client) work(ctx context.Context) {
 			c.mu.Unlock()
 			return
 		}
-		cmds := c.waiting
-		c.waiting = nil
+		cmd := c.waiting[0]
 		c.mu.Unlock()
-		for _, cmd := range cmds {
-			if ctx.Err() != nil || c.closing.Load() {
-				return // working stays true: nothing more is run
-			}
-			if reason := c.do(ctx, cmd); reason != nil {
-				c.close(reason)
-				return
-			}
+		if ctx.Err() != nil || c.closing.Load() {
+			return // working stays true: nothing more is run
 		}
+		if reason := c.do(ctx, cmd); reason != nil {
+			c.close(reason)
+			return
+		}
+		c.mu.Lock()
+		c.waiting[0] = command{} // the array lives on
+		c.waiting = c.waiting[1:]
+		c.bytes -= cmd.size
+		c.mu.Unlock()
 	}
 }
 

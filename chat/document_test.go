@@ -83,6 +83,7 @@ func TestDocumentIsWhole(t *testing.T) {
 		"bytes": int64(limits.MaxText), "| `chat.max_members` |": int64(limits.MaxMembers), "a second, " + strconv.Itoa(limits.SendBurst): int64(limits.SendRate),
 		"KiB | `chat.queue_bytes` |": int64(limits.Socket.QueueBytes >> 10), "s | `chat.drain_spread` |": int64(limits.DrainSpread.Seconds()),
 		"KiB | |": limits.Socket.ReadLimit >> 10, "| |": int64(limits.MaxCommands), "| | ": maxCursors, "characters": maxTitle,
+		"MiB": int64(limits.MaxCommandBytes >> 20), "| `chat.max_sockets` |": int64(limits.MaxSockets),
 	} {
 		wants("the limit", "| "+grouped(n)+" "+strings.TrimSpace(what))
 	}

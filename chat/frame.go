@@ -32,6 +32,7 @@ type Cursor struct {
 type command struct {
 	Type string `json:"type"`
 	ID   int64  `json:"id"` // echoed in the answer
+	size int    // of its line
 
 	Protocol    int               `json:"protocol"`      // hello
 	UserSeq     int64             `json:"user_seq"`      // hello
@@ -120,6 +121,7 @@ func decodeFrame(m wsconn.Message) ([]command, *wsconn.Closed) {
 		if cmd.ID < 0 || !check(&cmd) {
 			return nil, reasonBadField
 		}
+		cmd.size = len(line)
 		cmds = append(cmds, cmd)
 	}
 	return cmds, nil

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,14 +53,15 @@ type hub struct {
 	check chan struct{} // asks for a check of all heads
 
 	mu       sync.Mutex
-	convs    map[string]*stream            // guarded by mu
-	people   map[identity.PersonID]*person // guarded by mu
-	clients  map[*client]struct{}          // guarded by mu; every open socket, before hello too
-	behind   []*stream                     // guarded by mu; streams that wait for a worker
-	arrivals []arrival                     // guarded by mu; people to attach to conversations
-	missed   []arrival                     // guarded by mu; those whose attaching failed
-	failed   bool                          // guarded by mu; SQL could not be read: the next tick tries again
-	empty    chan struct{}                 // guarded by mu; closed when the last socket has gone; nil: nobody waits
+	convs    map[string]*stream               // guarded by mu
+	people   map[identity.PersonID]*person    // guarded by mu
+	clients  map[*client]struct{}             // guarded by mu; every open socket, before hello too
+	accounts map[identity.AccountID][]*client // guarded by mu; the same by account, oldest first
+	behind   []*stream                        // guarded by mu; streams that wait for a worker
+	arrivals []arrival                        // guarded by mu; people to attach to conversations
+	missed   []arrival                        // guarded by mu; those whose attaching failed
+	failed   bool                             // guarded by mu; SQL could not be read: the next tick tries again
+	empty    chan struct{}                    // guarded by mu; closed when the last socket has gone; nil: nobody waits
 }
 
 // arrival is a person to be attached to a conversation that this node does not
@@ -74,15 +76,22 @@ func newHub(s *Service) *hub {
 		s: s, wake: make(chan struct{}, catchUpWorkers), check: make(chan struct{}, 1),
 		convs:   map[string]*stream{},
 		people:  map[identity.PersonID]*person{},
-		clients: map[*client]struct{}{},
+		clients: map[*client]struct{}{}, accounts: map[identity.AccountID][]*client{},
 	}
 }
 
-// add counts a socket in, before it has said hello.
+// add counts a socket in, before it has said hello. Of an account that has too
+// many the oldest gives way: the newest is before somebody's eyes.
 func (h *hub) add(c *client) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.clients[c] = struct{}{}
+	own := append(h.accounts[c.actor.Account], c)
+	h.accounts[c.actor.Account] = own
+	open := slices.DeleteFunc(slices.Clone(own), func(o *client) bool { return o.closing.Load() })
+	for ; len(open) > h.s.cfg.MaxSockets; open = open[1:] {
+		open[0].close(reasonTooMany)
+	}
 	h.s.metrics.sockets.Set(float64(len(h.clients)))
 }
 
@@ -91,6 +100,11 @@ func (h *hub) remove(c *client) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.clients, c)
+	if own := slices.DeleteFunc(h.accounts[c.actor.Account], func(o *client) bool { return o == c }); len(own) > 0 {
+		h.accounts[c.actor.Account] = own
+	} else {
+		delete(h.accounts, c.actor.Account)
+	}
 	h.s.metrics.sockets.Set(float64(len(h.clients)))
 	if len(h.clients) == 0 && h.empty != nil {
 		close(h.empty)
@@ -131,13 +145,7 @@ func (h *hub) detachLocked(p *person, st *stream) {
 func (h *hub) clientsOf(account identity.AccountID) []*client {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var found []*client
-	for c := range h.clients {
-		if c.actor.Account == account {
-			found = append(found, c)
-		}
-	}
-	return found
+	return slices.Clone(h.accounts[account])
 }
 
 func (h *hub) allClients() []*client {

@@ -109,7 +109,7 @@ func TestPullsWaitForRoom(t *testing.T) {
 func TestDeafSenderIsClosed(t *testing.T) {
 	w := alone(t)
 	n := w.node(func(c *chat.Config) {
-		c.MaxCommands = 1 << 20
+		c.MaxCommands, c.MaxCommandBytes = 1<<20, 1<<30
 		c.Socket = wsconn.Config{QueueBytes: 4 << 10, WriteTimeout: patience, CloseTimeout: patience}
 	})
 	conv := n.direct("an", "chi")

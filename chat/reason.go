@@ -22,6 +22,7 @@ var (
 	reasonDraining     = &wsconn.Closed{Code: 4502, Reason: "reconnect later"}
 	reasonTooSlow      = &wsconn.Closed{Code: 4503, Reason: "client reads too slowly"}
 	reasonUnavailable  = &wsconn.Closed{Code: 4504, Reason: "try again later"}
+	reasonTooMany      = &wsconn.Closed{Code: 4505, Reason: "too many connections"}
 )
 
 // errorCodes maps every code of errcode to the word in an error message; the

@@ -87,6 +87,70 @@ func TestFaultyFramesGetTheirNumber(t *testing.T) {
 	}
 }
 
+// What waits is bounded in bytes, too, and what is under way counts: a client
+// that does not read the answers cannot park more at the server.
+func TestWaitingCommandsAreBoundedInBytes(t *testing.T) {
+	n := alone(t).node(func(c *chat.Config) {
+		c.MaxCommandBytes = 64 << 10
+		c.Socket = wsconn.Config{QueueBytes: 4 << 10, ReadLimit: 32 << 10, WriteTimeout: patience, CloseTimeout: patience}
+	})
+	conv := n.direct("an", "chi")
+	chi := n.peer("chi").ready()
+	for range 20 {
+		chi.send(conv, strings.Repeat("x", 16<<10))
+	}
+	s := n.dial("an")
+	s.hello()
+	// Well under the bounds, as often as one likes, when the answers are read.
+	for i := range 20 {
+		s.write(fmt.Sprintf(`{"type":"ping","id":%d,"pad":%q}`, i+1, strings.Repeat("x", 20<<10)))
+		s.next("pong")
+	}
+	// From here on nothing is read: pulls fill the kernel's buffers and the
+	// queue, then they wait.
+	pull := fmt.Sprintf(`{"type":"pull","conversation":%q,"after":0,"pad":%q}`, conv, strings.Repeat("x", 15<<10))
+	for range 250 { // commands, fewer than may wait by number
+		if s.ws.WriteMessage(websocket.TextMessage, []byte(pull)) != nil {
+			break
+		}
+	}
+	if got := s.ended(); got != 4407 {
+		t.Errorf("closed with %d", got)
+	}
+}
+
+// Of an account's sockets the oldest gives way to one too many.
+func TestSocketsOfAnAccountAreBounded(t *testing.T) {
+	n := alone(t).node(func(c *chat.Config) { c.MaxSockets = 2 })
+	other := n.dial("chi")
+	other.hello()
+	var own []*raw
+	for _, token := range []string{"an", "an.2", "an", "an.3"} {
+		s := n.dial(token)
+		s.hello()
+		own = append(own, s)
+	}
+	for i, s := range own[:2] {
+		if got := s.ended(); got != 4505 {
+			t.Errorf("socket %d was closed with %d", i, got)
+		}
+	}
+	for i, s := range append(own[2:], other) {
+		s.write(`{"type":"ping","id":5}`)
+		if m := s.next("pong"); m["id"] != 5.0 {
+			t.Errorf("socket %d that may stay: %v", i, m)
+		}
+	}
+	_ = own[3].ws.Close()
+	waitFor(t, "the closed sockets to be forgotten", func() bool { sockets, _, _ := n.service.Followed(); return sockets == 2 })
+	s := n.dial("an")
+	s.hello()
+	own[2].write(`{"type":"ping","id":6}`)
+	if m := own[2].next("pong"); m["id"] != 6.0 {
+		t.Errorf("a place that was free: %v", m)
+	}
+}
+
 func TestHelloMustComeInTime(t *testing.T) {
 	n := alone(t).node(func(c *chat.Config) { c.HelloWithin = 20 * time.Millisecond })
 	if got := n.dial("an").ended(); got != 4404 {
