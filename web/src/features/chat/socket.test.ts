@@ -152,6 +152,26 @@ describe("the socket", () => {
     expect(states.at(-1)).toBe("online");
   });
 
+  it("waits to be looked at when the account has too many connections", async () => {
+    const wire = await online();
+    const seen = vi.spyOn(document, "visibilityState", "get").mockReturnValue("hidden");
+    wire.onclose?.({ code: 4505 });
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(Wire.all).toHaveLength(1);
+    expect(states.at(-1)).toBe("reconnecting");
+    seen.mockReturnValue("visible");
+    document.dispatchEvent(new Event("visibilitychange"));
+    await vi.advanceTimersByTimeAsync(500);
+    expect(Wire.all).toHaveLength(2);
+    // A page that is looked at comes back by itself.
+    last().welcome();
+    await vi.advanceTimersByTimeAsync(0);
+    last().onclose?.({ code: 4505 });
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(Wire.all).toHaveLength(3);
+    seen.mockRestore();
+  });
+
   it("tells a refusal from a loss", async () => {
     const wire = await online();
     const asked = socket.ask({ type: "read", conversation: "c", seq: 1 });
@@ -168,8 +188,8 @@ describe("the wire", () => {
   });
 
   it("knows what each reason to close means", () => {
-    expect([4501, 4400, 4408, 1009, 4404, 4407, 4502, 4503, 4504, 1006, 1001, 1011].map(endingOf)).toEqual([
-      "session", "fault", "fault", "fault", "again", "again", "again", "again", "again", "again", "again", "again",
+    expect([4501, 4400, 4408, 1009, 4404, 4407, 4502, 4503, 4504, 1006, 1001, 1011, 4505].map(endingOf)).toEqual([
+      "session", "fault", "fault", "fault", "again", "again", "again", "again", "again", "again", "again", "again", "crowded",
     ]);
   });
 

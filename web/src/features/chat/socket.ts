@@ -165,6 +165,11 @@ export class ChatSocket {
         case "fault":
           this.halt("outdated");
           break;
+        case "crowded":
+          // Pages that nobody looks at would take turns at closing each other.
+          if (document.visibilityState === "visible") this.lost(false);
+          else this.showAway();
+          break;
         case "again":
           this.lost(!opened);
       }

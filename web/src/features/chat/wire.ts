@@ -111,10 +111,11 @@ export function decode(frame: string): ServerMessage[] {
 }
 
 /** Why the server closed the socket, by its number. */
-export type Ending = "session" | "fault" | "again";
+export type Ending = "session" | "fault" | "crowded" | "again";
 
 export function endingOf(code: number): Ending {
   if (code === 4501) return "session";
+  if (code === 4505) return "crowded";
   if (code === 1009) return "fault"; // hello would be as long again
   // 4404 and 4407 come of slowness, ours or the network's; the rest of 44xx
   // means that this page and the server do not understand each other.
