@@ -93,6 +93,57 @@ describe("what others say", () => {
     await until(() => expect(shown(chat)).toEqual(["1"]));
   });
 
+  it("is pulled again after an empty page whose head tells of more, and not for ever", async () => {
+    const chat = await reading();
+    const pulls = () => heard("pull").length;
+    server.hook = (c, reply) => {
+      if (c.type !== "pull" || pulls() > 1) return false;
+      // Said after the page was read, and before the answer.
+      server.say("c1", "chi", "2");
+      reply({ type: "events", conversation: "c1", head: 2, events: [] });
+      return true;
+    };
+    server.say("c1", "chi", "1", { quietly: true });
+    server.push({ type: "lagging", conversations: ["c1"] });
+    await until(() => expect(shown(chat)).toEqual(["1", "2"]));
+    expect(pulls()).toBe(2);
+
+    server.hook = (c, reply) => {
+      if (c.type !== "pull") return false;
+      reply({ type: "events", conversation: "c1", head: 9, events: [] });
+      return true;
+    };
+    server.push({ type: "lagging", conversations: ["c1"] });
+    await until(() => expect(pulls()).toBe(4));
+    // The person's log is asked meanwhile: a third pull would have come before.
+    server.push({ type: "lagging", conversations: [], person: true });
+    await until(() => expect(heard("pull_person")).toHaveLength(1));
+    expect(pulls()).toBe(4);
+    // The next push tries again.
+    server.hook = () => false;
+    server.say("c1", "chi", "3", { quietly: true });
+    server.say("c1", "chi", "4");
+    await until(() => expect(shown(chat)).toEqual(["1", "2", "3", "4"]));
+  });
+
+  it("of my own log is pulled again after an empty page, too", async () => {
+    await reading();
+    const pulls = () => heard("pull_person").length;
+    server.hook = (c, reply) => {
+      if (c.type !== "pull_person" || pulls() > 1) return false;
+      server.tell("read", { conversation: "c1", seq: 1, count: 1 });
+      reply({ type: "person_events", head: 1, events: [] });
+      return true;
+    };
+    const got: Pushed[] = [];
+    const off = onPushed((p) => void got.push(p));
+    server.personLog.push({ type: "person_event", seq: 1, event_id: "p1", kind: "meeting.invited", body: {}, at: "2026-11-25T01:00:00Z" });
+    server.push({ type: "lagging", conversations: [], person: true });
+    await until(() => expect(got.map((p) => p.id)).toEqual(["p1"]));
+    off();
+    expect(pulls()).toBe(2);
+  });
+
   it("reaches back page by page", async () => {
     for (let i = 1; i <= 130; i++) server.say("c1", "chi", String(i));
     const chat = await reading();

@@ -48,7 +48,7 @@ export interface ChatOptions {
 
 const pageSize = 100;
 const jumpPageSize = 200;
-const typingShown = 7_000;
+const typingShown = 6_000;
 const typingEvery = 5_000;
 const keptRooms = 10;
 const keptEvents = 200;
@@ -491,7 +491,9 @@ export class Chat {
     if (room.pulling) return;
     room.pulling = true;
     try {
-      for (;;) {
+      // An answer's head counts what was pushed before it, so an empty page may
+      // mean that there is more now. Twice nothing waits for the next push.
+      for (let idle = 0; idle < 2; ) {
         const after = lastSeq(room.stretch);
         const page = await this.socket.ask({ type: "pull", conversation, after, limit: 200 });
         this.takeInto(conversation, room, page.events);
@@ -499,7 +501,8 @@ export class Chat {
           this.raise(e);
           this.takeIntoList(e);
         }
-        if (!room.ready || lastSeq(room.stretch) === after || lastSeq(room.stretch) >= page.head) break;
+        if (!room.ready || lastSeq(room.stretch) >= page.head) break;
+        idle = lastSeq(room.stretch) === after ? idle + 1 : 0;
       }
     } catch (err) {
       if (err instanceof Refused && err.code === "not_found") this.leave(conversation);

@@ -73,19 +73,21 @@ export class PersonLog {
   }
 
   private async pullAll(): Promise<void> {
-    for (;;) {
+    // As with a conversation's log: after an empty page there may be more, and
+    // twice nothing waits for the next push.
+    for (let idle = 0; idle < 2; ) {
+      const after = this.seq;
       let page;
       try {
-        page = await this.options.pull(this.seq);
+        page = await this.options.pull(after);
       } catch {
         return; // the next welcome asks again
       }
       for (const e of page.events) this.take(e);
-      if (page.events.length === 0 || this.seq >= page.head) {
-        if (this.old === Number.MAX_SAFE_INTEGER) this.old = this.seq;
-        return;
-      }
+      if (this.seq >= page.head) break;
+      idle = this.seq === after ? idle + 1 : 0;
     }
+    if (this.old === Number.MAX_SAFE_INTEGER) this.old = this.seq;
   }
 
   private tell(e: PersonEvent): void {
