@@ -52,7 +52,7 @@ func (s *session) fetchSome(w *imapserver.FetchWriter, uids []uint32, options *i
 	if err != nil {
 		return s.answer("FETCH", err)
 	}
-	cold := map[string]*store.Message{}
+	var cold map[string]*store.Message // nil: not asked for
 	if options.Envelope || options.BodyStructure != nil || len(options.BodySection) > 0 {
 		var ids []string
 		for _, r := range rows {
@@ -65,7 +65,7 @@ func (s *session) fetchSome(w *imapserver.FetchWriter, uids []uint32, options *i
 	for _, row := range rows {
 		seq := s.box.place(row.UID)
 		m := cold[row.Message]
-		if seq == 0 || len(cold) > 0 && m == nil {
+		if seq == 0 || cold != nil && m == nil {
 			continue // it went meanwhile; the client is told in time
 		}
 		if err := s.fetchOne(ctx, w, seq, row, m, options, seen && row.ModSeq > s.box.modseq); err != nil {
