@@ -69,7 +69,6 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
   useEffect(() => {
     if (sentHere) toEnd();
   }, [sentHere, toEnd]);
-
   const [scroller, setScroller] = useState<HTMLElement | null>(null);
   useEffect(() => {
     if (!scroller) return;
@@ -77,20 +76,24 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
     const up = (e: Event) => {
       const leaves =
         e instanceof WheelEvent ? e.deltaY < 0
-        : e instanceof KeyboardEvent ? ["ArrowUp", "PageUp", "Home"].includes(e.key)
+        : e instanceof KeyboardEvent ? ["ArrowUp", "PageUp", "Home", "Tab"].includes(e.key)
         : e.type === "touchmove" || e.target === scroller; // the scrollbar
       jumped.current = false;
       if (leaves) stays.current = false;
     };
     const ways = ["wheel", "keydown", "touchmove", "pointerdown"];
     for (const way of ways) scroller.addEventListener(way, up, { passive: true });
-    const resized = new ResizeObserver(() => void (stays.current && toEnd()));
+    // The list's own followOutput loses its way when messages come faster than it measures them.
+    const resized = new ResizeObserver(() => {
+      if (stays.current) scroller.scrollTop = scroller.scrollHeight;
+    });
     resized.observe(scroller);
+    for (const part of scroller.firstElementChild?.children ?? []) resized.observe(part, { box: "border-box" });
     return () => {
       for (const way of ways) scroller.removeEventListener(way, up);
       resized.disconnect();
     };
-  }, [scroller, toEnd]);
+  }, [scroller]);
   // The list says these while it renders: a transition, and functions that stay
   // the same, keep its word from making it render again within that.
   const shownTo = useCallback((range: ListRange) => startTransition(() => setLowestShown(range.endIndex)), []);
@@ -101,6 +104,17 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
   const holdScroller = useCallback((e: HTMLElement | Window | null) => void (e instanceof HTMLElement && setScroller(e)), []);
   const edges = useMemo(() => ({ Header: view.complete ? Beginning : view.paging ? Paging : Older, Footer: Foot }), [view.complete, view.paging]);
 
+  // After the render that brings the lines, and the list's own move to keep its place as they come.
+  const [target, setTarget] = useState<number | null>(null);
+  useEffect(() => {
+    if (target === null) return;
+    const frame = requestAnimationFrame(() => {
+      list.current?.scrollToIndex({ index: target - first, align: "start", offset: -48 });
+      setTarget(null);
+    });
+    return () => cancelAnimationFrame(frame);
+  }, [target, first]);
+
   const jump = async () => {
     setJumping(true);
     stays.current = false;
@@ -109,12 +123,9 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
       await chat.loadTo(id, openedAt.readSeq + 1);
       const now = chat.view(id).stretch;
       const from = firstUnread(now.events, openedAt.readSeq, me);
+      stays.current = false;
       setDivider(from);
-      // After the render that brings the new lines.
-      requestAnimationFrame(() => {
-        stays.current = false;
-        if (from !== null) list.current?.scrollToIndex({ index: from - firstSeq(now), align: "start", offset: -48 });
-      });
+      setTarget(from);
     } finally {
       setJumping(false);
     }
@@ -152,7 +163,6 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
           scrollerRef={holdScroller}
           rangeChanged={shownTo}
           startReached={() => void chat.loadOlder(id)}
-          followOutput={(at) => (at || stays.current ? "auto" : false)}
           components={edges}
           itemContent={(_, line) => <MessageLine line={line} me={me} members={conversation.members} chat={chat} />}
         />
