@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -157,9 +158,11 @@ func (a *App) stop(ctx context.Context, n *node, endFront func(), fronts *errgro
 	a.gate.closed.Store(true)
 	drain, cancel := context.WithTimeout(ctx, a.cfg.Stop.Timeout)
 	defer cancel()
+	var drains sync.WaitGroup
 	for _, d := range n.drains {
-		d(drain)
+		drains.Go(func() { d(drain) })
 	}
+	drains.Wait()
 	shutdown(drain, n.public, a.log)
 	endFront()
 	err := fronts.Wait()

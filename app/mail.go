@@ -35,6 +35,7 @@ func (a *App) openMail(ctx context.Context, n *node, dir *directory.Service, pag
 		return nil, err
 	}
 	n.fronts = append(n.fronts, service{"mail", s.Run})
+	n.drains = append(n.drains, s.Drain)
 	n.revokes = append(n.revokes, s.Revoke)
 	return s, nil
 }

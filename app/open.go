@@ -39,7 +39,7 @@ type node struct {
 	cores   []service                   // end last: the directory, the queue, the SFU
 	fronts  []service                   // end first: what people are connected to
 	revokes []func(identity.Revocation) // each closes what hangs on an ended account or session
-	drains  []func(context.Context)     // tell sockets to go elsewhere; each returns soon
+	drains  []func(context.Context)     // let nobody new in, tell sockets to go elsewhere; all at once
 
 	public  *http.Server
 	admin   *http.Server

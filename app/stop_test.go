@@ -16,6 +16,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"commsd/app/apptest"
+	"commsd/mail/mailtest"
 )
 
 // TestStopInOrder: readyz fails, new work is refused, sockets are told to come
@@ -65,6 +66,11 @@ func TestStopInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	// And a letter of which the envelope has come.
+	letter := mailtest.Dial(t, n.Addr("mail.smtp_listen").String())
+	letter.Reply()
+	letter.Want("EHLO far.example", "250", "MAIL FROM:<x@far.example>", "250", "RCPT TO:<chi@hanoi.g2g.example>", "250")
+
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	stopped := make(chan struct{})
@@ -99,6 +105,10 @@ func TestStopInOrder(t *testing.T) {
 			t.Errorf("new work is answered with %d", res.StatusCode)
 		}
 	}
+	for _, key := range []string{"mail.smtp_listen", "mail.submission_listen", "mail.submissions_listen", "mail.imap_listen", "mail.imaps_listen"} {
+		refuses(t, n, key)
+	}
+	letter.Want("DATA", "354", "Subject: x\r\n\r\nx\r\n.", "250", "QUIT", "221")
 	if _, err := slow.Write(body[half:]); err != nil {
 		t.Fatal(err)
 	}
@@ -118,4 +128,17 @@ func TestStopInOrder(t *testing.T) {
 	if _, err := net.DialTimeout("tcp", n.Addr("http.listen").String(), time.Second); err == nil {
 		t.Error("the port is still open")
 	}
+}
+
+// refuses waits until nobody can connect any more, which is soon.
+func refuses(t *testing.T, n *apptest.Node, key string) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+		c, err := net.DialTimeout("tcp", n.Addr(key).String(), time.Second)
+		if err != nil {
+			return
+		}
+		_ = c.Close() // it was let in before the listener was closed
+	}
+	t.Errorf("%s still takes connections", key)
 }

@@ -48,7 +48,7 @@ type Notifier interface {
 }
 
 // Listeners are the sockets to serve, already bound; nil ones are left out.
-// Run closes them.
+// Drain and Run close them.
 type Listeners struct {
 	SMTP, Submission, Submissions, IMAP, IMAPS net.Listener
 }
@@ -189,6 +189,17 @@ func (s *Service) Run(ctx context.Context) error {
 		}
 	}
 	return g.Wait()
+}
+
+// Drain has nobody new connect. Connections that there are go on, so that what
+// is being said comes to its end, until Run's context ends.
+func (s *Service) Drain(context.Context) {
+	l := s.cfg.Listeners
+	for _, listener := range []net.Listener{l.SMTP, l.Submission, l.Submissions, l.IMAP, l.IMAPS} {
+		if listener != nil {
+			_ = listener.Close() // it may be closed already
+		}
+	}
 }
 
 // Revoke ends the connections of an account that was disabled.

@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -13,8 +14,9 @@ import (
 )
 
 // Serve accepts connections on l until ctx ends, closes them and waits for
-// their sessions. With implicit, connections begin with TLS; without, signing
-// in wants STARTTLS unless l is bound to loopback.
+// their sessions. Whoever closes l has it accept nothing more from then on. With
+// implicit, connections begin with TLS; without, signing in wants STARTTLS unless
+// l is bound to loopback.
 func (s *Server) Serve(ctx context.Context, l net.Listener, implicit bool) error {
 	limits := s.cfg.MaxConns
 	limits.Refused = func(remote string) { s.cfg.Log.Info("too many IMAP connections", "remote", remote) }
@@ -27,6 +29,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, implicit bool) error
 	for {
 		c, err := limited.Accept()
 		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				<-ctx.Done()
+			}
 			if ctx.Err() != nil {
 				return nil
 			}

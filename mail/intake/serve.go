@@ -14,8 +14,9 @@ import (
 )
 
 // Serve runs srv on l until ctx ends: then it accepts nothing more, gives what
-// is being said grace to end, closes the rest and waits for it. With implicit
-// set, connections begin with TLS. srv serves nothing else afterwards.
+// is being said grace to end, closes the rest and waits for it. Whoever closes
+// what l listens on has it accept nothing more from then on. With implicit set,
+// connections begin with TLS. srv serves nothing else afterwards.
 func Serve(ctx context.Context, srv *smtp.Server, l *netlimit.Listener, implicit *tls.Config, grace time.Duration) error {
 	var front net.Listener = l
 	if implicit != nil {
@@ -26,7 +27,10 @@ func Serve(ctx context.Context, srv *smtp.Server, l *netlimit.Listener, implicit
 
 	var failed error
 	select {
-	case failed = <-served: // accepting failed by itself
+	case failed = <-served: // accepting failed by itself, or is no longer wanted
+		if errors.Is(failed, net.ErrClosed) {
+			<-ctx.Done()
+		}
 	case <-ctx.Done():
 		// The loop that accepts ends before anyone counts what it has accepted.
 		_ = l.Close() // it may be closed already
