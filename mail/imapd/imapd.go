@@ -43,6 +43,7 @@ type Config struct {
 	Log             *slog.Logger
 	Registerer      prometheus.Registerer
 	MaxMessageBytes int64           // of an APPEND; 0: 50 MiB
+	AppendPause     time.Duration   // how long a client may pause within an APPEND; 0: 2 min
 	MaxFailures     int             // failed sign-ins before a connection is closed; 0: 5
 	MaxConns        netlimit.Config // zero: its defaults
 }
@@ -66,6 +67,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.MaxMessageBytes == 0 {
 		cfg.MaxMessageBytes = 50 << 20
+	}
+	if cfg.AppendPause == 0 {
+		cfg.AppendPause = 2 * time.Minute
 	}
 	if cfg.MaxFailures == 0 {
 		cfg.MaxFailures = 5
@@ -121,5 +125,5 @@ func (s *Server) newSession(ctx context.Context, c *imapserver.Conn, ended chan 
 	return sess
 }
 
-// opTimeout bounds one command's work.
+// opTimeout bounds one command's work, or one step of an APPEND's.
 const opTimeout = 2 * time.Minute

@@ -398,6 +398,19 @@ func TestAppend(t *testing.T) {
 	want(t, s.raw(t).IMAP("STATUS Sent (MESSAGES)"), "MESSAGES 1")
 }
 
+// A client that stops in the middle of its message is not waited for.
+func TestAppendOfWhoPauses(t *testing.T) {
+	s := sqlite(t, func(c *imapd.Config) { c.AppendPause = 100 * time.Millisecond })
+	c := s.raw(t)
+	c.Send("t2 APPEND INBOX {100}\r\n")
+	c.Tagged("+")
+	c.Send("Subject: x\r\n")
+	if got := c.Closed(); strings.Contains(got, "t2 OK") {
+		t.Fatalf("answered %q", got)
+	}
+	want(t, s.raw(t, "SELECT INBOX").IMAP("STATUS INBOX (MESSAGES)"), "MESSAGES 0")
+}
+
 func TestSearch(t *testing.T) {
 	s := sqlite(t)
 	s.put(t, letter, "From: x@far.example\nSubject: other\nDate: Tue, 03 Nov 2026 01:00:00 +0700\n\nđường dây nóng\n", "Subject: third\n\n"+strings.Repeat("x", 900)+"\n")

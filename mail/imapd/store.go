@@ -1,13 +1,11 @@
 package imapd
 
 import (
-	"io"
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapserver"
 
-	"commsd/identity"
 	"commsd/internal/errcode"
 	"commsd/mail/store"
 )
@@ -181,46 +179,4 @@ func (s *session) Move(w *imapserver.MoveWriter, set imap.NumSet, dest string) e
 		s.box.gone = append(s.box.gone, p.From)
 	}
 	return s.box.tellGone(w.WriteExpunge)
-}
-
-// Append puts a message into a mailbox.
-func (s *session) Append(name string, r imap.LiteralReader, options *imap.AppendOptions) (*imap.AppendData, error) {
-	leave, err := s.enter()
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	ctx, cancel := s.op()
-	defer cancel()
-	to, err := s.mailbox(ctx, name)
-	if err != nil {
-		if errcode.Of(err) == errcode.NotFound {
-			return nil, no(imap.ResponseCodeTryCreate, "no such mailbox")
-		}
-		return nil, s.answer("APPEND", err)
-	}
-	flags, keywords, err := parseFlags(options.Flags)
-	if err != nil {
-		return nil, s.answer("APPEND", err)
-	}
-	s.mu.Lock()
-	agency := s.actor.Agency
-	s.mu.Unlock()
-	content, err := s.server.cfg.Store.Ingest(ctx, []identity.AgencyID{agency}, io.LimitReader(r, r.Size()))
-	if err != nil {
-		return nil, s.answer("APPEND", err)
-	}
-	if content.Size != r.Size() {
-		return nil, no(imap.ResponseCodeClientBug, "the message was cut short")
-	}
-	uid, err := s.server.cfg.Store.Append(ctx, to, agency, content, flags, keywords, options.Time)
-	if err != nil {
-		return nil, s.answer("APPEND", err)
-	}
-	return &imap.AppendData{UID: imap.UID(uid), UIDValidity: to.UIDValidity}, nil
-}
-
-// AppendLimit is the largest message that may be appended.
-func (s *session) AppendLimit() uint32 {
-	return uint32(min(s.server.cfg.MaxMessageBytes, 1<<32-1)) //nolint:gosec // bounded
 }
