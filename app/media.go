@@ -74,7 +74,7 @@ func (a *App) constructMeetings(ctx context.Context, n *node, api *httpapi.API, 
 		return err
 	}
 	n.cores = append(n.cores, service{"media", n.media.Run})
-	n.fronts = append(n.fronts, service{"signaling", rooms.Run})
+	n.fronts = append(n.fronts, service{"signaling", rooms.Run}, service{"meeting", meetings.Run})
 	n.revokes = append(n.revokes, rooms.Revoke)
 	n.drains = append(n.drains, rooms.Drain)
 	rooms.Routes(api)

@@ -21,26 +21,19 @@ type record struct {
 	startsAt  time.Time
 	scheduled bool
 	endedAt   time.Time // zero while open
+	closes    time.Time // lists begin to count the meeting as over
 }
 
-// closesAt is when lists begin to count the meeting as over.
-func (r record) closesAt() time.Time {
-	if !r.endedAt.IsZero() {
-		return r.endedAt
-	}
-	return r.startsAt.Add(openFor)
-}
-
-const meetingColumns = `m.id, m.agency_id, m.title, m.created_by, m.created_at, m.starts_at, m.scheduled, m.ended_at`
+const meetingColumns = `m.id, m.agency_id, m.title, m.created_by, m.created_at, m.starts_at, m.scheduled, m.ended_at, m.closes_at`
 
 // scan reads meetingColumns, and then more.
 func (r *record) scan(row interface{ Scan(...any) error }, more ...any) error {
-	var created, starts int64
+	var created, starts, closes int64
 	var ended sql.NullInt64
-	if err := row.Scan(append([]any{&r.id, &r.agency, &r.title, &r.createdBy, &created, &starts, &r.scheduled, &ended}, more...)...); err != nil {
+	if err := row.Scan(append([]any{&r.id, &r.agency, &r.title, &r.createdBy, &created, &starts, &r.scheduled, &ended, &closes}, more...)...); err != nil {
 		return err
 	}
-	r.createdAt, r.startsAt = time.UnixMicro(created).UTC(), time.UnixMicro(starts).UTC()
+	r.createdAt, r.startsAt, r.closes = time.UnixMicro(created).UTC(), time.UnixMicro(starts).UTC(), time.UnixMicro(closes).UTC()
 	if ended.Valid {
 		r.endedAt = time.UnixMicro(ended.Int64).UTC()
 	}
@@ -48,9 +41,9 @@ func (r *record) scan(row interface{ Scan(...any) error }, more ...any) error {
 }
 
 func insertMeeting(ctx context.Context, tx *sqldb.Tx, r record) error {
-	_, err := tx.Exec(ctx, `INSERT INTO meeting_meetings (id, agency_id, title, created_by, created_at, starts_at, scheduled)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		r.id, string(r.agency), r.title, string(r.createdBy), r.createdAt.UnixMicro(), r.startsAt.UnixMicro(), r.scheduled)
+	_, err := tx.Exec(ctx, `INSERT INTO meeting_meetings (id, agency_id, title, created_by, created_at, starts_at, scheduled, closes_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		r.id, string(r.agency), r.title, string(r.createdBy), r.createdAt.UnixMicro(), r.startsAt.UnixMicro(), r.scheduled, r.closes.UnixMicro())
 	return err
 }
 
@@ -70,14 +63,23 @@ func loadMeeting(ctx context.Context, tx *sqldb.Tx, typed, lock string) (record,
 	return r, err
 }
 
-// endMeeting writes r.endedAt, and moves the meeting to the past of everyone's
+// endMeeting writes r.endedAt and r.closes, and so moves the meeting to the past of everyone's
 // list.
 func endMeeting(ctx context.Context, tx *sqldb.Tx, r record, by identity.PersonID) error {
 	if _, err := tx.Exec(ctx, `UPDATE meeting_meetings SET ended_at = $1, ended_by = $2 WHERE id = $3`,
 		r.endedAt.UnixMicro(), string(by), r.id); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `UPDATE meeting_people SET closes_at = $1 WHERE meeting_id = $2`, r.closesAt().UnixMicro(), r.id)
+	return moveClose(ctx, tx, r)
+}
+
+// moveClose writes r.closes, and with it the meeting's place in everyone's
+// list.
+func moveClose(ctx context.Context, tx *sqldb.Tx, r record) error {
+	if _, err := tx.Exec(ctx, `UPDATE meeting_meetings SET closes_at = $1 WHERE id = $2`, r.closes.UnixMicro(), r.id); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `UPDATE meeting_people SET closes_at = $1 WHERE meeting_id = $2`, r.closes.UnixMicro(), r.id)
 	return err
 }
 
@@ -89,7 +91,7 @@ func insertPerson(ctx context.Context, tx *sqldb.Tx, r record, person identity.P
 		VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (meeting_id, person_id) DO UPDATE SET relation = excluded.relation, added_by = excluded.added_by
 		WHERE meeting_people.relation = 'joined' AND excluded.relation = 'invited'`,
-		r.id, string(person), relation, string(by), at.UnixMicro(), r.closesAt().UnixMicro())
+		r.id, string(person), relation, string(by), at.UnixMicro(), r.closes.UnixMicro())
 	if err != nil {
 		return false, err
 	}

@@ -19,13 +19,13 @@ func TestListsWalkTheIndex(t *testing.T) {
 		err := db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
 			for i := range 300 {
 				at := start.Add(time.Duration(i) * time.Hour)
-				r := record{id: fmt.Sprintf("m%03d", i), title: "Họp", createdBy: "p", createdAt: at, startsAt: at}
+				r := record{id: fmt.Sprintf("m%03d", i), title: "Họp", createdBy: "p", createdAt: at, startsAt: at, closes: at.Add(openFor)}
 				if err := insertMeeting(ctx, tx, r); err != nil {
 					return err
 				}
 				for _, p := range []string{"p", "q"} {
 					if _, err := tx.Exec(ctx, `INSERT INTO meeting_people (meeting_id, person_id, relation, added_by, added_at, closes_at)
-						VALUES ($1, $2, 'invited', 'p', 0, $3)`, r.id, p, r.closesAt().UnixMicro()); err != nil {
+						VALUES ($1, $2, 'invited', 'p', 0, $3)`, r.id, p, r.closes.UnixMicro()); err != nil {
 						return err
 					}
 				}

@@ -33,6 +33,9 @@ type house struct {
 	url     string
 	client  *http.Client
 
+	hints   chan notification
+	changed chan string // rooms that somebody came into or left
+
 	mu          sync.Mutex
 	now         time.Time
 	over        map[identity.SessionID]bool // sessions that have ended
@@ -97,6 +100,10 @@ func (h *house) Notify(_ context.Context, to []identity.PersonID, kind string, b
 	return h.notifyErr
 }
 
+func (h *house) Hint(_ context.Context, to []identity.PersonID, kind string, body any) {
+	h.hints <- notification{to, kind, body}
+}
+
 func (h *house) CloseRoom(_ context.Context, room string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -108,6 +115,15 @@ func (h *house) Inside(_ context.Context, room string) ([]string, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.inside[room], nil
+}
+
+func (h *house) Changed(ctx context.Context) ([]string, error) {
+	select {
+	case room := <-h.changed:
+		return []string{"an operator's", room}, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // Get keeps secrets in memory.
@@ -135,7 +151,7 @@ func newHouse(t *testing.T, db *sqldb.DB) *house {
 	h := &house{
 		t: t, db: db, now: time.Date(2026, 11, 24, 2, 0, 0, 0, time.UTC),
 		over: map[identity.SessionID]bool{}, inside: map[string][]string{},
-		gone: map[identity.PersonID]bool{},
+		gone: map[identity.PersonID]bool{}, hints: make(chan notification, 10), changed: make(chan string),
 	}
 	log := audit.New(audit.Config{Now: h.clock})
 	gate, err := meeting.NewGate(meeting.GateConfig{DB: db, Audit: log, Sessions: h, Secrets: h, Now: h.clock})

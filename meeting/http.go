@@ -54,8 +54,9 @@ type meetingView struct {
 	CreatedAt time.Time     `json:"created_at"`
 	CreatedBy meetingPerson `json:"created_by"`
 	EndedAt   *time.Time    `json:"ended_at,omitempty" doc:"absent while people can come in"`
-	Past      bool          `json:"past" doc:"ended, or started half a day ago"`
+	Past      bool          `json:"past" doc:"counts as over: ended; or half a day after its start; or, when it began as it was made, 15 minutes after all have left. Until it is ended people can come in, which makes it a running meeting again"`
 	Relation  string        `json:"relation" enum:"maker,invited,joined,none" doc:"what the meeting is to me; joined: came by the link; none: has the link only"`
+	Present   int           `json:"present" doc:"how many people are in the room right now, as far as known"`
 }
 
 // meetingParticipant is one person of a meeting, on the wire.
@@ -74,7 +75,7 @@ type meetingDetail struct {
 	CreatedAt time.Time            `json:"created_at"`
 	CreatedBy meetingPerson        `json:"created_by"`
 	EndedAt   *time.Time           `json:"ended_at,omitempty" doc:"absent while people can come in"`
-	Past      bool                 `json:"past" doc:"ended, or started half a day ago"`
+	Past      bool                 `json:"past" doc:"counts as over: ended; or half a day after its start; or, when it began as it was made, 15 minutes after all have left. Until it is ended people can come in, which makes it a running meeting again"`
 	Relation  string               `json:"relation" enum:"maker,invited,joined,none" doc:"what the meeting is to me; joined: came by the link; none: has the link only"`
 	People    []meetingParticipant `json:"people" doc:"who made it, is invited or came; empty for someone who has only the link"`
 	Inside    []meetingPerson      `json:"inside" doc:"who is in the room right now, as far as known"`
@@ -250,7 +251,11 @@ func (s *Service) viewMeetings(ctx context.Context, meetings []Meeting) ([]meeti
 		return nil, err
 	}
 	for _, m := range meetings {
-		views = append(views, viewMeeting(m, known))
+		v := viewMeeting(m, known)
+		if m.EndedAt.IsZero() {
+			v.Present = len(s.Inside(ctx, m.ID))
+		}
+		views = append(views, v)
 	}
 	return views, nil
 }

@@ -9,6 +9,7 @@
 package meeting
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -41,9 +42,10 @@ const (
 	RelationNone    = "none"   // has the link and has not come yet
 )
 
-// The kinds of the notifications that meetings send.
+// The kinds of the notifications and hints that meetings send.
 const (
 	KindInvited = "meeting.invited" // body: Invited
+	KindChanged = "meeting.changed" // a hint: it ended, or somebody came or left; body: Changed
 )
 
 // People tells who people are, for lists and for the name a participant
@@ -58,16 +60,9 @@ type People interface {
 // notification may not have reached everyone.
 type Notifier interface {
 	Notify(ctx context.Context, to []identity.PersonID, kind string, body any) error
-}
-
-// Rooms are the meetings that run right now, on whichever node. It may be
-// called from many goroutines.
-type Rooms interface {
-	// CloseRoom puts everyone out of a room, telling them that the room was
-	// ended. It answers nil when nobody is inside.
-	CloseRoom(ctx context.Context, room string) error
-	// Inside lists the identities of those inside, none for an empty room.
-	Inside(ctx context.Context, room string) ([]string, error)
+	// Hint tells their open pages alone that something has changed, and keeps
+	// nothing; it may be lost.
+	Hint(ctx context.Context, to []identity.PersonID, kind string, body any)
 }
 
 // Config holds what New needs. All fields are required unless said otherwise.
@@ -81,6 +76,12 @@ type Config struct {
 	// Rooms may be nil: then nobody is known to be inside, and a meeting that
 	// ends closes its door but puts nobody out.
 	Rooms Rooms
+
+	// EmptyFor is how long a meeting that began when it was made ("meet now")
+	// stays among the running ones with nobody inside; 0 means 15 min. After it
+	// lists count it as over. Its door stays open: who comes in by its link makes
+	// it a running meeting again. Only ending it shuts the door.
+	EmptyFor time.Duration
 
 	// PublicURL is where browsers find this server, "https://hop.example";
 	// links and the media server's address are made of it.
@@ -104,6 +105,8 @@ func (c Config) Validate() error {
 		return errors.New("meeting: Config.People is missing")
 	case c.Notifier == nil:
 		return errors.New("meeting: Config.Notifier is missing")
+	case c.EmptyFor < 0:
+		return errors.New("meeting: Config.EmptyFor is negative")
 	}
 	u, err := url.Parse(c.PublicURL)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
@@ -113,7 +116,7 @@ func (c Config) Validate() error {
 }
 
 // Service makes, lists and ends meetings, invites to them and opens them. Its
-// methods may be called from many goroutines. It runs nothing of its own.
+// methods may be called from many goroutines, Run once.
 type Service struct {
 	// Set at construction.
 	db       *sqldb.DB
@@ -123,6 +126,7 @@ type Service struct {
 	notifier Notifier
 	rooms    Rooms
 	public   *url.URL
+	emptyFor time.Duration
 	log      *slog.Logger
 	now      func() time.Time
 	metrics  metrics
@@ -146,7 +150,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		db: cfg.DB, audit: cfg.Audit, gate: cfg.Gate, people: cfg.People, notifier: cfg.Notifier, rooms: cfg.Rooms,
-		public: public, log: cfg.Log, now: cfg.Now, metrics: newMetrics(),
+		public: public, emptyFor: cmp.Or(cfg.EmptyFor, 15*time.Minute), log: cfg.Log, now: cfg.Now, metrics: newMetrics(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -187,7 +191,7 @@ type Meeting struct {
 	StartsAt  time.Time
 	Scheduled bool      // StartsAt was named; else it started when it was made
 	EndedAt   time.Time // zero while the door is open
-	Past      bool      // ended, or its start is half a day ago
+	Past      bool      // lists count it as over: ended, left by all, or its start is half a day ago
 	Relation  string    // of the person who asks
 }
 

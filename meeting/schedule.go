@@ -43,6 +43,7 @@ func (s *Service) Create(ctx context.Context, actor identity.Actor, d Draft) (Me
 		id: newID(), agency: actor.Agency, title: title, createdBy: actor.Person,
 		createdAt: now, startsAt: starts, scheduled: !d.StartsAt.IsZero(),
 	}
+	r.closes = s.closes(r, false)
 	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if err := insertMeeting(ctx, tx, r); err != nil {
 			return err
@@ -125,9 +126,10 @@ func (s *Service) End(ctx context.Context, actor identity.Actor, id string) (Mee
 		return Meeting{}, err
 	}
 	var r record
+	var people []Participant // to be told; none where it had ended before
 	var refused error
 	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		refused = nil
+		refused, people = nil, nil
 		var err error
 		if r, err = loadMeeting(ctx, tx, id, tx.ForUpdate()); err != nil {
 			return err
@@ -140,6 +142,10 @@ func (s *Service) End(ctx context.Context, actor identity.Actor, id string) (Mee
 			return nil
 		}
 		r.endedAt = s.now().UTC().Truncate(time.Microsecond)
+		r.closes = r.endedAt
+		if people, err = loadPeople(ctx, tx, r.id); err != nil {
+			return err
+		}
 		if err := endMeeting(ctx, tx, r, actor.Person); err != nil {
 			return err
 		}
@@ -151,6 +157,7 @@ func (s *Service) End(ctx context.Context, actor identity.Actor, id string) (Mee
 	if err != nil {
 		return Meeting{}, err
 	}
+	s.hintChanged(ctx, r.id, people)
 	if s.rooms != nil {
 		// The door is shut either way; those inside are put out at the latest
 		// when their token is refreshed.
@@ -186,7 +193,7 @@ func (s *Service) view(r record, relation string) Meeting {
 	return Meeting{
 		ID: r.id, Title: r.title, Link: s.link(r.id), CreatedBy: r.createdBy, CreatedAt: r.createdAt,
 		StartsAt: r.startsAt, Scheduled: r.scheduled, EndedAt: r.endedAt,
-		Past: !r.closesAt().After(s.now()), Relation: relation,
+		Past: !r.closes.After(s.now()), Relation: relation,
 	}
 }
 

@@ -167,6 +167,7 @@ func (r *room) publishMembers() {
 		all = append(all, p)
 	}
 	r.members.Store(&all)
+	r.sfu.changes.add(r.name)
 }
 
 // leave ends p's place.

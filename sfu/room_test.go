@@ -64,6 +64,41 @@ func TestParticipantsAreToldOfEachOther(t *testing.T) {
 	}
 }
 
+// Whoever shows who is inside hears of every coming and going, of many at once
+// one time.
+func TestChangedNamesRooms(t *testing.T) {
+	s := serve(t)
+	changed := func() []string {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		rooms, err := s.Changed(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rooms
+	}
+	an := join(t, s, everything("r", "an"), nil)
+	await[sfu.EventJoined](an, "its place", nil)
+	chi := join(t, s, everything("r", "chi"), nil)
+	await[sfu.EventJoined](chi, "its place", nil)
+	dung := join(t, s, everything("other", "dung"), nil)
+	await[sfu.EventJoined](dung, "its place", nil)
+	if got := changed(); !slices.Equal(got, []string{"other", "r"}) {
+		t.Fatalf("changed %q", got)
+	}
+	chi.p.Leave()
+	chi.left()
+	if got := changed(); !slices.Equal(got, []string{"r"}) {
+		t.Fatalf("changed %q after chi left", got)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if got, err := s.Changed(ended); err == nil {
+		t.Fatalf("changed %q though nothing did", got)
+	}
+}
+
 // The newer of two equal identities stays: it is the same person come back.
 func TestSameIdentityPutsTheOlderOut(t *testing.T) {
 	s := serve(t)

@@ -86,6 +86,7 @@ type SFU struct {
 	cfg     Config
 	log     *slog.Logger
 	metrics *metrics
+	changes *changes
 	ready   chan struct{} // closed once api is set
 	done    chan struct{} // closed once Run has ended
 
@@ -127,7 +128,7 @@ func New(cfg Config) (*SFU, error) {
 		return nil, fmt.Errorf("sfu: %w", err)
 	}
 	return &SFU{
-		cfg: cfg, log: cfg.Log, metrics: m,
+		cfg: cfg, log: cfg.Log, metrics: m, changes: newChanges(),
 		ready: make(chan struct{}), done: make(chan struct{}), rooms: make(map[string]*room),
 	}, nil
 }

@@ -182,6 +182,10 @@ func (s *Service) Inside(_ context.Context, room string) ([]string, error) {
 	return s.cfg.SFU.Inside(room), nil
 }
 
+// Changed waits until somebody has come into a room or left one, and names the
+// rooms where that happened since the last call. One caller at a time.
+func (s *Service) Changed(ctx context.Context) ([]string, error) { return s.cfg.SFU.Changed(ctx) }
+
 func (s *Service) session(sid string) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -926,7 +926,7 @@ export interface components {
             inside: components["schemas"]["MeetingPerson"][] | null;
             /** @description page of the meeting, to send to others */
             link: string;
-            /** @description ended, or started half a day ago */
+            /** @description counts as over: ended; or half a day after its start; or, when it began as it was made, 15 minutes after all have left. Until it is ended people can come in, which makes it a running meeting again */
             past: boolean;
             /** @description who made it, is invited or came; empty for someone who has only the link */
             people: components["schemas"]["MeetingParticipant"][] | null;
@@ -971,8 +971,13 @@ export interface components {
             id: string;
             /** @description page of the meeting, to send to others */
             link: string;
-            /** @description ended, or started half a day ago */
+            /** @description counts as over: ended; or half a day after its start; or, when it began as it was made, 15 minutes after all have left. Until it is ended people can come in, which makes it a running meeting again */
             past: boolean;
+            /**
+             * Format: int64
+             * @description how many people are in the room right now, as far as known
+             */
+            present: number;
             /**
              * @description what the meeting is to me; joined: came by the link; none: has the link only
              * @enum {string}
