@@ -71,7 +71,7 @@ type MessageView struct {
 	MessageID       string           `json:"message_id"`
 	References      []string         `json:"references"`
 	Text            string           `json:"text"`
-	HTML            string           `json:"html" doc:"cleaned; empty where the message has none"`
+	HasHTML         bool             `json:"has_html" doc:"there is HTML to show; /html gives it out cleaned, for a frame"`
 	RemoteImages    bool             `json:"remote_images" doc:"pictures from other servers were left out"`
 	AttachmentParts []AttachmentView `json:"attachment_parts"`
 	RawURL          string           `json:"raw_url"`
@@ -98,8 +98,7 @@ type listOut struct {
 }
 
 type messageIn struct {
-	ID     string `path:"id"`
-	Images bool   `query:"images" doc:"also load pictures from other servers"`
+	ID string `path:"id"`
 }
 
 type messageOut struct{ Body MessageView }

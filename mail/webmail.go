@@ -52,7 +52,9 @@ func (s *Service) getMessage(ctx context.Context, actor identity.Actor, in *mess
 		})
 	}
 	if dirty != "" {
-		v.HTML, v.RemoteImages = cleanHTML(dirty, picturesOf(m), in.Images)
+		var clean string
+		clean, v.RemoteImages = cleanHTML(dirty, picturesOf(m), false)
+		v.HasHTML = strings.TrimSpace(clean) != ""
 	}
 	return &messageOut{Body: v}, nil
 }

@@ -2,6 +2,7 @@ package mail_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -144,18 +145,36 @@ Content-Disposition: attachment; filename="evil.html"
 	chi := signIn(t, n, "chi@hanoi.g2g.example")
 	id := chi.list("inbox", "").Messages[0].ID
 	var m struct {
-		Subject, HTML, Text string
-		RemoteImages        bool                               `json:"remote_images"`
-		ReplyTo             []struct{ Address string }         `json:"reply_to"`
-		AttachmentParts     []struct{ Name, Type, URL string } `json:"attachment_parts"`
+		Subject, Text   string
+		HTML            *string                            // which the page fetches for its frame alone
+		HasHTML         bool                               `json:"has_html"`
+		RemoteImages    bool                               `json:"remote_images"`
+		ReplyTo         []struct{ Address string }         `json:"reply_to"`
+		AttachmentParts []struct{ Name, Type, URL string } `json:"attachment_parts"`
 	}
 	chi.call(http.MethodGet, "/api/v1/mail/messages/"+id, nil, 200, &m)
+	if !m.HasHTML || m.HTML != nil {
+		t.Errorf("has HTML: %v; in the answer: %v", m.HasHTML, m.HTML)
+	}
+	res, err := chi.c.Get(n.URL + "/api/v1/mail/messages/" + id + "/html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	page, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/html; charset=utf-8" {
+		t.Fatalf("the frame's page: %d %q %v", res.StatusCode, res.Header.Get("Content-Type"), err)
+	}
+	if policy := res.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "sandbox") || strings.Contains(policy, "script") {
+		t.Errorf("the frame's policy: %s", policy)
+	}
+	_, shown, _ := strings.Cut(string(page), "</style>") // ours, which comes first
 	for _, bad := range []string{"evil()", "script", "onclick", "track.example", "javascript:", "<form", "<input", "<iframe", "<style", "<svg", "<base"} {
-		if strings.Contains(strings.ToLower(m.HTML), bad) {
-			t.Errorf("%q is left in %s", bad, m.HTML)
+		if strings.Contains(strings.ToLower(shown), bad) {
+			t.Errorf("%q is left in %s", bad, shown)
 		}
 	}
-	want(t, m.HTML, "Kính gửi <b>chị</b>", "/api/v1/mail/messages/"+id+"/parts/", `href="https://ok.example/"`)
+	want(t, shown, "Kính gửi <b>chị</b>", "/api/v1/mail/messages/"+id+"/parts/", `href="https://ok.example/"`)
 	want(t, m.Text, "Kính gửi chị")
 	if !m.RemoteImages || len(m.ReplyTo) != 1 || m.ReplyTo[0].Address != "other@far.example" || strings.ContainsAny(m.Subject, "\r\n") {
 		t.Errorf("message %+v", m)

@@ -1019,8 +1019,8 @@ export interface components {
             draft: boolean;
             flagged: boolean;
             from: components["schemas"]["MailAddress"][] | null;
-            /** @description cleaned; empty where the message has none */
-            html: string;
+            /** @description there is HTML to show; /html gives it out cleaned, for a frame */
+            has_html: boolean;
             id: string;
             mailbox: string;
             message_id: string;
@@ -1805,10 +1805,7 @@ export interface operations {
     };
     "get-message": {
         parameters: {
-            query?: {
-                /** @description also load pictures from other servers */
-                images?: boolean;
-            };
+            query?: never;
             header?: never;
             path: {
                 id: string;

@@ -11,7 +11,7 @@ const binh = a("binh@noivu.g2g.example", "Trần Thanh Bình");
 
 const message = (fields: Partial<Message>): Message => ({
   id: "m1", mailbox: "b1", subject: "Họp giao ban", from: [an], to: [chi], cc: [], reply_to: [], received_at: "2026-11-25T01:00:00Z", preview: "", seen: true,
-  flagged: false, answered: false, draft: false, attachments: 0, size: 1, message_id: "abc@noivu", references: ["first@noivu"], text: "Kính gửi chị", html: "",
+  flagged: false, answered: false, draft: false, attachments: 0, size: 1, message_id: "abc@noivu", references: ["first@noivu"], text: "Kính gửi chị", has_html: false,
   remote_images: false, attachment_parts: [], raw_url: "", ...fields,
 });
 

@@ -21,7 +21,7 @@ const row = (id: string, fields: object = {}) => ({
 });
 const view = (id: string, fields: object = {}) => ({
   ...row(id), cc: [{ name: "Trần Thanh Bình", address: "binh@noivu.g2g.example" }], reply_to: [], message_id: `${id}@x`, references: [], text: "Kính gửi anh An",
-  html: "", remote_images: false, attachment_parts: [], raw_url: `/api/v1/mail/messages/${id}/raw`, ...fields,
+  has_html: false, remote_images: false, attachment_parts: [], raw_url: `/api/v1/mail/messages/${id}/raw`, ...fields,
 });
 const inbox = "GET /api/v1/mail/mailboxes/b-in/messages";
 const standing = {
@@ -127,7 +127,7 @@ describe("reading", () => {
   });
 
   it("shows HTML in a frame where nothing runs, and remote pictures when asked", async () => {
-    serve({ ...standing, [inbox]: list(), "GET /api/v1/mail/messages/1": { body: view("1", { html: "<p>x</p>", remote_images: true }) } });
+    serve({ ...standing, [inbox]: list(), "GET /api/v1/mail/messages/1": { body: view("1", { has_html: true, remote_images: true }) } });
     renderRoutes(routes, "/mail/inbox/1");
     const frame = await screen.findByTitle<HTMLIFrameElement>("Nội dung thư");
     expect(frame.getAttribute("sandbox")).not.toContain("allow-scripts");

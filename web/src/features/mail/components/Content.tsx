@@ -9,7 +9,7 @@ import classes from "./Mail.module.css";
 export function Content({ m }: { m: Message }) {
   const { t } = useTranslation("mail");
   const [images, setImages] = useState(false);
-  if (!m.html) return m.text.trim() ? <PlainText text={m.text} /> : <p className={classes.small}>{t("noText")}</p>;
+  if (!m.has_html) return m.text.trim() ? <PlainText text={m.text} /> : <p className={classes.small}>{t("noText")}</p>;
   return (
     <>
       {m.remote_images && !images && (
