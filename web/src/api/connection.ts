@@ -17,3 +17,14 @@ export const useConnection = create<{ state: ConnectionState }>()(() => ({ state
 export function setConnection(state: ConnectionState): void {
   if (useConnection.getState().state !== state) useConnection.setState({ state });
 }
+
+/**
+ * Calls fn each time the socket comes up, the first time included; returns the
+ * way to stop. Hints of what changed before are lost, so whoever lives by hints
+ * asks anew then.
+ */
+export function onOnline(fn: () => void): () => void {
+  return useConnection.subscribe(({ state }, before) => {
+    if (state === "online" && before.state !== "online") fn();
+  });
+}

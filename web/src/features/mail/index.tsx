@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
 import { useEffect } from "react";
+import { onOnline } from "../../api/connection";
 import { onPushed } from "../../api/push";
 import type { FeatureModule, FeatureRoutes } from "../../lib/feature";
 import { paths } from "../../lib/paths";
@@ -30,13 +31,13 @@ export function Background() {
   const client = useQueryClient();
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const stop = onPushed(({ kind }) => {
-      if (kind !== "mail.changed") return;
+    const refresh = () => {
       clearTimeout(timer);
       timer = setTimeout(() => void refreshMail(client), gather);
-    });
+    };
+    const stops = [onPushed(({ kind }) => void (kind === "mail.changed" && refresh())), onOnline(refresh)];
     return () => {
-      stop();
+      for (const stop of stops) stop();
       clearTimeout(timer);
     };
   }, [client]);

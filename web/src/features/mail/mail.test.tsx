@@ -1,10 +1,12 @@
-import { fireEvent, screen, waitFor, within } from "@testing-library/react";
+import { act, fireEvent, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeAll, describe, expect, it } from "vitest";
+import { setConnection } from "../../api/connection";
+import { pushed } from "../../api/push";
 import { newQueryClient } from "../../api/query";
-import { renderRoutes } from "../../testing/render";
+import { renderPart, renderRoutes } from "../../testing/render";
 import { serve } from "../../testing/server";
-import { routes } from "./index";
+import { Background, routes, useBadge } from "./index";
 import { summaryQuery } from "./summary";
 
 const boxes = [
@@ -249,4 +251,24 @@ describe("writing", () => {
     fireEvent.change(input, { target: { files: [new File(["x".repeat(2000)], "lớn.bin")] } });
     await screen.findByText("Quá lớn: các tệp của một thư tối đa 1 kB");
   });
+});
+
+it("counts anew when mail has come, and when the socket is back", async () => {
+  let unread = 1;
+  serve({ ...standing, "GET /api/v1/mail/summary": () => ({ body: { unread, upload_limit: 1000 } }) });
+  const Badge = () => <output>{useBadge()}</output>;
+  renderPart(
+    <>
+      <Background />
+      <Badge />
+    </>,
+  );
+  await screen.findByText("1");
+  unread = 2;
+  act(() => pushed({ kind: "mail.changed", body: {}, live: true }));
+  await screen.findByText("2");
+  act(() => setConnection("reconnecting"));
+  unread = 3; // the hint of this is lost
+  act(() => setConnection("online"));
+  await screen.findByText("3");
 });

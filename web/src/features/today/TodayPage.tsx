@@ -2,6 +2,7 @@ import { Box, Text, Title } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { onOnline } from "../../api/connection";
 import { onPushed } from "../../api/push";
 import { currentPosition, useSession } from "../../api/session";
 import { formatLongDate, partOfDay } from "../../lib/dates";
@@ -19,7 +20,11 @@ export function TodayPage() {
   const session = useSession();
   const now = useNow();
   const client = useQueryClient();
-  useEffect(() => onPushed(({ live }) => void (live && client.invalidateQueries({ queryKey: ["today"] }))), [client]);
+  useEffect(() => {
+    const refresh = () => void client.invalidateQueries({ queryKey: ["today"] });
+    const stops = [onPushed(({ live }) => live && refresh()), onOnline(refresh)];
+    return () => stops.forEach((stop) => stop());
+  }, [client]);
   usePageTitle(t("title"));
   const title = currentPosition(session)?.title ?? session.person.title;
   // Titles are Vietnamese words: English greets by the name.

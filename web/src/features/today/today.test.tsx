@@ -1,5 +1,6 @@
 import { act, screen, within } from "@testing-library/react";
 import { expect, it } from "vitest";
+import { setConnection } from "../../api/connection";
 import { pushed } from "../../api/push";
 import { an, renderRoutes } from "../../testing/render";
 import { serve } from "../../testing/server";
@@ -87,6 +88,11 @@ it("shows unread mail, and asks again when mail has come", async () => {
   letters = [letter("3", "Lịch công tác", false), ...letters];
   act(() => pushed({ kind: "mail.changed", body: {}, live: true }));
   await mail.findByRole("link", { name: /Lịch công tác/ });
+  // What was hinted at while the socket was away is asked for when it is back.
+  act(() => setConnection("reconnecting"));
+  letters = [letter("4", "Thay đổi giờ họp", false), ...letters];
+  act(() => setConnection("online"));
+  await mail.findByRole("link", { name: /Thay đổi giờ họp/ });
 });
 
 it("says so where nothing waits, where something failed, and hides mail where there is none", async () => {

@@ -4,6 +4,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { Link, useRouterState } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
+import { onOnline } from "../../../api/connection";
 import { onPushed } from "../../../api/push";
 import { hrefOf, paths } from "../../../lib/paths";
 import { activeCall, forgetCall } from "../active";
@@ -16,10 +17,11 @@ import { Tile } from "./Tile";
 /** What meetings do on every page: keep the list fresh, and show a running call in a small window. */
 export default function Background() {
   const client = useQueryClient();
-  useEffect(
-    () => onPushed(({ kind, live }) => void (live && kind.startsWith("meeting.") && client.invalidateQueries({ queryKey: meetingsQuery.queryKey }))),
-    [client],
-  );
+  useEffect(() => {
+    const refresh = () => void client.invalidateQueries({ queryKey: meetingsQuery.queryKey });
+    const stops = [onPushed(({ kind, live }) => live && kind.startsWith("meeting.") && refresh()), onOnline(refresh)];
+    return () => stops.forEach((stop) => stop());
+  }, [client]);
   // Signing out takes this away, and the call with it.
   useEffect(
     () => () => {
