@@ -1,5 +1,6 @@
 import type { Page } from "playwright-core";
 import { expect, it, vi } from "vitest";
+import { hand } from "./content";
 import { expectAccessible, screenshots, signIn, useServer, type Who } from "./harness";
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -88,6 +89,67 @@ async function talking(a: Who, b: Who, ofB: string, queryB: string): Promise<[Pa
   await said(two, `Chào ${ofB}`).first().waitFor();
   return [one, two];
 }
+
+/** The text of the message right below the line between read and unread. */
+async function belowTheLine(page: Page): Promise<string> {
+  const line = page.getByRole("separator", { name: "Tin chưa đọc" });
+  return line.evaluate((e) => e.parentElement?.querySelector("article")?.innerText ?? "");
+}
+
+/** The last pixel of the conversation is on the screen. */
+const isAtEnd = (page: Page) => {
+  const log = pane(page).getByRole("group", { name: /^Các tin nhắn/ });
+  return log.evaluate((e) => e.scrollHeight - e.clientHeight - e.scrollTop < 2);
+};
+
+it.each([[390, 844], [1280, 800]] as const)("opens at the first unread message, or else at the end, in a window %i wide", async (width, height) => {
+  const [an, chi] = await Promise.all([hand(app, "an"), hand(app, "chi")]);
+  const { id } = await an.api<{ id: string }>("post", "/api/v1/chat/conversations", { kind: "channel", title: `Chuyện ${width}`, people: [chi.id] });
+  const long = "Đề nghị các đơn vị rà soát số liệu biên chế, gửi về Vụ trước cuối giờ chiều để kịp tổng hợp, báo cáo lãnh đạo Bộ. ";
+  await an.say(id, ...Array.from({ length: 30 }, (_, i) => `Việc ${i}. ${long.repeat(i % 4)}`));
+
+  const page = await atChat("chi");
+  await page.setViewportSize({ width, height });
+  const open = async () => {
+    await list(page).getByRole("link", { name: new RegExp(`Chuyện ${width}`) }).click();
+    await pane(page).getByRole("article").first().waitFor();
+  };
+  const leave = () => page.getByRole("navigation", { name: "Các phần" }).getByRole("link", { name: /^Tin nhắn/ }).click();
+  await open();
+  expect(await belowTheLine(page)).toContain("Việc 0.");
+  await pane(page).getByRole("button", { name: /tin mới|Tin mới nhất/ }).click();
+  await page.waitForFunction(() => !document.title.startsWith("("));
+  for (let n = 0; n < 3; n++) {
+    await leave();
+    if (n === 1) await page.reload();
+    await open();
+    await said(page, "Việc 29.").waitFor();
+    await expect.poll(() => isAtEnd(page)).toBe(true);
+    expect(await page.getByRole("button", { name: "Tin mới nhất" }).count()).toBe(0);
+  }
+
+  // Known from before, or new to the page; few, which it shows all of, or more.
+  for (const [kept, few] of [[true, true], [false, true], [true, false], [false, false]] as const) {
+    await leave();
+    const news = Array.from({ length: few ? 3 : 25 }, (_, i) => `Mới ${kept} ${few} ${i}. ${few ? "" : long}`);
+    await an.say(id, ...news);
+    await page.waitForFunction((n) => document.title.startsWith(`(${n}) `), news.length);
+    if (!kept) await page.reload();
+    await open();
+    expect(await belowTheLine(page)).toContain(`Mới ${kept} ${few} 0.`);
+    await expect.poll(() => said(page, `Mới ${kept} ${few} 0.`).evaluate((e) => e.getBoundingClientRect().top >= 0 && e.getBoundingClientRect().bottom <= innerHeight)).toBe(true);
+    if (few) {
+      await expect.poll(() => isAtEnd(page)).toBe(true);
+      await page.waitForFunction(() => !document.title.startsWith("("));
+      // All is read; the line says where that began.
+      expect(await belowTheLine(page)).toContain(`Mới ${kept} ${few} 0.`);
+    } else {
+      await pane(page).getByRole("button", { name: /tin mới|Tin mới nhất/ }).click();
+      await page.waitForFunction(() => !document.title.startsWith("("));
+    }
+  }
+  await Promise.all([page, an.page, chi.page].map((p) => p.context().close()));
+});
 
 it("catches up after the network was away, and sends what was written meanwhile", async () => {
   const [binh, dung] = await talking("binh", "dung", "Phạm Anh Dũng", "anh dung");

@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import { Virtuoso, type ListRange, type VirtuosoHandle } from "react-virtuoso";
 import type { Conversation } from "../../../api/conversations";
 import type { Chat, View } from "../chat";
+import { moved, openedAt, placeOf } from "../divider";
 import { firstSeq } from "../log";
 import { firstUnread, textOf, timeline, type Line } from "../timeline";
 import { useAttention } from "../use-attention";
@@ -32,9 +33,21 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
   const [lowestShown, setLowestShown] = useState(0);
   const [jumping, setJumping] = useState(false);
   // Where reading began when the page opened; what is older and unread is fetched when asked for.
-  const [openedAt] = useState({ readSeq, unread, head: lastEvent?.seq ?? 0 });
-  const [divider, setDivider] = useState<number | null>(() => (first <= readSeq + 1 ? firstUnread(events, readSeq, me) : null));
-  const olderUnread = openedAt.unread > 0 && divider === null && first > openedAt.readSeq + 1 ? openedAt.unread : 0;
+  const [opened] = useState({ readSeq, unread });
+  const [line, setLine] = useState(() => openedAt({ events, readSeq, unread }));
+  const divider = placeOf(line, { events, me });
+  // Who is at the end stays there, whatever comes and however the window changes,
+  // until they scroll up themselves.
+  const [follows, setFollows] = useState(divider === null);
+  const stays = useRef(follows); // the same, for what is not React's
+  const stay = useCallback((on: boolean) => {
+    stays.current = on;
+    startTransition(() => setFollows(on));
+  }, []);
+  const here = attentive && (atEnd || follows);
+  const moves = moved(line, { events, head: conversation.seq, readSeq, unread, here, sending: view.outgoing.length > 0, me });
+  if (moves !== line) setLine(moves);
+  const olderUnread = opened.unread > 0 && divider === null && first > opened.readSeq + 1 ? opened.unread : 0;
 
   const attending = attentive && atEnd;
   useEffect(() => {
@@ -48,23 +61,13 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
     if (attentive && lowest > 0 && !olderUnread) chat.readTo(id, lowest);
   }, [attentive, lowest, olderUnread, chat, id]);
 
-  // What comes while nobody looks begins a new stretch of unread messages.
-  const next = unread > 0 && !attending && first <= readSeq + 1 ? firstUnread(events, readSeq, me) : null;
-  if (next !== null && (divider === null ? openedAt.head < next : divider <= readSeq) && divider !== next) setDivider(next);
-  // Who writes has read.
-  const wrote = view.outgoing.length > 0 || (lastEvent?.sender === me && lastEvent.seq > openedAt.head);
-  if (wrote && divider !== null && divider <= readSeq) setDivider(null);
-
   const lines = useMemo(() => timeline(events, view.outgoing, me, divider), [events, view.outgoing, me, divider]);
-  // Who is at the end stays there, whatever comes and however the window changes,
-  // until they scroll up themselves.
-  const stays = useRef(false);
   const jumped = useRef(false); // the list may say "at the end" once more on its way to an older message
   const toEnd = useCallback(() => {
-    stays.current = true;
+    stay(true);
     jumped.current = false;
     list.current?.scrollToIndex({ index: "LAST", align: "end", offset: 64 }); // and the foot
-  }, []);
+  }, [stay]);
   const sentHere = view.outgoing.at(-1)?.clientId;
   useEffect(() => {
     if (sentHere) toEnd();
@@ -79,7 +82,7 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
         : e instanceof KeyboardEvent ? ["ArrowUp", "PageUp", "Home", "Tab"].includes(e.key)
         : e.type === "touchmove" || e.target === scroller; // the scrollbar
       jumped.current = false;
-      if (leaves) stays.current = false;
+      if (leaves) stay(false);
     };
     const ways = ["wheel", "keydown", "touchmove", "pointerdown"];
     for (const way of ways) scroller.addEventListener(way, up, { passive: true });
@@ -93,21 +96,28 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
       for (const way of ways) scroller.removeEventListener(way, up);
       resized.disconnect();
     };
-  }, [scroller]);
+  }, [scroller, stay]);
   // The list says these while it renders: a transition, and functions that stay
   // the same, keep its word from making it render again within that.
   const shownTo = useCallback((range: ListRange) => startTransition(() => setLowestShown(range.endIndex)), []);
   const reachedEnd = useCallback((at: boolean) => {
-    if (at && !jumped.current) stays.current = true;
+    if (at && !jumped.current) stay(true);
     startTransition(() => setAtEnd(at));
-  }, []);
+  }, [stay]);
   const holdScroller = useCallback((e: HTMLElement | Window | null) => void (e instanceof HTMLElement && setScroller(e)), []);
   const edges = useMemo(() => ({ Header: view.complete ? Beginning : view.paging ? Paging : Older, Footer: Foot }), [view.complete, view.paging]);
 
   // After the render that brings the lines, and the list's own move to keep its place as they come.
   const [target, setTarget] = useState<number | null>(null);
+  // The conversation was kept from before, and what is unread comes only now.
+  const [awaited, setAwaited] = useState(line.unread && divider === null && !olderUnread);
+  if (awaited && divider !== null) {
+    setAwaited(false);
+    setTarget(divider);
+  }
   useEffect(() => {
     if (target === null) return;
+    stays.current = false;
     const frame = requestAnimationFrame(() => {
       list.current?.scrollToIndex({ index: target - first, align: "start", offset: -48 });
       setTarget(null);
@@ -117,21 +127,19 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
 
   const jump = async () => {
     setJumping(true);
-    stays.current = false;
+    stay(false);
     jumped.current = true;
     try {
-      await chat.loadTo(id, openedAt.readSeq + 1);
-      const now = chat.view(id).stretch;
-      const from = firstUnread(now.events, openedAt.readSeq, me);
-      stays.current = false;
-      setDivider(from);
-      setTarget(from);
+      await chat.loadTo(id, opened.readSeq + 1);
+      stay(false);
+      setLine((now) => ({ ...now, mark: opened.readSeq, unread: true }));
+      setTarget(firstUnread(chat.view(id).stretch.events, opened.readSeq, me));
     } finally {
       setJumping(false);
     }
   };
 
-  const [startAt] = useState(() => ({ index: divider !== null ? divider - first : Math.max(0, lines.length - 1), align: divider !== null ? ("start" as const) : ("end" as const), offset: divider !== null ? -48 : 0 }));
+  const [startAt] = useState(() => (divider === null ? { index: "LAST" as const, align: "end" as const } : { index: divider - first, align: "start" as const, offset: -48 }));
   const typing = view.typing.map((p) => given(p.name));
   const below = lastEvent && !atEnd ? events.filter((e) => e.seq > lowest && e.seq > readSeq && e.kind === "message" && e.sender !== me).length : 0;
 
