@@ -15,9 +15,11 @@ export interface Meeting {
   ended_at?: string;
   past: boolean;
   relation: "maker" | "invited" | "joined" | "none";
+  /** How many people are in the room right now, as far as the server knows. */
+  present: number;
 }
 
-export interface MeetingDetail extends Meeting {
+export interface MeetingDetail extends Omit<Meeting, "present"> {
   people: { person: PersonView; relation: string }[];
   /** Who is in the room right now, as far as the server knows. */
   inside: PersonView[];

@@ -1,5 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import type { Place } from "../../lib/paths";
+import { useId } from "react";
 import classes from "./Lines.module.css";
 
 interface Line {
@@ -16,10 +17,11 @@ interface Line {
   count?: { n: number; words: string };
 }
 
-/** Lines that lead somewhere. */
-export function Lines({ lines }: { lines: Line[] }) {
-  return (
-    <ul className={classes.lines}>
+/** Lines that lead somewhere; under a title of their own where a panel holds more than one kind. */
+export function Lines({ title, lines }: { title?: string | undefined; lines: Line[] }) {
+  const id = useId();
+  const list = (
+    <ul className={classes.lines} aria-labelledby={title && id}>
       {lines.map((l) => (
         <li key={l.id}>
           <Link {...l.place} className={classes.line}>
@@ -42,5 +44,14 @@ export function Lines({ lines }: { lines: Line[] }) {
         </li>
       ))}
     </ul>
+  );
+  if (!title) return list;
+  return (
+    <>
+      <h3 id={id} className={classes.title}>
+        {title}
+      </h3>
+      {list}
+    </>
   );
 }

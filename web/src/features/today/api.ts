@@ -9,10 +9,10 @@ export type Letter = components["schemas"]["MessageSummary"];
 /** The overview's own reads; what a socket brings makes them ask again at once. */
 const fallback = 60_000;
 
-/** Those one can still come to, the soonest first. */
+/** Those that people are in, and those one can still come to, the soonest first. */
 export const nextMeetings = queryOptions({
   queryKey: ["today", "meetings"],
-  queryFn: async (): Promise<Meeting[]> => ((await data(api.GET("/api/v1/meetings"))).meetings ?? []).filter((m) => !m.past),
+  queryFn: async (): Promise<Meeting[]> => ((await data(api.GET("/api/v1/meetings"))).meetings ?? []).filter((m) => !m.past || m.present > 0),
   refetchInterval: fallback,
 });
 

@@ -18,6 +18,16 @@ export function MeetingsPanel({ now }: { now: number }) {
   const { t } = useTranslation("today");
   const when = useMeetingTime(now);
   const { data: meetings, error, refetch } = useQuery(nextMeetings);
+  const running = (meetings ?? []).filter((m) => m.present > 0).slice(0, shown);
+  const ahead = (meetings ?? []).filter((m) => m.present === 0).slice(0, shown - running.length);
+  const lines = (some: Meeting[]) =>
+    some.map((m) => ({
+      id: m.id,
+      place: paths.meeting(m.id),
+      main: m.title,
+      sub: m.relation === "maker" ? t("meetings.mine") : t("meetings.by", { name: m.created_by.name }),
+      ...when(m),
+    }));
   return (
     <Panel title={t("meetings.title")} more={{ place: paths.meetings(), label: t("meetings.all") }}>
       {!meetings ? (
@@ -31,25 +41,21 @@ export function MeetingsPanel({ now }: { now: number }) {
           {t("meetings.none_hint")}
         </EmptyState>
       ) : (
-        <Lines
-          lines={meetings.slice(0, shown).map((m) => ({
-            id: m.id,
-            place: paths.meeting(m.id),
-            main: m.title,
-            sub: m.relation === "maker" ? t("meetings.mine") : t("meetings.by", { name: m.created_by.name }),
-            ...when(m),
-          }))}
-        />
+        <>
+          {running.length > 0 && <Lines title={t("meetings.running")} lines={lines(running)} />}
+          {ahead.length > 0 && <Lines title={running.length > 0 ? t("meetings.ahead") : undefined} lines={lines(ahead)} />}
+        </>
       )}
     </Panel>
   );
 }
 
-/** In words: under way, in so many minutes, at a time today, or on a date. */
+/** In words: so many inside, under way, in so many minutes, at a time today, or on a date. */
 function useMeetingTime(now: number): (m: Meeting) => { side: string; now?: boolean } {
   const { t } = useTranslation("today");
-  return ({ starts_at: at }) => {
-    if (!at) return { side: t("meetings.open"), now: true };
+  return ({ starts_at: at, present }) => {
+    if (present > 0) return { side: t("meetings.present", { count: present }), now: true };
+    if (!at) return { side: t("meetings.empty") };
     const minutes = Math.ceil((new Date(at).getTime() - now) / 60_000);
     if (minutes <= 0) return { side: t("meetings.since", { time: formatTime(at) }), now: true };
     if (minutes < 60) return { side: t("meetings.soon", { count: minutes }), now: minutes <= 15 };

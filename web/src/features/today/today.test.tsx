@@ -9,7 +9,7 @@ import { routes } from "./index";
 const chi = { id: "p-chi", name: "Lê Thị Kim Chi", given_name: "Chi", title: "", unit: "", agency_id: "a2", agency_name: "", agency_short: "", address: "", owner: false };
 const inMinutes = (n: number) => new Date(Date.now() + n * 60_000).toISOString();
 const meeting = (id: string, title: string, more: object) => ({
-  id, title, link: "", created_at: inMinutes(-600), created_by: chi, past: false, relation: "invited", ...more,
+  id, title, link: "", created_at: inMinutes(-600), created_by: chi, past: false, present: 0, relation: "invited", ...more,
 });
 const conversation = (id: string, more: object) => ({
   id, kind: "channel", title: "", agency_id: "a1", seq: 3, event_id: "e", count: 3, read_seq: 0, read_count: 0, unread: 0, last_at: inMinutes(-5),
@@ -37,16 +37,21 @@ it("shows the meetings that are ahead or on, and none that is over", async () =>
           meeting("1", "Họp giao ban", { starts_at: inMinutes(-10) }),
           meeting("2", "Họp góp ý", { starts_at: inMinutes(20), relation: "maker" }),
           meeting("3", "Trao đổi nhanh", {}),
+          meeting("5", "Họp tổ", { present: 3 }),
+          meeting("6", "Họp kéo dài", { past: true, starts_at: inMinutes(-800), present: 2 }),
           meeting("4", "Họp tuần trước", { past: true, starts_at: inMinutes(-9000) }),
         ],
       },
     },
   });
   renderRoutes(routes, "/");
-  const meetings = within(await panel(/^Cuộc họp sắp tới/));
+  const meetings = within(await panel(/^Cuộc họp/));
   expect((await meetings.findByRole("link", { name: /Họp giao ban/ })).textContent).toMatch(/Lê Thị Kim Chi mời.*từ \d\d:\d\d/);
   expect(meetings.getByRole("link", { name: /Họp góp ý/ }).textContent).toMatch(/Tôi lập.*(19|20) phút nữa/);
-  expect(meetings.getByRole("link", { name: /Trao đổi nhanh/ }).textContent).toContain("Đang mở");
+  expect(meetings.getByRole("link", { name: /Trao đổi nhanh/ }).textContent).toContain("Không có ai");
+  const running = within(meetings.getByRole("list", { name: "Đang họp" }));
+  expect(running.getAllByRole("link").map((l) => l.textContent)).toEqual([expect.stringMatching(/^Họp tổ.*Đang có 3 người$/), expect.stringMatching(/^Họp kéo dài.*Đang có 2 người$/)]);
+  expect(within(meetings.getByRole("list", { name: "Sắp tới" })).getAllByRole("link")).toHaveLength(3);
   expect(meetings.queryByText("Họp tuần trước")).toBeNull();
 });
 

@@ -39,6 +39,7 @@ export function Controls({ call, id, link, maker, count, peopleShown, onPeople, 
   const { copy } = useCopyLink(link);
   const end = useEndMeeting(id);
   const [devices, setDevices] = useState(false);
+  const [menu, setMenu] = useState(false);
   const [asking, setAsking] = useState(false);
   const { media } = call;
   return (
@@ -63,7 +64,7 @@ export function Controls({ call, id, link, maker, count, peopleShown, onPeople, 
       </Control>
       <Popover opened={devices} onChange={setDevices} position="top" width={320} trapFocus returnFocus>
         <Popover.Target>
-          <Control label={t("device.choose")} onClick={() => setDevices((open) => !open)} expanded={devices}>
+          <Control label={t("device.choose")} onClick={() => setDevices((open) => !open)} opened={devices}>
             <IconSettings {...icon} />
           </Control>
         </Popover.Target>
@@ -79,9 +80,9 @@ export function Controls({ call, id, link, maker, count, peopleShown, onPeople, 
       <Control label={t("call.peopleCount", { count })} shortcut="P" on={peopleShown} expanded={peopleShown} onClick={onPeople}>
         <IconUsers {...icon} />
       </Control>
-      <Menu position="top" width={240} returnFocus>
+      <Menu opened={menu} onChange={setMenu} position="top" width={240} returnFocus>
         <Menu.Target>
-          <Control label={t("call.more")}>
+          <Control label={t("call.more")} opened={menu}>
             <IconDots {...icon} />
           </Control>
         </Menu.Target>
@@ -98,7 +99,7 @@ export function Controls({ call, id, link, maker, count, peopleShown, onPeople, 
           {maker && (
             <>
               <Menu.Divider />
-              <Menu.Item color="red" leftSection={<IconDoorExit {...menuIcon} />} onClick={() => setAsking(true)}>
+              <Menu.Item className={classes.end} leftSection={<IconDoorExit {...menuIcon} />} onClick={() => setAsking(true)}>
                 {t("call.end")}
               </Menu.Item>
             </>
@@ -144,6 +145,8 @@ interface ControlProps {
   /** Something is running or open. */
   on?: boolean;
   expanded?: boolean;
+  /** Its own menu is open: the tooltip would lie over it. */
+  opened?: boolean;
   loading?: boolean;
   onClick?: () => void;
   children: ReactNode;
@@ -151,9 +154,9 @@ interface ControlProps {
 }
 
 /** One round button of the bar; further props are those of a menu's or popover's target. */
-function Control({ label, shortcut, off, on, expanded, loading, onClick, children, ref, ...target }: ControlProps) {
+function Control({ label, shortcut, off, on, expanded, opened, loading, onClick, children, ref, ...target }: ControlProps) {
   return (
-    <Tooltip label={shortcut ? `${label} (${shortcut})` : label}>
+    <Tooltip label={shortcut ? `${label} (${shortcut})` : label} disabled={opened ?? false}>
       <ActionIcon
         {...target}
         ref={ref}
@@ -165,7 +168,7 @@ function Control({ label, shortcut, off, on, expanded, loading, onClick, childre
         radius="xl"
         aria-label={label}
         aria-keyshortcuts={shortcut}
-        aria-expanded={expanded}
+        aria-expanded={opened ?? expanded}
         loading={loading}
         onClick={onClick}
       >

@@ -14,6 +14,8 @@ export function MeetingRow({ meeting, now }: { meeting: Meeting; now: number }) 
   const when = (at: string) => (dayOf(at) === dayOf(now) ? t("list.today", { time: formatTime(at) }) : formatDateTime(at));
   const by = meeting.created_by;
   const agency = by.agency_short || shortAgency(by.agency_name ?? "");
+  const begun = !meeting.starts_at || new Date(meeting.starts_at).getTime() <= now;
+  const presence = meeting.present > 0 ? t("list.present", { count: meeting.present }) : !meeting.past && begun ? t("list.nobody") : "";
   return (
     <div className={classes.row}>
       <div className={classes.words}>
@@ -25,6 +27,7 @@ export function MeetingRow({ meeting, now }: { meeting: Meeting; now: number }) 
           </Link>
         )}
         <div className={classes.sub}>
+          {presence && <span data-present={meeting.present > 0 || undefined}>{presence}</span>}
           <span>
             {meeting.ended_at
               ? t("list.endedAt", { when: when(meeting.ended_at) })

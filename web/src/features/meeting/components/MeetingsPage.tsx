@@ -34,8 +34,7 @@ export function MeetingsPage() {
       { onSuccess: (m) => void navigate(paths.meeting(m.id)) },
     );
   };
-  const ahead = meetings?.filter((m) => !m.past) ?? [];
-  const past = meetings?.filter((m) => m.past) ?? [];
+  const { running, ahead, past } = sorted(meetings ?? []);
 
   return (
     <Page>
@@ -66,6 +65,7 @@ export function MeetingsPage() {
           </EmptyState>
         ) : (
           <>
+            {running.length > 0 && <Meetings title={t("list.running")} meetings={running} />}
             <Meetings title={t("list.ahead")} meetings={ahead} none={t("list.noneAhead")} />
             {past.length > 0 && <Meetings title={t("list.past")} meetings={past} />}
           </>
@@ -82,6 +82,17 @@ export function MeetingsPage() {
       )}
     </Page>
   );
+}
+
+/** Where people are inside; what is still to come, below it what stands open with nobody inside; and what is over. */
+function sorted(meetings: Meeting[]): { running: Meeting[]; ahead: Meeting[]; past: Meeting[] } {
+  const empty = meetings.filter((m) => m.present === 0);
+  const ahead = empty.filter((m) => !m.past);
+  return {
+    running: meetings.filter((m) => m.present > 0),
+    ahead: [...ahead.filter((m) => m.starts_at), ...ahead.filter((m) => !m.starts_at)],
+    past: empty.filter((m) => m.past),
+  };
 }
 
 function Meetings({ title, meetings, none }: { title: string; meetings: Meeting[]; none?: string }) {
