@@ -69,7 +69,10 @@ it("lets two people of two agencies talk, from the directory's card on", async (
   await expectAccessible(chi);
   expect(await an.title()).toBe("Lê Thị Kim Chi · commsd");
   await screenshots(an, "chat-direct");
+  const keys = an.getByText(/^Enter để gửi/);
+  await keys.waitFor();
   await an.setViewportSize({ width: 390, height: 844 });
+  await keys.waitFor({ state: "hidden" });
   await expectAccessible(an);
   await an.getByRole("link", { name: "Về danh sách tin nhắn" }).click();
   await list(an).getByRole("link", { name: /Lê Thị Kim Chi/ }).waitFor();
@@ -154,7 +157,7 @@ it.each([[390, 844], [1280, 800]] as const)("opens at the first unread message, 
 it("catches up after the network was away, and sends what was written meanwhile", async () => {
   const [binh, dung] = await talking("binh", "dung", "Phạm Anh Dũng", "anh dung");
   await dung.context().setOffline(true);
-  await dung.getByText(/^Đang mất mạng/).waitFor();
+  await dung.getByText(/^Đang mất mạng/).waitFor({ timeout: 2_000 }); // at once: the browser has said so
   for (const n of [1, 2, 3]) await say(binh, `Khi vắng ${n}`);
   await said(binh, "Khi vắng 3").waitFor();
   await say(dung, "Viết khi mất mạng");

@@ -141,8 +141,13 @@ describe("the socket", () => {
     window.dispatchEvent(new Event("offline"));
     // The browser may be wrong: the server is asked.
     expect(wire.sent.at(-1)?.type).toBe("ping");
-    await vi.advanceTimersByTimeAsync(6_100);
     expect(states.at(-1)).toBe("offline");
+    wire.hear({ type: "pong", id: wire.sent.at(-1)?.id });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(states.at(-1)).toBe("online");
+    window.dispatchEvent(new Event("offline"));
+    await vi.advanceTimersByTimeAsync(6_100);
+    expect(states).toEqual(["connecting", "online", "offline", "online", "offline", "offline"]);
     last().onclose?.({ code: 1006 });
     net.mockReturnValue(true);
     window.dispatchEvent(new Event("online"));

@@ -57,6 +57,8 @@ export class ChatSocket {
   private readonly random: () => number;
   private ws: WebSocket | null = null;
   private welcomed = false;
+  /** The browser says there is no network; the server has not said otherwise yet. */
+  private doubted = false;
   private running = false;
   private nextId = 1;
   private readonly asked = new Map<number, Waiting>();
@@ -152,6 +154,7 @@ export class ChatSocket {
     };
     ws.onmessage = (e: MessageEvent<unknown>) => {
       this.heardAt = Date.now();
+      this.trust();
       if (typeof e.data === "string") for (const m of decode(e.data)) this.take(m);
     };
     ws.onclose = (e) => {
@@ -216,6 +219,13 @@ export class ChatSocket {
     this.watch = setTimeout(fn, ms);
   }
 
+  /** The server was heard, whatever the browser says. */
+  private trust(): void {
+    if (!this.doubted) return;
+    this.doubted = false;
+    this.options.onState("online");
+  }
+
   /** Gives up a connection that does not answer; its close may take minutes. */
   private abandon(): void {
     const ws = this.drop();
@@ -228,7 +238,7 @@ export class ChatSocket {
     const ws = this.ws;
     this.ws = null;
     if (this.welcomed && Date.now() - this.welcomedAt >= goodAfter) this.attempt = 0;
-    this.welcomed = false;
+    this.welcomed = this.doubted = false;
     clearTimeout(this.watch);
     const asked = [...this.asked.values()];
     this.asked.clear();
@@ -255,9 +265,15 @@ export class ChatSocket {
   }
 
   private readonly onNetwork = (): void => {
-    // "offline" of the browser says little on a network of one's own: the
-    // server may still be reached, so the socket is asked.
-    if (this.welcomed) this.probe(pongWithin / 2);
+    if (this.welcomed) {
+      // Said at once, since what is written now waits. But "offline" of the browser says little
+      // on a network of one's own: the server may still be reached, so the socket is asked.
+      if (!navigator.onLine) {
+        this.doubted = true;
+        this.options.onState("offline");
+      }
+      this.probe(pongWithin / 2);
+    }
     else {
       if (this.banner !== undefined) this.showAway();
       if (navigator.onLine) this.hurry();
