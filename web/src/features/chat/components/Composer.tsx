@@ -79,7 +79,7 @@ export function Composer({ draft, to, maxBytes, onTyping, onSend, busy = false, 
           <IconSend size={18} stroke={1.5} aria-hidden />
         </ActionIcon>
       </div>
-      <p className={classes.hint}>{away ? t("composer.away") : touch ? "" : t("composer.hint")}</p>
+      <p className={classes.hint}>{away ? t("composer.away") : !touch && <span className={classes.keys}>{t("composer.hint")}</span>}</p>
     </form>
   );
 }
