@@ -88,6 +88,9 @@ func TestPolicyCarriesThePagesNonce(t *testing.T) {
 		if !strings.Contains(policy, "connect-src 'self' wss://g2g.example;") {
 			t.Errorf("the policy lets sockets go elsewhere, or nowhere: %s", policy)
 		}
+		if strings.Contains(policy, "unsafe") {
+			t.Errorf("the policy lets the page run or style what anyone wrote: %s", policy)
+		}
 		if seen[string(m[1])] {
 			t.Error("two answers carry one nonce")
 		}
