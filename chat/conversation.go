@@ -369,6 +369,9 @@ func checkTitle(title string) (string, error) {
 		return "", errcode.New(errcode.Invalid, "the title is too long: at most %d characters", maxTitle)
 	case strings.IndexFunc(title, unicode.IsControl) >= 0:
 		return "", errcode.New(errcode.Invalid, "the title holds a control character")
+	case strings.IndexFunc(title, func(r rune) bool { return unicode.Is(unicode.Bidi_Control, r) }) >= 0:
+		// They have what follows read as another text than it is.
+		return "", errcode.New(errcode.Invalid, "the title holds a character that turns the direction of writing")
 	}
 	return title, nil
 }

@@ -229,6 +229,7 @@ func TestConversationsThatCannotBe(t *testing.T) {
 		"without a title":     {"POST", "", object{"kind": "channel", "title": " \t"}, 422},
 		"title too long":      {"POST", "", object{"kind": "channel", "title": longTitle()}, 422},
 		"title with a bell":   {"POST", "", object{"kind": "channel", "title": "a\ab"}, 422},
+		"title that turns":    {"POST", "", object{"kind": "channel", "title": "a\u202eb"}, 422},
 		"too many people":     {"POST", "", object{"kind": "channel", "title": "x", "people": people("a", "b", "c")}, 413},
 		"channel of strange":  {"POST", "", object{"kind": "channel", "title": "x", "people": people("stranger")}, 404},
 		"one too many":        {"POST", "/" + channel + "/members", object{"people": people("dung")}, 413},

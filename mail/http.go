@@ -6,7 +6,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -408,12 +407,9 @@ func download(w http.ResponseWriter, media, name string) {
 
 // filename is the name that a part is saved under: no path, never empty.
 func filename(p *mailmime.Part) string {
-	name := path.Base(strings.ReplaceAll(p.Filename(), `\`, "/"))
-	if name == "." || name == "/" || name == "" {
-		if p.Message != nil {
-			return "message.eml"
-		}
-		return "attachment"
+	name := p.Filename()
+	if name == "" && p.Message != nil {
+		return "message.eml"
 	}
-	return name
+	return store.FileName(name)
 }

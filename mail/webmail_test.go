@@ -136,7 +136,7 @@ Content-Transfer-Encoding: base64
 iVBORw0KGgo=
 --b
 Content-Type: text/html; name="evil.html"
-Content-Disposition: attachment; filename="evil.html"
+Content-Disposition: attachment; filename*=utf-8''evil%E2%80%AE%E2%81%A6%E2%80%8F%0D%0A.html
 
 <script>evil()</script>
 --b--
@@ -179,7 +179,7 @@ Content-Disposition: attachment; filename="evil.html"
 	if !m.RemoteImages || len(m.ReplyTo) != 1 || m.ReplyTo[0].Address != "other@far.example" || strings.ContainsAny(m.Subject, "\r\n") {
 		t.Errorf("message %+v", m)
 	}
-	if len(m.AttachmentParts) != 2 || m.AttachmentParts[0].Name != "logo.png" {
+	if len(m.AttachmentParts) != 2 || m.AttachmentParts[0].Name != "logo.png" || m.AttachmentParts[1].Name != "evil.html" {
 		t.Fatalf("attachments %+v", m.AttachmentParts)
 	}
 	for _, a := range m.AttachmentParts {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"commsd/identity"
 	"commsd/internal/blob"
@@ -200,11 +201,12 @@ func (s *Store) MarkMessage(ctx context.Context, id ID, message string, flags Fl
 }
 
 // FileName makes a name that a file can be saved under out of any text: no path,
-// no controls, never empty.
+// no controls, nothing that has it read as another ("gpj.exe" as "exe.jpg"),
+// never empty.
 func FileName(name string) string {
 	name = name[strings.LastIndexAny(name, `/\`)+1:]
 	name = strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp) {
 			return -1
 		}
 		return r
