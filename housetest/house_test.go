@@ -11,8 +11,10 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -156,9 +158,22 @@ func TestPackageComments(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	refused := map[string]bool{"util": true, "utils": true, "common": true, "helpers": true, "misc": true, "types": true, "models": true}
+	standards := map[string]bool{}
+	out, err := exec.CommandContext(t.Context(), "go", "list", "std").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range strings.Fields(string(out)) {
+		standards[path.Base(p)] = true
+	}
 	eachGoFile(t, func(name string, file *ast.File, _ bool) {
-		if refused[file.Name.Name] {
-			t.Errorf("%s: package %s says nothing of its meaning", name, file.Name.Name)
+		pkg := file.Name.Name
+		if refused[pkg] {
+			t.Errorf("%s: package %s says nothing of its meaning", name, pkg)
+		}
+		// The two that the architecture itself names so: they are what they say.
+		if known := path.Dir(name) == "mail" || path.Dir(name) == "mail/mime"; standards[pkg] && pkg != "main" && !known {
+			t.Errorf("%s: package %s has the name of a standard one", name, pkg)
 		}
 	})
 }
@@ -166,6 +181,23 @@ func TestNames(t *testing.T) {
 // TestFileSize holds hand-written files to what reads in one sitting.
 func TestFileSize(t *testing.T) {
 	const limit = 800
+	root := os.DirFS("../web")
+	checked := 0
+	err := fs.WalkDir(root, "src", func(name string, d fs.DirEntry, err error) error {
+		script := strings.HasSuffix(name, ".ts") || strings.HasSuffix(name, ".tsx")
+		if err != nil || !script || strings.Contains(name, ".test.") || strings.HasSuffix(name, ".d.ts") {
+			return err
+		}
+		checked++
+		text, err := fs.ReadFile(root, name)
+		if lines := bytes.Count(text, []byte("\n")); lines > limit {
+			t.Errorf("web/%s has %d lines; split it along its meaning (%d at most)", name, lines, limit)
+		}
+		return err
+	})
+	if err != nil || checked < 50 {
+		t.Errorf("%d files of the web client were checked: %v", checked, err)
+	}
 	eachGoFile(t, func(name string, file *ast.File, test bool) {
 		if test || ast.IsGenerated(file) {
 			return
@@ -199,16 +231,22 @@ func TestLeakChecks(t *testing.T) {
 		folder := path.Dir(name)
 		if test {
 			tests[folder] = true
-			for _, spec := range file.Imports {
-				if p := strings.Trim(spec.Path.Value, `"`); p == "go.uber.org/goleak" || p == module+"/internal/testengine" {
+			ast.Inspect(file, func(n ast.Node) bool {
+				if f, ok := n.(*ast.FuncDecl); ok && f.Name.Name == "TestMain" && callsOneOf(f, "testengine.Main", "goleak.VerifyTestMain") {
 					checks[folder] = true
 				}
-			}
+				return true
+			})
 			return
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
-			if _, ok := n.(*ast.GoStmt); ok {
+			switch n := n.(type) {
+			case *ast.GoStmt:
 				starts[folder] = true
+			case *ast.CallExpr: // of a WaitGroup or an errgroup; time.AfterFunc, context.AfterFunc
+				if s, ok := n.Fun.(*ast.SelectorExpr); ok && (s.Sel.Name == "Go" || s.Sel.Name == "AfterFunc") {
+					starts[folder] = true
+				}
 			}
 			return true
 		})
@@ -218,6 +256,22 @@ func TestLeakChecks(t *testing.T) {
 			t.Errorf("%s starts goroutines; its TestMain must check for leaks (testengine.Main or goleak)", folder)
 		}
 	}
+}
+
+// callsOneOf tells whether f calls one of the functions, named "package.Func".
+func callsOneOf(f ast.Node, names ...string) bool {
+	found := false
+	ast.Inspect(f, func(n ast.Node) bool {
+		if call, ok := n.(*ast.CallExpr); ok {
+			if s, ok := call.Fun.(*ast.SelectorExpr); ok {
+				if pkg, ok := s.X.(*ast.Ident); ok && slices.Contains(names, pkg.Name+"."+s.Sel.Name) {
+					found = true
+				}
+			}
+		}
+		return true
+	})
+	return found
 }
 
 // TestNoMachine keeps this or that machine's paths and hosts out of the tree.

@@ -15,26 +15,29 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // binary is the program, built once with the race detector.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
+func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "commsd-cmd-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return 1
+		os.Exit(1)
 	}
-	defer os.RemoveAll(dir)
+	end := func(code int) {
+		_ = os.RemoveAll(dir)
+		os.Exit(code)
+	}
 	binary = filepath.Join(dir, "commsd")
 	if out, err := exec.Command("go", "build", "-race", "-o", binary, ".").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building: %v\n%s", err, out)
-		return 1
+		end(1)
 	}
-	return m.Run()
+	goleak.VerifyTestMain(m, goleak.Cleanup(end))
 }
 
 // environment sets every listener to a free port of loopback and the data

@@ -86,7 +86,7 @@ func (c Config) Validate() error {
 		return errcode.New(errcode.Invalid, "database.url: must read postgres://user:password@host:port/name, or be empty for SQLite in data_dir")
 	}
 	if c.MaxConns < 0 {
-		return errcode.New(errcode.Invalid, "database.max_conns: must not be negative")
+		return errcode.New(errcode.Invalid, "database.max_connections: must not be negative")
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func shake(t *testing.T, cfg *tls.Config, trusted *x509.Certificate, name string
 	}()
 	roots := x509.NewCertPool()
 	roots.AddCert(trusted)
-	d := tls.Dialer{Config: &tls.Config{RootCAs: roots, ServerName: name, Time: func() time.Time { return at }, MinVersion: tls.VersionTLS10, MaxVersion: version}} //nolint:gosec // old versions are what is tried
+	d := tls.Dialer{Config: &tls.Config{RootCAs: roots, ServerName: name, Time: func() time.Time { return at }, MinVersion: tls.VersionTLS10, MaxVersion: version}} // old versions are what is tried
 	c, err := d.DialContext(context.Background(), "tcp", l.Addr().String())
 	if err == nil {
 		c.Close()

@@ -59,7 +59,7 @@ func (s *session) append(body *patient, name string, size int64, options *imap.A
 
 // AppendLimit is the largest message that may be appended.
 func (s *session) AppendLimit() uint32 {
-	return uint32(min(s.server.cfg.MaxMessageBytes, 1<<32-1)) //nolint:gosec // bounded
+	return uint32(min(s.server.cfg.MaxMessageBytes, 1<<32-1)) // bounded
 }
 
 // patient reads a literal from a client that may be slow: it may take any time

@@ -244,7 +244,7 @@ func structure(p *mime.Part) imap.BodyStructure {
 	}
 	one := &imap.BodyStructureSinglePart{
 		Type: p.Type, Subtype: p.Subtype, Params: p.Params, ID: p.ID, Description: p.Description, Encoding: p.Encoding,
-		Size:     uint32(min(p.BodyEnd-p.BodyStart, 1<<32-1)), //nolint:gosec // bounded
+		Size:     uint32(min(p.BodyEnd-p.BodyStart, 1<<32-1)), // bounded
 		Extended: &imap.BodyStructureSinglePartExt{Disposition: disposition, Language: p.Language, Location: p.Location},
 	}
 	switch {

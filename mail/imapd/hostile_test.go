@@ -67,7 +67,7 @@ func TestHostileMail(t *testing.T) {
 	whole := &imap.FetchItemBodySection{Peek: true}
 	for i, name := range names() {
 		t.Run(name, func(t *testing.T) {
-			got, err := c.Fetch(imap.SeqSetNum(uint32(i+1)), &imap.FetchOptions{ //nolint:gosec // few
+			got, err := c.Fetch(imap.SeqSetNum(uint32(i+1)), &imap.FetchOptions{ // few
 				Envelope: true, RFC822Size: true, BodyStructure: &imap.FetchItemBodyStructure{Extended: true}, BodySection: []*imap.FetchItemBodySection{whole},
 			}).Collect()
 			ok(t, err)

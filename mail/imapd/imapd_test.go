@@ -66,7 +66,7 @@ func (s server) chi(t testing.TB, o *imapclient.Options) *imapclient.Client {
 	if o == nil {
 		o = &imapclient.Options{}
 	}
-	o.TLSConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // the certificate is made for the test
+	o.TLSConfig = &tls.Config{InsecureSkipVerify: true} // the certificate is made for the test
 	c, err := imapclient.DialTLS(s.implicit, o)
 	if err != nil {
 		t.Fatal(err)

@@ -93,7 +93,7 @@ func match(name, pattern string) bool {
 }
 
 func status(m store.Mailbox) *imap.StatusData {
-	total, unseen, deleted, recent := uint32(m.Total), uint32(m.Unseen), uint32(m.Deleted), uint32(0) //nolint:gosec // UIDs are 32 bits
+	total, unseen, deleted, recent := uint32(m.Total), uint32(m.Unseen), uint32(m.Deleted), uint32(0) // UIDs are 32 bits
 	size := m.Size
 	var deletedStorage int64
 	return &imap.StatusData{

@@ -36,7 +36,7 @@ func (s *session) Search(kind imapserver.NumKind, c *imap.SearchCriteria, option
 		}
 		found = append(found, hits...)
 	}
-	data := &imap.SearchData{Count: uint32(len(found))} //nolint:gosec // UIDs are 32 bits
+	data := &imap.SearchData{Count: uint32(len(found))} // UIDs are 32 bits
 	var seqs imap.SeqSet
 	var uids imap.UIDSet
 	for i, uid := range found {

@@ -33,7 +33,7 @@ func (s *session) Select(name string, options *imap.SelectOptions) (*imap.Select
 	}
 	s.box = &selected{mailbox: st.Mailbox, readOnly: options.ReadOnly, uids: st.UIDs, modseq: st.Mailbox.ModSeq, watch: watch}
 	data := &imap.SelectData{
-		Flags: systemFlags, NumMessages: uint32(len(st.UIDs)), FirstUnseenSeqNum: st.Unseen, //nolint:gosec // UIDs are 32 bits
+		Flags: systemFlags, NumMessages: uint32(len(st.UIDs)), FirstUnseenSeqNum: st.Unseen, // UIDs are 32 bits
 		UIDNext: imap.UID(st.Mailbox.UIDNext), UIDValidity: st.Mailbox.UIDValidity,
 	}
 	if !options.ReadOnly {
@@ -108,7 +108,7 @@ func (s *session) poll(w *imapserver.UpdateWriter, allowExpunge bool) error {
 		}
 	}
 	if len(b.uids) > before {
-		if err := w.WriteNumMessages(uint32(len(b.uids))); err != nil { //nolint:gosec // UIDs are 32 bits
+		if err := w.WriteNumMessages(uint32(len(b.uids))); err != nil { // UIDs are 32 bits
 			return err
 		}
 	}

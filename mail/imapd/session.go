@@ -163,7 +163,7 @@ func (b *selected) place(uid uint32) uint32 {
 	if !ok {
 		return 0
 	}
-	return uint32(i + 1) //nolint:gosec // fewer than there are UIDs
+	return uint32(i + 1) // fewer than there are UIDs
 }
 
 // resolve lists the UIDs that a set of numbers names, ascending.
@@ -174,7 +174,7 @@ func (b *selected) resolve(set imap.NumSet) ([]uint32, error) {
 			named[i] = true
 		}
 	}
-	last := uint32(len(b.uids)) //nolint:gosec // UIDs are 32 bits
+	last := uint32(len(b.uids)) // UIDs are 32 bits
 	switch set := set.(type) {
 	case imap.SeqSet:
 		for _, r := range set {
@@ -212,7 +212,7 @@ func (b *selected) resolve(set imap.NumSet) ([]uint32, error) {
 
 // names tells whether a set of numbers names uid, which is in the mailbox.
 func (b *selected) names(set imap.NumSet, uid uint32) bool {
-	last := uint32(len(b.uids)) //nolint:gosec // UIDs are 32 bits
+	last := uint32(len(b.uids)) // UIDs are 32 bits
 	switch set := set.(type) {
 	case imap.SeqSet:
 		seq := b.place(uid)

@@ -37,7 +37,7 @@ func newLine(t testing.TB, c net.Conn) *Line {
 // TLS goes on over TLS.
 func (l *Line) TLS() {
 	l.t.Helper()
-	c := tls.Client(l.conn, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the server's certificate is made for the test
+	c := tls.Client(l.conn, &tls.Config{InsecureSkipVerify: true}) // the server's certificate is made for the test
 	l.deadline()
 	if err := c.HandshakeContext(context.Background()); err != nil {
 		l.t.Fatal(err)

@@ -324,7 +324,7 @@ z@direct.example sent 250  direct.example`; got != want {
 func TestBrokenTLS(t *testing.T) {
 	w := newWorld(t, sqldbtest.Open(t, sqldbtest.SQLite(t)))
 	q := w.queue()
-	far := w.peer("far.example", &tls.Config{MaxVersion: tls.VersionTLS10, MinVersion: tls.VersionTLS10, Certificates: mailtest.TLS(t).Certificates}) //nolint:gosec // broken on purpose
+	far := w.peer("far.example", &tls.Config{MaxVersion: tls.VersionTLS10, MinVersion: tls.VersionTLS10, Certificates: mailtest.TLS(t).Certificates}) // broken on purpose
 	w.enqueue(q, "an@noivu.example", "x@far.example")
 	w.due(q, 1)
 	if len(far.taken()) != 1 || far.tls[0] {

@@ -217,7 +217,7 @@ func (s *Store) insertMailbox(ctx context.Context, tx *sqldb.Tx, id ID, name str
 		ID: box, Store: id, Name: name, Role: role, Subscribed: true, UIDNext: 1, ModSeq: modseq,
 		// Rises with every mailbox of the store, so that a name that is deleted
 		// and made again never has the same one twice.
-		UIDValidity: uint32(created/1e6 + modseq), //nolint:gosec // seconds since 1970 fit until 2106
+		UIDValidity: uint32(created/1e6 + modseq), // seconds since 1970 fit until 2106
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO mail_mailbox (`+mailboxColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, 0, 0)`,
 		m.ID, string(id), name, string(role), true, int64(m.UIDValidity), 1, modseq)

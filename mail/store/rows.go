@@ -118,7 +118,7 @@ func (s *Store) Snapshot(ctx context.Context, id ID, mailbox string) (State, err
 			}
 			st.UIDs = append(st.UIDs, uid)
 			if st.Unseen == 0 && f&Seen == 0 {
-				st.Unseen = uint32(len(st.UIDs)) //nolint:gosec // fewer than there are UIDs
+				st.Unseen = uint32(len(st.UIDs)) // fewer than there are UIDs
 			}
 		}
 		return rows.Err()

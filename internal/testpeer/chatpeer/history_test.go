@@ -4,7 +4,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // The checker finds each fault that it is there for, and none in a good log.
 func TestHistoryFindsFaults(t *testing.T) {
