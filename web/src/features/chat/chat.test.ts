@@ -175,7 +175,7 @@ describe("what others say", () => {
 
   it("shows who types, until they have said it", async () => {
     const chat = await reading();
-    expect(heard("look").at(-1)?.conversation).toBe("c1");
+    await until(() => expect(heard("look").at(-1)?.conversation).toBe("c1"));
     server.push({ type: "typing", conversation: "c1", person: "chi", name: "Lê Thị Kim Chi" });
     await until(() => expect(chat.view("c1").typing).toEqual([{ person: "chi", name: "Lê Thị Kim Chi" }]));
     server.say("c1", "chi", "1");
