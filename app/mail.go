@@ -1,8 +1,15 @@
 package app
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
+	"encoding/pem"
+	"errors"
+	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
 
 	"commsd/chat"
 	"commsd/directory"
@@ -10,15 +17,46 @@ import (
 	"commsd/mail"
 )
 
+// certificateFile holds the certificate, not its key, for people to give to
+// their mail clients.
+const certificateFile = "mail.crt"
+
+// showCertificate writes the certificate that the installation made for itself
+// to the data folder, and takes an old one away where files are used instead.
+func (a *App) showCertificate(c *tls.Config, own bool) error {
+	name := filepath.Join(a.cfg.DataDir, certificateFile)
+	if !own {
+		if err := os.Remove(name); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificates[0].Certificate[0]})
+	if have, err := os.ReadFile(name); err == nil && bytes.Equal(have, text) {
+		return nil
+	}
+	if err := os.MkdirAll(a.cfg.DataDir, 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(name+".new", text, 0o644); err != nil { //nolint:gosec // it is public
+		return err
+	}
+	return os.Rename(name+".new", name)
+}
+
 // openMail makes the mail service on its listeners. Its servers use the
 // certificate of http.tls, or one that the installation makes for itself.
 func (a *App) openMail(ctx context.Context, n *node, dir *directory.Service, pages *chat.Service, listeners map[string]net.Listener) (*mail.Service, error) {
 	certificate, err := tlscert.Own(ctx, n.secret, []string{a.cfg.Domain, "localhost", "127.0.0.1", "::1"}, a.opts.Now())
-	if t := a.cfg.HTTP.TLS; t.Cert != "" {
-		certificate, err = tlscert.Files(t.Cert, t.Key)
+	own := a.cfg.HTTP.TLS.Cert == ""
+	if !own {
+		certificate, err = tlscert.Files(a.cfg.HTTP.TLS.Cert, a.cfg.HTTP.TLS.Key)
 	}
 	if err != nil {
 		return nil, err
+	}
+	if err := a.showCertificate(certificate, own); err != nil {
+		a.log.Warn("the certificate of the mail listeners was not written; mail clients work all the same", "err", err)
 	}
 	s, err := mail.New(mail.Config{
 		Domain: a.cfg.Domain, DB: n.db, Bus: n.bus, Blobs: n.blobs, Directory: dir, Notifier: pages, TLS: certificate,

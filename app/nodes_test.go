@@ -123,7 +123,7 @@ func TestNodesShareMail(t *testing.T) {
 	}
 	for _, n := range []*apptest.Node{a, b} {
 		err := filepath.WalkDir(n.Config.DataDir, func(name string, d fs.DirEntry, err error) error {
-			if err == nil && !d.IsDir() {
+			if err == nil && !d.IsDir() && d.Name() != "mail.crt" { // each node says it, from the shared secret
 				err = fmt.Errorf("%s stays on the node", name)
 			}
 			return err
