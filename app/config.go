@@ -209,7 +209,7 @@ func (c *Config) listeners() []listener {
 	return []listener{
 		{key: "http.listen", value: c.HTTP.Listen},
 		{key: "admin.listen", value: c.Admin.Listen},
-		{key: "media.udp_listen", value: c.Media.UDPListen, media: true},
+		{key: "media.udp_listen", value: c.Media.UDPListen, optional: true, media: true},
 		{key: "media.tcp_listen", value: c.Media.TCPListen, optional: true, media: true},
 		{key: "mail.smtp_listen", value: c.Mail.SMTPListen, optional: true},
 		{key: "mail.submission_listen", value: c.Mail.SubmissionListen, optional: true},
@@ -357,6 +357,9 @@ func (c *Config) validateMedia() error {
 		if len(secret) < 32 {
 			return keyErrorf("media.api_keys", "the secret of %q is shorter than 32 characters; make one with: openssl rand -hex 32", key)
 		}
+	}
+	if c.Media.UDPListen == "" && c.Media.TCPListen == "" {
+		return keyErrorf("media.udp_listen", "is empty, and so is media.tcp_listen; media needs one of them, such as 127.0.0.1:7882")
 	}
 	if c.TURN.UDPListen != "" || c.TURN.TLSListen != "" || c.TURN.ShareHTTPS {
 		return keyErrorf("turn", "the embedded relay is not served by this version; leave udp_listen and tls_listen empty and share_https false")

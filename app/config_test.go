@@ -67,6 +67,7 @@ func TestBadConfiguration(t *testing.T) {
 		"bad redis":          {yaml: "redis: {url: 'localhost:6379'}\n", want: []string{"redis.url"}},
 		"bad blobs":          {yaml: "blobs: {url: '/var/blobs'}\n", want: []string{"blobs.url"}},
 		"bad advertise":      {yaml: "media: {advertise: [host.example]}\n", want: []string{"media.advertise"}},
+		"no media":           {yaml: "media: {udp_listen: '', tcp_listen: ''}\n", want: []string{"media.udp_listen", "media.tcp_listen"}},
 		"short api secret":   {yaml: "media: {api_keys: {APIx: hunter2}}\n", want: []string{"media.api_keys", "APIx"}},
 		"our own api key":    {yaml: "media: {api_keys: {commsd-meeting: 0123456789abcdef0123456789abcdef}}\n", want: []string{"media.api_keys", "commsd-meeting"}},
 		"long messages":      {yaml: "chat: {max_text_bytes: 200000}\n", want: []string{"chat.max_text_bytes", "131072"}},

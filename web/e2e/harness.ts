@@ -42,6 +42,8 @@ export interface Server {
 export interface ServerOptions {
   /** Whether Chromium may send media over loopback, which no user's browser does; true unless said otherwise. */
   loopbackMedia?: boolean;
+  /** Whether the server takes media over UDP, too, not over TCP alone; true unless said otherwise. */
+  udp?: boolean;
   /** Further flags for Chromium. */
   flags?: string[];
 }
@@ -57,7 +59,7 @@ async function freePort(): Promise<number> {
 }
 
 /** Starts the built binary with --demo on free ports in a folder of its own, and Chromium, for one test file. */
-export function useServer({ loopbackMedia = true, flags = [] }: ServerOptions = {}): Server {
+export function useServer({ loopbackMedia = true, udp: overUDP = true, flags = [] }: ServerOptions = {}): Server {
   let dir = "";
   let config = "";
   let child: ChildProcess | undefined;
@@ -113,7 +115,7 @@ export function useServer({ loopbackMedia = true, flags = [] }: ServerOptions = 
       `data_dir: ${path.join(dir, "data")}
 http: { listen: "127.0.0.1:${http}", public_url: "${state.url}" }
 admin: { listen: "127.0.0.1:${admin}" }
-media: { udp_listen: "127.0.0.1:${udp}", tcp_listen: "127.0.0.1:${tcp}" }
+media: { udp_listen: "${overUDP ? `127.0.0.1:${udp}` : ""}", tcp_listen: "127.0.0.1:${tcp}" }
 mail:
   smtp_listen: "127.0.0.1:${smtp}"
   submission_listen: "127.0.0.1:${submission}"

@@ -50,6 +50,21 @@ export async function mediaAddresses(): Promise<string[]> {
   return [...found];
 }
 
+/** Runs in a page: what carries the media of the pairs that its connections selected, "udp" or "tcp". */
+export async function mediaProtocols(): Promise<string[]> {
+  const found = new Set<string>();
+  for (const connection of Reflect.get(window, "connections") as RTCPeerConnection[]) {
+    const reports = await connection.getStats();
+    for (const report of reports.values() as Iterable<Record<string, unknown>>) {
+      if (report["type"] !== "transport") continue;
+      const pair = reports.get(String(report["selectedCandidatePairId"])) as { localCandidateId?: string } | undefined;
+      const local = reports.get(String(pair?.localCandidateId)) as { protocol?: string } | undefined;
+      if (local?.protocol) found.add(local.protocol);
+    }
+  }
+  return [...found];
+}
+
 /** Playwright's page, or Puppeteer's. */
 interface Evaluates {
   evaluate<T>(fn: () => Promise<T>): Promise<T>;
