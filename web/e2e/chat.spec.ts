@@ -426,6 +426,20 @@ it("tells of an invitation to a meeting and of new mail wherever one is", async 
   const sent = await an.request.post("/api/v1/mail/send", { data: { to: ["chi@hanoi.g2g.example"], subject: "Giấy mời", text: "Kính mời" }, headers: { Origin: app.url } });
   expect(sent.ok()).toBe(true);
   await chi.getByText("Có thư mới").first().waitFor();
+  // A toast covers neither the header's actions nor, on a phone, the bar below.
+  const before = chi.viewportSize()!;
+  for (const [width, height] of [[1280, 800], [390, 844]] as const) {
+    await chi.setViewportSize({ width, height });
+    const toast = chi.getByRole("alert").filter({ hasText: "Có thư mới" });
+    // It slides in from the side.
+    await expect.poll(async () => ((await toast.boundingBox())?.x ?? width) + ((await toast.boundingBox())?.width ?? 0), { timeout: 5000 }).toBeLessThanOrEqual(width);
+    const box = (await toast.boundingBox())!;
+    expect(box.x).toBeGreaterThanOrEqual(0);
+    expect(box.y).toBeGreaterThan(height / 2);
+    const rail = (await chi.getByRole("navigation").first().boundingBox())!;
+    if (width === 390) expect(box.y + box.height).toBeLessThanOrEqual(rail.y);
+  }
+  await chi.setViewportSize(before);
   await chi.getByRole("link", { name: /^Thư.*1 mục chờ/ }).waitFor();
   await Promise.all([an, chi].map((p) => p.context().close()));
 });
