@@ -72,6 +72,16 @@ test("an makes a meeting and names chi of the other agency, and both meet", asyn
   // The server goes away: for chi a moment, for an longer than the client waits.
   await app.stop("SIGKILL");
   await chi.getByText("Mất kết nối. Đang kết nối lại…").waitFor();
+  // In the small window, too, and to the last word.
+  await control(chi, "Thêm").click();
+  await chi.getByRole("menuitem", { name: "Làm việc khác" }).click();
+  const small = chi.getByRole("region", { name: "Cuộc họp", exact: true }).getByRole("link", { name: "Mất kết nối. Đang kết nối lại…" });
+  for (const width of [390, 1280]) {
+    await chi.setViewportSize({ width, height: 800 });
+    expect(await small.evaluate((e) => e.scrollWidth - e.clientWidth), `${width} px`).toBeLessThanOrEqual(0);
+    expect(await small.evaluate((e) => getComputedStyle(e).textOverflow + getComputedStyle(e).whiteSpace)).toBe("clipnormal");
+  }
+  await small.click();
   await expect
     .poll(async () => {
       await an.clock.fastForward(10_000);
