@@ -40,7 +40,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 			"pair":           {directQuery, []any{"pair 7"}},
 			"one member":     {memberRoleQuery, []any{ids[1], "p-1"}},
 		} {
-			plan := explain(t, db, q.query, q.args)
+			plan := sqldbtest.Explain(t, db, q.query, q.args...)
 			for _, table := range []string{"chat_event", "chat_member", "chat_conversation", "chat_person_event"} {
 				for _, scan := range []string{"Seq Scan on " + table + " ", "SCAN " + table, "SCAN c\n", "SCAN m\n", "SCAN e\n"} {
 					if strings.Contains(plan+"\n", scan) {
@@ -53,39 +53,6 @@ func TestQueriesUseIndexes(t *testing.T) {
 			}
 		}
 	})
-}
-
-func explain(t *testing.T, db *sqldb.DB, query string, args []any) string {
-	t.Helper()
-	var lines []string
-	err := db.Read(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
-		word := "EXPLAIN QUERY PLAN "
-		if tx.Dialect() == sqldb.PostgreSQL {
-			word = "EXPLAIN "
-		}
-		rows, err := tx.Query(ctx, word+query, args...)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = rows.Close() }() // Err below tells what went wrong
-		for rows.Next() {
-			var line string
-			var skip int
-			to := []any{&line}
-			if tx.Dialect() == sqldb.SQLite {
-				to = []any{&skip, &skip, &skip, &line}
-			}
-			if err := rows.Scan(to...); err != nil {
-				return err
-			}
-			lines = append(lines, line)
-		}
-		return rows.Err()
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Join(lines, "\n")
 }
 
 // crowd fills db with 5000 conversations of two among 1000 people, of which

@@ -37,7 +37,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 			"address": {`SELECT person_id FROM directory_addresses WHERE address = $1`, arguments{"an@noivu.g2g.example"}},
 			"staff":   staffPlan(units[7], now),
 		} {
-			plan := explain(t, db, q.query, q.args)
+			plan := sqldbtest.Explain(t, db, q.query, q.args...)
 			for _, table := range big {
 				if name == "find" && table != "directory_search_tokens" && table != "directory_people" {
 					continue // few rows are left; the engine may hash them
@@ -61,39 +61,6 @@ func staffPlan(unit place, now time.Time) (q struct {
 	q.query = `SELECT DISTINCT x.person_id FROM directory_positions x WHERE ` +
 		scope{path: unit.path}.condition(&q.args, "x") + ` AND ` + validAt("x", at)
 	return q
-}
-
-func explain(t *testing.T, db *sqldb.DB, query string, args arguments) string {
-	t.Helper()
-	var lines []string
-	err := db.Read(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
-		word := "EXPLAIN QUERY PLAN "
-		if tx.Dialect() == sqldb.PostgreSQL {
-			word = "EXPLAIN "
-		}
-		rows, err := tx.Query(ctx, word+query, args...)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = rows.Close() }() // Err below tells what went wrong
-		for rows.Next() {
-			var line string
-			var skip int
-			to := []any{&line}
-			if tx.Dialect() == sqldb.SQLite {
-				to = []any{&skip, &skip, &skip, &line}
-			}
-			if err := rows.Scan(to...); err != nil {
-				return err
-			}
-			lines = append(lines, line)
-		}
-		return rows.Err()
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Join(lines, "\n")
 }
 
 // crowd fills db with n people of one agency.
