@@ -423,6 +423,25 @@ it("tells of an invitation to a meeting and of new mail wherever one is", async 
   await chi.getByRole("link", { name: /Giao ban tuần/ }).waitFor();
   expect(await bell.getAttribute("aria-label")).toBe("Thông báo");
   await bell.click();
+
+  // A notice leads to its place by a button that says so, and is no news to who has been there.
+  const toasted = chi.getByRole("alert").filter({ hasText: "mời bạn họp" });
+  const invite = async (title: string, starts_at?: string) => {
+    const answer = await an.request.post("/api/v1/meetings", { data: { title, starts_at, invite: people.map((p) => p.id) }, headers: { Origin: app.url } });
+    expect(answer.ok()).toBe(true);
+  };
+  await invite("Họp nhanh");
+  await toasted.filter({ hasText: "Họp nhanh" }).getByRole("button", { name: "Vào họp" }).waitFor();
+  await expectAccessible(chi);
+  await screenshots(chi, "toast");
+  await invite("Họp khác", new Date(Date.now() + 3_600_000).toISOString());
+  await toasted.filter({ hasText: "Họp khác" }).getByRole("button", { name: "Xem cuộc họp" }).waitFor();
+  await chi.getByRole("button", { name: "Thông báo, 2 mục mới" }).waitFor();
+  await toasted.filter({ hasText: "Họp nhanh" }).getByRole("button", { name: "Vào họp" }).click();
+  await chi.waitForURL(/\/meetings\/./);
+  await toasted.filter({ hasText: "Họp nhanh" }).waitFor({ state: "detached" });
+  await chi.goto("/"); // loads the page anew
+  await chi.getByRole("button", { name: "Thông báo, 1 mục mới" }).waitFor();
   const sent = await an.request.post("/api/v1/mail/send", { data: { to: ["chi@hanoi.g2g.example"], subject: "Giấy mời", text: "Kính mời" }, headers: { Origin: app.url } });
   expect(sent.ok()).toBe(true);
   await chi.getByText("Có thư mới").first().waitFor();

@@ -29,6 +29,8 @@ export interface Notice {
   text?: string;
   /** Where it leads; none for a mere piece of news. */
   place?: Place;
+  /** What going there is called on a button; "Open" unless said otherwise. */
+  action?: string;
 }
 
 /** Turns a notification's body into words; null shows nothing. t is of the feature's namespace. */

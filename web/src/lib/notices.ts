@@ -1,5 +1,6 @@
 import { create } from "zustand";
 import type { Notice } from "./feature";
+import type { Place } from "./paths";
 
 /** A notice behind the bell. */
 export interface KeptNotice extends Notice {
@@ -12,10 +13,15 @@ interface Notices {
   list: KeptNotice[];
   add(notice: Notice & { id: string; at?: number; read?: boolean }): void;
   readAll(): void;
+  /** Somebody has come to a page: what led there is read. */
+  visit(pathname: string): void;
   clear(): void;
 }
 
 const kept = 50;
+
+/** The page is the place, or lies within it. */
+export const isAt = (place: Place | undefined, pathname: string): boolean => place !== undefined && `${pathname}/`.startsWith(`${place.to}/`);
 
 /**
  * The notices of this page, newest first. add is idempotent by id, so that a
@@ -30,5 +36,10 @@ export const useNotices = create<Notices>()((set) => ({
       return { list: [entry, ...s.list.filter((n) => n.id !== notice.id)].sort((a, b) => b.at - a.at).slice(0, kept) };
     }),
   readAll: () => set((s) => ({ list: s.list.map((n) => (n.read ? n : { ...n, read: true })) })),
+  visit: (pathname) =>
+    set((s) => {
+      const led = (n: KeptNotice) => !n.read && isAt(n.place, pathname);
+      return s.list.some(led) ? { list: s.list.map((n) => (led(n) ? { ...n, read: true } : n)) } : s;
+    }),
   clear: () => set({ list: [] }),
 }));

@@ -43,5 +43,6 @@ function viewInvited(body: unknown, t: TFunction): Notice | null {
     title: t("invited.title", { name: of(Reflect.get(body, "by"), "name") }),
     text: starts ? t("invited.textAt", { title, when: formatDateTime(starts) }) : t("invited.text", { title }),
     place: paths.meeting(id),
+    action: starts ? t("invited.see") : t("door.join"),
   };
 }
