@@ -16,18 +16,25 @@ export const nextMeetings = queryOptions({
   refetchInterval: fallback,
 });
 
+interface Mail {
+  unread: number;
+  newest: Letter[];
+  /** There never was any. */
+  none: boolean;
+}
+
 /** How much mail waits, and the newest of it; null while this server has no mail. */
 export const unreadMail = queryOptions({
   queryKey: ["today", "mail"],
-  queryFn: async (): Promise<{ unread: number; newest: Letter[] } | null> => {
+  queryFn: async (): Promise<Mail | null> => {
     try {
       const { unread } = await data(api.GET("/api/v1/mail/summary"));
-      if (unread === 0) return { unread, newest: [] };
       const mailboxes = (await data(api.GET("/api/v1/mail/mailboxes"))).mailboxes ?? [];
+      const none = mailboxes.every((m) => m.total === 0);
       const mailbox = mailboxes.find((m) => m.role === "inbox")?.id;
-      if (!mailbox) return { unread, newest: [] };
+      if (unread === 0 || !mailbox) return { unread, newest: [], none };
       const { messages } = await data(api.GET("/api/v1/mail/mailboxes/{mailbox}/messages", { params: { path: { mailbox }, query: { limit: 50 } } }));
-      return { unread, newest: (messages ?? []).filter((m) => !m.seen) };
+      return { unread, newest: (messages ?? []).filter((m) => !m.seen), none };
     } catch (err) {
       if (codeOf(err) === "not_found") return null;
       throw err;

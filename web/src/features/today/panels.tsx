@@ -80,7 +80,7 @@ export function MessagesPanel({ now }: { now: number }) {
           <ListSkeleton rows={2} />
         )
       ) : waiting.length === 0 ? (
-        <EmptyState compact title={t("messages.none")}>
+        <EmptyState compact title={t(conversations.every((c) => c.count === 0) ? "messages.never" : "messages.none")}>
           {t("messages.none_hint")}
         </EmptyState>
       ) : (
@@ -121,7 +121,7 @@ export function MailPanel({ now }: { now: number }) {
           <ListSkeleton rows={2} />
         )
       ) : mail.unread === 0 ? (
-        <EmptyState compact title={t("mail.none")}>
+        <EmptyState compact title={t(mail.none ? "mail.never" : "mail.none")}>
           {t("mail.none_hint")}
         </EmptyState>
       ) : mail.newest.length === 0 ? (

@@ -25,6 +25,7 @@ const quiet = {
   "GET /api/v1/meetings": { body: { meetings: [] } },
   "GET /api/v1/chat/conversations": { body: { user_seq: 0, user_event_id: "", conversations: [] } },
   "GET /api/v1/mail/summary": { body: { unread: 0, upload_limit: 1 } },
+  "GET /api/v1/mail/mailboxes": { body: { mailboxes: [{ id: "box", name: "INBOX", role: "inbox", total: 0, unread: 0 }] } },
 };
 const panel = (name: RegExp) => screen.findByRole("region", { name });
 
@@ -103,8 +104,24 @@ it("shows unread mail, and asks again when mail has come", async () => {
 it("says so where nothing waits, where something failed, and hides mail where there is none", async () => {
   serve({ ...quiet, "GET /api/v1/meetings": { status: 500, body: { code: "internal", detail: "pq: secret" } }, "GET /api/v1/mail/summary": { status: 404, body: { code: "not_found" } } });
   renderRoutes(routes, "/");
-  await screen.findByText("Đã đọc hết tin nhắn");
+  await screen.findByText("Chưa có tin nhắn");
   expect((await screen.findByRole("alert")).textContent).toContain("Chưa tải được danh sách cuộc họp");
   expect(document.body.textContent).not.toContain("secret");
   expect(screen.queryByRole("region", { name: /^Thư chưa đọc/ })).toBeNull();
+});
+
+it("tells what was read to the end from what never was there", async () => {
+  serve(quiet);
+  const { unmount } = renderRoutes(routes, "/");
+  await screen.findByText("Chưa có tin nhắn");
+  await screen.findByText("Chưa có thư");
+  unmount();
+  serve({
+    ...quiet,
+    "GET /api/v1/chat/conversations": { body: { user_seq: 1, user_event_id: "", conversations: [conversation("read", { title: "Đã đọc cả" })] } },
+    "GET /api/v1/mail/mailboxes": { body: { mailboxes: [{ id: "box", name: "INBOX", role: "inbox", total: 1, unread: 0 }] } },
+  });
+  renderRoutes(routes, "/");
+  await screen.findByText("Đã đọc hết tin nhắn");
+  await screen.findByText("Đã đọc hết thư");
 });
