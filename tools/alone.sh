@@ -17,6 +17,10 @@ if [ "${1:-}" = --inside ]; then
 	ip link set lo up
 	# A pair joined to each other: every kernel that runs containers has this kind.
 	ip link add alone0 type veth peer name alone1
+	# No address that comes by itself a second later: browsers drop what they are
+	# loading when the network changes.
+	ip link set alone0 addrgenmode none
+	ip link set alone1 addrgenmode none
 	ip address add "$address" dev alone0
 	ip link set alone0 up
 	ip link set alone1 up

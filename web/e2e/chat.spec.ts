@@ -1,7 +1,7 @@
 import type { Page } from "playwright-core";
 import { expect, it, vi } from "vitest";
 import { hand } from "./content";
-import { expectAccessible, screenshots, signIn, useServer, type Who } from "./harness";
+import { expectAccessible, screenshots, signIn, typeHere, useServer, type Who } from "./harness";
 
 vi.setConfig({ testTimeout: 120_000 });
 const app = useServer();
@@ -396,7 +396,7 @@ it("shows what waits and what failed, and a menu by the keyboard", async () => {
   await page.waitForFunction(() => document.activeElement?.getAttribute("role") === "menuitem");
   await page.keyboard.press("Enter");
   await page.getByRole("dialog", { name: "Nhắn cho một người" }).waitFor();
-  await page.keyboard.type("kim chi");
+  await typeHere(page, "kim chi");
   await page.getByRole("option", { name: /Lê Thị Kim Chi/ }).waitFor();
   await page.keyboard.press("Enter");
   await page.getByRole("button", { name: "Viết tin" }).click();

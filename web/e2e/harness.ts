@@ -153,12 +153,21 @@ export async function signIn(page: Page, who: Who): Promise<void> {
   await page.getByRole("navigation").first().waitFor(); // the rail; a page may have folders of its own
 }
 
+/** Types where the page has put the focus, once it has: nobody types before they see where. */
+export async function typeHere(page: Page, text: string): Promise<void> {
+  await page.waitForFunction(() => document.activeElement?.matches("input, textarea") === true);
+  await page.keyboard.type(text);
+}
+
 const axeSource = readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** axe finds nothing on the page as it now stands; of one rule alone, when a rule is named. */
 export async function expectAccessible(page: Page, { where = "", rule }: { where?: string; rule?: string } = {}): Promise<void> {
   if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(await axeSource); // through the debugger: the content policy stays on
   const violations = await page.evaluate(async (only) => {
+    // Judged is what stays to be read, not a moment of its fading in. What turns for ever is not waited for.
+    const ends = document.getAnimations().filter((a) => a.playState === "running" && a.effect?.getComputedTiming().iterations !== Infinity);
+    await Promise.allSettled(ends.map((a) => a.finished));
     interface Axe {
       run(options: object): Promise<{ violations: { id: string; help: string; nodes: { html: string; failureSummary?: string }[] }[] }>;
     }

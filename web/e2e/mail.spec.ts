@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { expectAccessible, people, screenshots, signIn, useServer } from "./harness";
+import { expectAccessible, people, screenshots, signIn, typeHere, useServer } from "./harness";
 import { deliver, fromOutside, hostile, morning, submit } from "./mail-letters";
 
 const app = useServer();
@@ -102,7 +102,7 @@ it("brings a letter with a file from one agency to the other, and the answer bac
   await fields.getByText("Nguyễn Văn An", { exact: true }).waitFor();
   await fields.getByText("Trần Thanh Bình").waitFor();
   expect(await fields.getByText("Lê Thị Kim Chi").count()).toBe(0); // not to oneself
-  await reader.keyboard.type("Thành phố nhất trí với dự thảo.");
+  await typeHere(reader, "Thành phố nhất trí với dự thảo.");
   expect(await text(reader).inputValue()).toMatch(/^Thành phố nhất trí với dự thảo\.\n\nNgày .*, Nguyễn Văn An viết:\n> Kính gửi chị Kim Chi,\n>\n> Xin gửi/);
   await reader.getByText(/^Đã lưu nháp lúc/).waitFor();
   await reader.keyboard.press("Control+Enter");
@@ -145,14 +145,14 @@ it("is used by the keyboard alone: list, reading, writing, sending", async () =>
   await page.keyboard.press("c");
   await page.waitForURL(/compose/);
   await to(page).waitFor();
-  await page.keyboard.type("kim chi");
+  await typeHere(page, "kim chi");
   await page.getByRole("option", { name: /Kim Chi/ }).waitFor();
   await page.keyboard.press("Enter");
   await page.getByRole("button", { name: "Bỏ Lê Thị Kim Chi" }).waitFor();
   for (let i = 0; i < 3; i++) await page.keyboard.press("Tab"); // over the buttons for copies
-  await page.keyboard.type("Viết bằng bàn phím");
+  await typeHere(page, "Viết bằng bàn phím");
   await page.keyboard.press("Tab");
-  await page.keyboard.type("Không dùng chuột.");
+  await typeHere(page, "Không dùng chuột.");
   await page.keyboard.press("Control+Enter");
   await page.getByText("Đã gửi thư").waitFor();
   await page.goto("/mail/sent");

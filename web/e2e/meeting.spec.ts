@@ -1,6 +1,6 @@
 import { type BrowserContextOptions, type Page } from "playwright-core";
 import { expect, test } from "vitest";
-import { expectAccessible, signIn as signInAt, useServer, type Who } from "./harness";
+import { expectAccessible, signIn as signInAt, typeHere, useServer, type Who } from "./harness";
 import { keepConnections, seesAndHears } from "./media";
 
 const title = "Giao ban liên cơ quan";
@@ -40,6 +40,8 @@ test("an makes a meeting and names chi of the other agency, and both meet", asyn
   await chi.getByRole("navigation").getByRole("link", { name: "Họp", exact: true }).click();
   await chi.getByRole("link", { name: title, exact: true }).click();
   await chi.getByText("Đang trong phòng: Nguyễn Văn An").waitFor();
+  // The notice's own way in goes, now that one has come.
+  await chi.getByRole("alert").filter({ hasText: "mời bạn họp" }).waitFor({ state: "detached" });
   await enter(chi);
   await chiOf(an).waitFor();
   await seesAndHears(an);
@@ -145,7 +147,7 @@ test("a meeting is held by keyboard alone", async () => {
   await page.getByRole("complementary", { name: "Thành viên" }).waitFor({ state: "detached" });
   await page.keyboard.press("i");
   await page.getByRole("dialog", { name: "Mời thêm người" }).waitFor();
-  await page.keyboard.type("chi");
+  await typeHere(page, "chi");
   await page.getByRole("option", { name: /Lê Thị Kim Chi/ }).waitFor();
   await page.keyboard.press("Enter");
   await page.getByRole("button", { name: /Lê Thị Kim Chi/ }).waitFor();

@@ -167,3 +167,19 @@ it("is reached by keyboard alone", async () => {
   await page.keyboard.press("Escape");
   await page.context().close();
 });
+
+it("asks again for words that did not come", async () => {
+  const page = await app.newPage();
+  const asked = new Set<string>();
+  await page.route("**/assets/vi-*.js", (route) => {
+    const url = route.request().url();
+    const again = asked.has(url);
+    asked.add(url);
+    return again ? route.continue() : route.abort("failed");
+  });
+  await page.goto("/directory");
+  await signIn(page, "an");
+  await page.getByRole("heading", { level: 1, name: "Danh bạ" }).waitFor();
+  expect(asked.size).toBeGreaterThan(0);
+  await page.context().close();
+});

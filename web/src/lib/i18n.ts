@@ -32,7 +32,7 @@ export async function startTexts(load: TextLoader, lang: Lang, ns: string[]): Pr
     init() {},
     read(language, namespace, done) {
       if (!isLang(language)) return done(new Error(`no language ${language}`), null);
-      load(language, namespace).then((texts) => done(null, texts as never), (err: unknown) => done(err as Error, null));
+      load(language, namespace).then((texts) => done(null, texts as never), (err: unknown) => done(err as Error, true)); // true: tried again, a few times, before words are missing for good
     },
   };
   await i18n

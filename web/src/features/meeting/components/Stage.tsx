@@ -36,10 +36,15 @@ export function Stage({ members, media, label }: { members: Member[]; media: Loc
     );
   }
   const shape = gridShape(members.length, size.width, size.height);
+  const rows = Math.ceil(members.length / shape.columns);
+  // What scrolls can be reached by the keyboard; what only overflows until it is measured anew is no place to go.
+  const scrolls = size.height > 0 && rows * (shape.height + 8) - 8 > size.height + 1;
   return (
     <ul
       ref={box}
       className={classes.grid}
+      data-scrolls={scrolls || undefined}
+      {...(scrolls && { tabIndex: 0 })}
       aria-label={label}
       style={{ gridTemplateColumns: `repeat(${shape.columns}, ${shape.width}px)`, gridAutoRows: `${shape.height}px` }}
     >
