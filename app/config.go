@@ -46,6 +46,9 @@ type HTTPConfig struct {
 	TLS            TLSConfig `yaml:"tls"`
 	TrustedProxies []string  `yaml:"trusted_proxies"` // addresses or networks whose X-Forwarded-For is believed
 	MaxBodyBytes   int64     `yaml:"max_body_bytes"`  // of one JSON request
+
+	MaxConnections           int `yaml:"max_connections"`             // in all; 0: half of the file descriptors that the process may open
+	MaxConnectionsPerAddress int `yaml:"max_connections_per_address"` // trusted proxies are exempt
 }
 
 // TLSConfig names a certificate in PEM files. Both or neither.
@@ -158,7 +161,7 @@ func Default() Config {
 	return Config{
 		Domain:  "g2g.example",
 		DataDir: "data",
-		HTTP:    HTTPConfig{Listen: "127.0.0.1:8080", PublicURL: "http://localhost:8080", MaxBodyBytes: 1 << 20},
+		HTTP:    HTTPConfig{Listen: "127.0.0.1:8080", PublicURL: "http://localhost:8080", MaxBodyBytes: 1 << 20, MaxConnectionsPerAddress: 2000},
 		Admin:   AdminConfig{Listen: "127.0.0.1:8081"},
 		Chat: ChatConfig{
 			MaxTextBytes: 16 << 10, MaxMembers: 1000, SendsPerSecond: 10, SendBurst: 100, QueueBytes: 512 << 10, MaxSockets: 50, DrainSpread: time.Minute,
@@ -394,6 +397,8 @@ func (c *Config) validateLimits() error {
 		{"sign_in.address_burst", c.SignIn.AddressBurst >= 1, "1"},
 		{"sign_in.max_hashes", c.SignIn.MaxHashes >= 0, "0"},
 		{"sign_in.max_waiting", c.SignIn.MaxWaiting >= 1, "1"},
+		{"http.max_connections", c.HTTP.MaxConnections >= 0, "0"},
+		{"http.max_connections_per_address", c.HTTP.MaxConnectionsPerAddress >= 1, "1"},
 		{"mail.max_message_bytes", c.Mail.MaxMessageBytes >= 64<<10, "65536"},
 		{"mail.max_recipients", c.Mail.MaxRecipients >= 100, "100 (RFC 5321 section 4.5.3.1.8)"},
 		{"session.max_age", c.Session.MaxAge >= time.Minute, "1m"},

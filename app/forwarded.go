@@ -46,10 +46,12 @@ func forwarded(next http.Handler, proxies []netip.Prefix) http.Handler {
 	})
 }
 
+func within(networks []netip.Prefix, a netip.Addr) bool {
+	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
 func clientBehind(proxies []netip.Prefix, r *http.Request) (netip.Addr, bool) {
-	trusted := func(a netip.Addr) bool {
-		return slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(a) })
-	}
+	trusted := func(a netip.Addr) bool { return within(proxies, a) }
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || !trusted(peer.Addr().Unmap()) {
 		return netip.Addr{}, false

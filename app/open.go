@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 	"commsd/identity"
 	"commsd/internal/blob"
 	"commsd/internal/bus"
+	"commsd/internal/netlimit"
 	"commsd/internal/secret"
 	"commsd/internal/sqldb"
 	"commsd/sfu"
@@ -89,10 +91,11 @@ func (a *App) open(ctx context.Context) (_ *node, err error) {
 	}
 	n.public = newServer(a.gate.handler(handler), a.log)
 	n.admin = newServer(adminHandler(&a.gate, n.db.Ping, a.reg), a.log)
-	serveHTTP := func(context.Context) error { return n.public.Serve(listeners["http.listen"]) }
+	pages := a.limitHTTP(listeners["http.listen"])
+	serveHTTP := func(context.Context) error { return n.public.Serve(pages) }
 	if certificate != nil {
 		n.public.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*certificate}}
-		serveHTTP = func(context.Context) error { return n.public.ServeTLS(listeners["http.listen"], "", "") }
+		serveHTTP = func(context.Context) error { return n.public.ServeTLS(pages, "", "") }
 	}
 	n.fronts = append(n.fronts, service{"http", serveHTTP})
 	n.cores = append(n.cores, service{"admin", func(context.Context) error { return n.admin.Serve(listeners["admin.listen"]) }})
@@ -187,6 +190,29 @@ func (a *App) httpCertificate() (*tls.Certificate, error) {
 		return nil, keyErrorf("http.tls", "cannot use %s with %s: %w", t.Cert, t.Key, err)
 	}
 	return &pair, nil
+}
+
+// limitHTTP bounds the connections of the public listener, so that whoever
+// opens many leaves file descriptors for mail and media.
+func (a *App) limitHTTP(ln net.Listener) net.Listener {
+	limit := a.cfg.HTTP.MaxConnections
+	if limit == 0 {
+		limit = 20000
+		var files syscall.Rlimit
+		if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil {
+			limit = int(min(files.Cur/2, 1<<20))
+		}
+		if limit < 2000 {
+			a.log.Warn("the process may open few files; each connection needs one", "limit", files.Cur, "cure", "raise LimitNOFILE or ulimit -n")
+		}
+	}
+	proxies := a.cfg.proxies()
+	return netlimit.Wrap(ln, netlimit.Config{
+		Max: limit, PerAddress: a.cfg.HTTP.MaxConnectionsPerAddress, First: -1, // the HTTP server has deadlines of its own
+		Exempt:  func(ip netip.Addr) bool { return within(proxies, ip) },
+		Refused: func(remote string) { a.log.Warn("too many HTTP connections", "remote", remote) },
+		Short:   func(err error) { a.log.Error("HTTP connections cannot be accepted for now", "err", err) },
+	})
 }
 
 func newServer(h http.Handler, log *slog.Logger) *http.Server {

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/pion/dtls/v3"
 	"github.com/pion/ice/v4"
@@ -223,7 +224,7 @@ func newAPI(cfg Config, p *ports, log *slog.Logger) (*webrtc.API, error) {
 	}
 	if len(p.tcp) > 0 {
 		networks = append(networks, webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6)
-		mux := webrtc.NewICETCPMux(loggers.NewLogger("tcpmux"), joinListeners(p.tcp), 128)
+		mux := webrtc.NewICETCPMux(loggers.NewLogger("tcpmux"), joinListeners(p.tcp, log), 128)
 		se.SetICETCPMux(mux)
 		p.tcpMux = mux
 	}
@@ -263,21 +264,36 @@ type joinedListener struct {
 	wg    sync.WaitGroup
 }
 
-func joinListeners(all []net.Listener) net.Listener {
-	if len(all) == 1 {
-		return all[0]
-	}
+func joinListeners(all []net.Listener, log *slog.Logger) net.Listener {
 	j := &joinedListener{all: all, conns: make(chan net.Conn), done: make(chan struct{})}
-	j.addr = &net.TCPAddr{IP: net.IPv4zero, Port: all[0].Addr().(*net.TCPAddr).Port}
+	j.addr = all[0].Addr()
+	if len(all) > 1 {
+		j.addr = &net.TCPAddr{IP: net.IPv4zero, Port: all[0].Addr().(*net.TCPAddr).Port}
+	}
 	for _, l := range all {
 		j.wg.Add(1)
 		go func() {
 			defer j.wg.Done()
+			pause := time.Duration(0)
 			for {
 				c, err := l.Accept()
+				if err != nil && !errors.Is(err, net.ErrClosed) {
+					// Out of file descriptors, perhaps: Pion would never accept again.
+					if pause == 0 {
+						log.Warn("media connections over TCP cannot be accepted for now", "err", err)
+					}
+					pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+					select {
+					case <-time.After(pause):
+						continue
+					case <-j.done:
+						return
+					}
+				}
 				if err != nil {
 					return
 				}
+				pause = 0
 				select {
 				case j.conns <- c:
 				case <-j.done:

@@ -21,9 +21,10 @@ import (
 
 // server is the program on one data folder, killed and started again.
 type server struct {
-	t    *testing.T
-	env  []string
-	page atomic.Value // of string: where it serves now
+	t      *testing.T
+	env    []string
+	nofile int          // files it may open; 0: as many as we
+	page   atomic.Value // of string: where it serves now
 
 	cmd    *exec.Cmd
 	stdout io.ReadCloser
@@ -94,6 +95,9 @@ func (s *server) start() {
 	s.t.Helper()
 	s.stderr.restart()
 	s.cmd = exec.Command(binary, "serve", "--demo")
+	if s.nofile > 0 {
+		s.cmd = exec.Command("sh", "-c", fmt.Sprintf(`ulimit -n %d; exec "$0" serve --demo`, s.nofile), binary)
+	}
 	s.cmd.Env, s.cmd.Stderr = s.env, &s.stderr
 	var err error
 	if s.stdout, err = s.cmd.StdoutPipe(); err != nil {

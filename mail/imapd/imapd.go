@@ -25,8 +25,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"commsd/identity"
+	"commsd/internal/netlimit"
 	"commsd/mail/intake"
-	"commsd/mail/netlimit"
 	"commsd/mail/store"
 )
 

@@ -284,6 +284,10 @@ func TestMailboxes(t *testing.T) {
 	want(t, c.IMAP("DELETE 2027"), "t1 OK")
 	want(t, c.IMAP("SELECT 2027"), "t1 NO [NONEXISTENT]")
 	want(t, c.IMAP("NAMESPACE"), `* NAMESPACE (("" "/")) NIL NIL`)
+	want(t, c.IMAP("LIST (SUBSCRIBED) \"\" ("+strings.Repeat("* ", 20)+"%) RETURN (CHILDREN)"), "t1 BAD")
+	want(t, c.IMAP("CREATE a/b"), "t1 OK")
+	want(t, c.IMAP("CREATE a"), "t1 OK")
+	want(t, c.IMAP(`LIST "" a*`), `(\HasChildren) "/" "a"`, `(\HasNoChildren) "/" "a/b"`)
 	// Patterns that take others' time by the square.
 	want(t, c.IMAP(`LIST "" "`+strings.Repeat("*a", 240)+`"`), "t1 OK")
 }
@@ -426,6 +430,8 @@ func TestSearch(t *testing.T) {
 	want(t, c.IMAP("SEARCH CHARSET TCVN3 ALL"), "t1 NO [BADCHARSET")
 	want(t, c.IMAP("UID SEARCH RETURN (MIN MAX COUNT) ALL"), "MIN 1 MAX 3 COUNT 3")
 	want(t, c.IMAP("SEARCH "+strings.Repeat("NOT ", 100)+"ALL"), "t1 BAD")
+	want(t, c.IMAP("SEARCH "+strings.Repeat("NOT TEXT aaab ", 50)+"ALL"), "* SEARCH 1 2 3\r\n")
+	want(t, c.IMAP("SEARCH OR "+strings.Repeat("NOT TEXT aaab ", 2)+strings.Repeat("NOT TEXT aaab ", 49)+"ALL"), "t1 BAD")
 	if got := c.IMAP("SEARCH SUBJECT nowhere"); strings.Contains(got, "SEARCH 1") {
 		t.Fatalf("found %q", got)
 	}

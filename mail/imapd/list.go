@@ -9,6 +9,9 @@ import (
 	"commsd/mail/store"
 )
 
+// maxPatterns bounds one LIST: each pattern is tried on each mailbox.
+const maxPatterns = 20
+
 var specialUse = map[store.Role]imap.MailboxAttr{
 	store.RoleSent: imap.MailboxAttrSent, store.RoleDrafts: imap.MailboxAttrDrafts, store.RoleTrash: imap.MailboxAttrTrash,
 	store.RoleJunk: imap.MailboxAttrJunk, store.RoleArchive: imap.MailboxAttrArchive,
@@ -24,13 +27,27 @@ func (s *session) List(w *imapserver.ListWriter, ref string, patterns []string, 
 	if len(patterns) == 0 {
 		return w.WriteList(&imap.ListData{Attrs: []imap.MailboxAttr{imap.MailboxAttrNoSelect}, Delim: '/'})
 	}
+	if len(patterns) > maxPatterns {
+		return bad("too many patterns in one LIST")
+	}
 	ctx, cancel := s.op()
 	defer cancel()
 	boxes, err := s.server.cfg.Store.Mailboxes(ctx, s.store)
 	if err != nil {
 		return s.answer("LIST", err)
 	}
+	parents := map[string]bool{}
 	for _, m := range boxes {
+		for i, c := range m.Name {
+			if string(c) == store.Delimiter {
+				parents[m.Name[:i]] = true
+			}
+		}
+	}
+	for _, m := range boxes {
+		if err := ctx.Err(); err != nil {
+			return s.answer("LIST", err)
+		}
 		special, has := specialUse[m.Role]
 		matches := false
 		for _, p := range patterns {
@@ -41,10 +58,8 @@ func (s *session) List(w *imapserver.ListWriter, ref string, patterns []string, 
 		}
 		data := &imap.ListData{Mailbox: m.Name, Delim: '/'}
 		child := imap.MailboxAttrHasNoChildren
-		for _, o := range boxes {
-			if strings.HasPrefix(o.Name, m.Name+store.Delimiter) {
-				child = imap.MailboxAttrHasChildren
-			}
+		if parents[m.Name] {
+			child = imap.MailboxAttrHasChildren
 		}
 		data.Attrs = append(data.Attrs, child)
 		if has {

@@ -15,6 +15,10 @@ import (
 	"commsd/mail/store"
 )
 
+// maxTerms bounds the words that one search looks for in texts: each of them
+// costs a reading of each message.
+const maxTerms = 50
+
 // searchBytes is how much of one message's text is looked through.
 const searchBytes = 1 << 20
 
@@ -27,6 +31,9 @@ func (s *session) Search(kind imapserver.NumKind, c *imap.SearchCriteria, option
 	defer leave()
 	if options.ReturnSave {
 		return nil, bad("SEARCHRES is not offered")
+	}
+	if terms(c) > maxTerms {
+		return nil, bad("too many words to look for in one search")
 	}
 	var found []uint32
 	for part := range slices.Chunk(s.box.uids, 200) {
@@ -111,6 +118,18 @@ func needsCold(c *imap.SearchCriteria) bool {
 	return false
 }
 
+// terms counts the words that c looks for in texts.
+func terms(c *imap.SearchCriteria) int {
+	n := len(c.Header) + len(c.Body) + len(c.Text)
+	for i := range c.Not {
+		n += terms(&c.Not[i])
+	}
+	for i := range c.Or {
+		n += terms(&c.Or[i][0]) + terms(&c.Or[i][1])
+	}
+	return n
+}
+
 // hit is one message under a search.
 type hit struct {
 	s    *session
@@ -125,6 +144,9 @@ type hit struct {
 func (h *hit) matches(c *imap.SearchCriteria, depth int) (bool, error) {
 	if depth > 20 {
 		return false, bad("the search nests too deep")
+	}
+	if err := h.ctx.Err(); err != nil {
+		return false, err // its time is over, or its account was revoked
 	}
 	if needsCold(c) && h.cold == nil {
 		return false, nil // it went meanwhile

@@ -9,8 +9,8 @@ import (
 
 	"github.com/emersion/go-imap/v2/imapserver"
 
+	"commsd/internal/netlimit"
 	"commsd/mail/intake"
-	"commsd/mail/netlimit"
 )
 
 // Serve accepts connections on l until ctx ends, closes them and waits for
@@ -20,6 +20,7 @@ import (
 func (s *Server) Serve(ctx context.Context, l net.Listener, implicit bool) error {
 	limits := s.cfg.MaxConns
 	limits.Refused = func(remote string) { s.cfg.Log.Info("too many IMAP connections", "remote", remote) }
+	limits.Short = func(err error) { s.cfg.Log.Error("mail connections cannot be accepted for now", "err", err) }
 	limited := netlimit.Wrap(l, limits)
 	stop := context.AfterFunc(ctx, func() { _ = limited.Close() }) // it may be closed already
 	defer stop()

@@ -10,7 +10,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
-	"commsd/mail/netlimit"
+	"commsd/internal/netlimit"
 )
 
 // Serve runs srv on l until ctx ends: then it accepts nothing more, gives what

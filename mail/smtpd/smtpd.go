@@ -23,9 +23,9 @@ import (
 
 	"commsd/identity"
 	"commsd/internal/errcode"
+	"commsd/internal/netlimit"
 	"commsd/mail/intake"
 	"commsd/mail/mime"
-	"commsd/mail/netlimit"
 	"commsd/mail/route"
 	"commsd/mail/store"
 )
@@ -100,6 +100,7 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	limits := s.cfg.MaxConns
 	limits.Refused = func(remote string) { s.cfg.Log.Info("too many SMTP connections", "remote", remote) }
+	limits.Short = func(err error) { s.cfg.Log.Error("mail connections cannot be accepted for now", "err", err) }
 	return intake.Serve(ctx, s.smtp, netlimit.Wrap(l, limits), nil, grace)
 }
 

@@ -12,11 +12,11 @@ import (
 
 	"commsd/internal/blob"
 	"commsd/internal/blob/blobtest"
+	"commsd/internal/netlimit"
 	"commsd/internal/sqldb"
 	"commsd/internal/sqldb/sqldbtest"
 	"commsd/internal/testengine"
 	"commsd/mail/mailtest"
-	"commsd/mail/netlimit"
 	"commsd/mail/smtpd"
 	"commsd/mail/store"
 )

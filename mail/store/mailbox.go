@@ -180,6 +180,13 @@ func (s *Store) CreateMailbox(ctx context.Context, id ID, name string) (Mailbox,
 		if err := freeName(ctx, tx, id, name); err != nil {
 			return err
 		}
+		var n int
+		if err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM mail_mailbox WHERE store_id = $1`, string(id)).Scan(&n); err != nil {
+			return err
+		}
+		if n >= s.maxMailboxes {
+			return errcode.New(errcode.TooLarge, "there are %d mailboxes, and no more can be made; delete one first", n)
+		}
 		m, err = s.insertMailbox(ctx, tx, id, name, RoleNone)
 		return err
 	})

@@ -46,6 +46,8 @@ type Config struct {
 	Registerer prometheus.Registerer
 	Now        func() time.Time
 
+	MaxMailboxes int // of one store; 0: 1000
+
 	// Changed is called after a commit on the node that made the change, outside
 	// of the transaction. It must not block.
 	Changed func(Change)
@@ -70,7 +72,9 @@ type Store struct {
 	log      *slog.Logger
 	now      func() time.Time
 	onChange func(Change)
-	arrived  prometheus.Counter
+
+	maxMailboxes int
+	arrived      prometheus.Counter
 
 	mu       sync.Mutex
 	watchers map[ID]map[*Watch]struct{} // guarded by mu
@@ -84,11 +88,14 @@ func New(cfg Config) (*Store, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.MaxMailboxes <= 0 {
+		cfg.MaxMailboxes = 1000
+	}
 	if cfg.Changed == nil {
 		cfg.Changed = func(Change) {}
 	}
 	s := &Store{
-		db: cfg.DB, blobs: cfg.Blobs, bus: cfg.Bus, log: cfg.Log, now: cfg.Now, onChange: cfg.Changed,
+		db: cfg.DB, blobs: cfg.Blobs, bus: cfg.Bus, log: cfg.Log, now: cfg.Now, onChange: cfg.Changed, maxMailboxes: cfg.MaxMailboxes,
 		arrived:  prometheus.NewCounter(prometheus.CounterOpts{Name: "commsd_mail_messages_delivered_total", Help: "Messages put into mailboxes, one for each recipient."}),
 		watchers: map[ID]map[*Watch]struct{}{},
 	}

@@ -455,3 +455,32 @@ func TestList(t *testing.T) {
 		}
 	})
 }
+
+func TestMailboxesAreBounded(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		b, err := bus.Open(t.Context(), bus.Config{})
+		ok(t, err)
+		defer b.Close()
+		blobs, err := blob.Open(t.Context(), blob.Config{DataDir: t.TempDir()})
+		ok(t, err)
+		st, err := store.New(store.Config{DB: db, Blobs: blobs, Bus: b, Log: mailtest.Log(t), MaxMailboxes: 8})
+		ok(t, err)
+		inbox := open(t, st, store.RoleInbox)
+		made := 0
+		for i := range 10 {
+			_, err = st.CreateMailbox(t.Context(), inbox.Store, fmt.Sprint("box ", i))
+			if err != nil {
+				break
+			}
+			made++
+		}
+		if errcode.Of(err) != errcode.TooLarge || made == 0 {
+			t.Fatalf("%d were made, then %v", made, err)
+		}
+		boxes, err := st.Mailboxes(t.Context(), inbox.Store)
+		ok(t, err)
+		if len(boxes) != 8 {
+			t.Fatalf("%d mailboxes", len(boxes))
+		}
+	})
+}

@@ -17,8 +17,8 @@ import (
 
 	"commsd/identity"
 	"commsd/internal/errcode"
+	"commsd/internal/netlimit"
 	"commsd/mail/intake"
-	"commsd/mail/netlimit"
 	"commsd/mail/route"
 )
 
@@ -104,6 +104,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, implicit bool, grace
 	srv.ErrorLog = intake.Logger{Log: s.cfg.Log, Panic: s.panics.Inc}
 	limits := s.cfg.MaxConns
 	limits.Refused = func(remote string) { s.cfg.Log.Info("too many submission connections", "remote", remote) }
+	limits.Short = func(err error) { s.cfg.Log.Error("mail connections cannot be accepted for now", "err", err) }
 	var front *tls.Config
 	if implicit {
 		front = s.cfg.TLS

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
+	"commsd/internal/netlimit"
 	"commsd/internal/testengine"
-	"commsd/mail/netlimit"
 )
 
 func TestMain(m *testing.M) { os.Exit(testengine.Main(m)) }
@@ -151,4 +153,76 @@ func TestSilentConnectionsEnd(t *testing.T) {
 	if errors.Is(err, io.EOF) {
 		t.Fatal("the client closed it")
 	}
+}
+
+// failing is a listener whose first Accepts fail.
+type failing struct {
+	net.Listener
+	errs []error
+}
+
+func (f *failing) Accept() (net.Conn, error) {
+	if len(f.errs) > 0 {
+		err := f.errs[0]
+		f.errs = f.errs[1:]
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", err)}
+	}
+	return f.Listener.Accept()
+}
+
+// TestGoesOnAfterAShortage: want of file descriptors passes; other errors are
+// told, and waiting ends when the listener is closed.
+func TestGoesOnAfterAShortage(t *testing.T) {
+	listen := func() net.Listener {
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	told := 0
+	l := netlimit.Wrap(&failing{listen(), []error{syscall.EMFILE, syscall.ENFILE, syscall.ECONNABORTED}}, netlimit.Config{Short: func(error) { told++ }})
+	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	got, err := l.Accept()
+	if err != nil || told != 1 {
+		t.Fatalf("%v, told %d times, want a connection and to be told once", err, told)
+	}
+	got.Close()
+	l.Close()
+
+	l = netlimit.Wrap(&failing{listen(), []error{syscall.EINVAL}}, netlimit.Config{})
+	if _, err := l.Accept(); !errors.Is(err, syscall.EINVAL) {
+		t.Fatalf("got %v", err)
+	}
+	l.Close()
+
+	many := make([]error, 1000)
+	for i := range many {
+		many[i] = syscall.EMFILE
+	}
+	begun := make(chan struct{})
+	l = netlimit.Wrap(&failing{listen(), many}, netlimit.Config{Short: func(error) { close(begun) }})
+	go func() {
+		<-begun
+		l.Close()
+	}()
+	// A minute of pauses would pass before the errors ran out.
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Fatalf("after Close: %v", err)
+	}
+}
+
+func TestExemptAddressHasNoShare(t *testing.T) {
+	d := open(t, netlimit.Config{PerAddress: 1, First: -1, Exempt: func(ip netip.Addr) bool { return ip == netip.MustParseAddr("127.0.0.9") }})
+	for range 3 {
+		d.from(t, "127.0.0.9")
+		d.in(t)
+	}
+	d.from(t, "127.0.0.1")
+	d.in(t)
+	d.out(t, d.from(t, "127.0.0.1"))
 }
