@@ -3,11 +3,14 @@ package app_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -150,6 +153,31 @@ func TestDataOutlivesARestart(t *testing.T) {
 	if res, text := send(t, c, "GET", second.URL+"/api/v1/sessions/current", ""); res.StatusCode != 200 {
 		t.Fatalf("the session is gone: %d %s", res.StatusCode, text)
 	}
+}
+
+// TestMissingKeyFileIsNotMadeAnew: a data folder whose key file has gone is
+// refused, and no file is left that could be taken for the right one.
+func TestMissingKeyFileIsNotMadeAnew(t *testing.T) {
+	cfg := apptest.Config(t.TempDir())
+	apptest.StartConfig(t, cfg).Stop(t)
+	file := filepath.Join(cfg.DataDir, "secret.key")
+	right, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := apptest.Refused(t, cfg); err == nil || !strings.Contains(err.Error(), "secret_key_file") || !strings.Contains(err.Error(), "backup") {
+		t.Fatalf("got %v", err)
+	}
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("a wrong key file is left: %v", err)
+	}
+	if err := os.WriteFile(file, right, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	apptest.StartConfig(t, cfg)
 }
 
 // TestOneNodeAFolder: a second node on the same SQLite folder is refused.

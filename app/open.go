@@ -139,7 +139,7 @@ func (a *App) openStores(ctx context.Context, n *node) (err error) {
 		}
 	}
 	n.secret = secret.New(n.db, key)
-	return nil
+	return n.secret.CheckKey(ctx)
 }
 
 // close closes what is open, newest first.

@@ -33,6 +33,7 @@ const maxKeyFile = 1024
 // hold it.
 type Key struct {
 	path  string
+	made  bool // by this OpenKey
 	bytes [chacha20poly1305.KeySize]byte
 }
 
@@ -48,9 +49,11 @@ func (*Key) GoString() string { return "secret.Key" }
 // are errcode.Invalid, name the key of the configuration and the cure.
 func OpenKey(path string) (*Key, error) {
 	text, err := readKeyFile(path)
+	made := false
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := makeKeyFile(path); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, errcode.New(errcode.Invalid, "secret_key_file: cannot make %s (%s): make its folder writable, or name another file", path, cause(err))
+		makeErr := makeKeyFile(path)
+		if made = makeErr == nil; makeErr != nil && !errors.Is(makeErr, fs.ErrExist) {
+			return nil, errcode.New(errcode.Invalid, "secret_key_file: cannot make %s (%s): make its folder writable, or name another file", path, cause(makeErr))
 		}
 		text, err = readKeyFile(path)
 	}
@@ -61,7 +64,7 @@ func OpenKey(path string) (*Key, error) {
 		}
 		return nil, errcode.New(errcode.Invalid, "secret_key_file: cannot read %s (%s): give the user commsd runs as the right to", path, cause(err))
 	}
-	key := &Key{path: path}
+	key := &Key{path: path, made: made}
 	if err := key.parse(text); err != nil {
 		return nil, errcode.New(errcode.Invalid, "secret_key_file: %s holds no key of commsd: restore it from the backup, or remove it to have a new one made (sealed secrets are then lost)", path)
 	}

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -29,6 +30,27 @@ type Store struct {
 
 // New returns a Store of db, sealed with key.
 func New(db *sqldb.DB, key *Key) *Store { return &Store{db: db, key: key} }
+
+// CheckKey refuses a key that was made a moment ago beside a database whose
+// secrets were sealed with another: the file is missing, and the new one, which
+// opens nothing, is removed again before a backup can take it for the right one.
+// The error is errcode.Invalid and names secret_key_file.
+func (s *Store) CheckKey(ctx context.Context) error {
+	if !s.key.made {
+		return nil
+	}
+	var sealed bool
+	err := s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		return tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM secret_store)`).Scan(&sealed)
+	})
+	if err != nil || !sealed {
+		return err
+	}
+	if err := os.Remove(s.key.path); err != nil {
+		return fmt.Errorf("secret: remove a key that opens nothing: %w", err)
+	}
+	return errcode.New(errcode.Invalid, "secret_key_file: %s is missing, and the secrets in the database are sealed with it: restore it from the backup", s.key.path)
+}
 
 // Get returns the secret of that name, such as "turn.secret". Where there is
 // none it stores what generate returns; when several nodes do so at once, all of
