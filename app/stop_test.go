@@ -16,7 +16,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"commsd/app/apptest"
-	"commsd/mail/mailtest"
+	"commsd/internal/testpeer/mailpeer"
 )
 
 // TestStopInOrder: readyz fails, new work is refused, sockets are told to come
@@ -67,7 +67,7 @@ func TestStopInOrder(t *testing.T) {
 	}
 
 	// And a letter of which the envelope has come.
-	letter := mailtest.Dial(t, n.Addr("mail.smtp_listen").String())
+	letter := mailpeer.Dial(t, n.Addr("mail.smtp_listen").String())
 	letter.Reply()
 	letter.Want("EHLO far.example", "250", "MAIL FROM:<x@far.example>", "250", "RCPT TO:<chi@hanoi.g2g.example>", "250")
 

@@ -9,6 +9,7 @@ import (
 	"github.com/emersion/go-imap/v2"
 
 	"commsd/internal/sqldb/sqldbtest"
+	"commsd/internal/testpeer/mailpeer"
 	"commsd/mail/imapd"
 	"commsd/mail/mailtest"
 	"commsd/mail/store"
@@ -97,7 +98,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	bystander.Send("t2 IDLE\r\n")
 	bystander.Tagged("+")
 	s.directory.Panic("chi@hanoi.example")
-	c := mailtest.Dial(t, s.plain)
+	c := mailpeer.Dial(t, s.plain)
 	c.Until("OK")
 	c.Send("t1 LOGIN chi@hanoi.example right\r\n")
 	if got := c.Closed(); strings.Contains(got, "t1") {
@@ -167,7 +168,7 @@ func TestRefusedLiteralIsNoCommand(t *testing.T) {
 
 func TestPlainGreeting(t *testing.T) {
 	s := sqlite(t)
-	c := mailtest.Dial(t, s.plain)
+	c := mailpeer.Dial(t, s.plain)
 	want(t, c.Until("OK"), "STARTTLS", "AUTH=PLAIN")
 	want(t, c.IMAP(`ID ("name" "x")`), "* ID NIL", "t1 OK")
 	want(t, c.IMAP("NOOP"), "t1 OK")
@@ -181,14 +182,14 @@ func TestPlainGreeting(t *testing.T) {
 	}
 
 	// What comes in plain after STARTTLS is no command within TLS.
-	c = mailtest.Dial(t, s.plain)
+	c = mailpeer.Dial(t, s.plain)
 	c.Until("OK")
 	c.TrySend("t1 STARTTLS\r\nt2 LOGIN chi@hanoi.example right\r\n")
 	want(t, c.Until("t1"), "t1 OK")
 	if got := c.Closed(); strings.Contains(got, "t2") {
 		t.Fatalf("injected: %q", got)
 	}
-	c = mailtest.Dial(t, s.plain)
+	c = mailpeer.Dial(t, s.plain)
 	c.Until("OK")
 	c.TrySend("t1 NOOP" + strings.Repeat("x", 10_000) + "\r\n")
 	c.Closed()
@@ -257,7 +258,7 @@ func FuzzCommands(f *testing.F) {
 	s.put(f, letter)
 	f.Fuzz(func(t *testing.T, state uint8, sent []byte) {
 		bystander := s.raw(t, "SELECT INBOX")
-		c := mailtest.Dial(t, s.plain)
+		c := mailpeer.Dial(t, s.plain)
 		c.Until("OK")
 		for _, command := range states[int(state)%len(states)] {
 			want(t, c.IMAP(command), "t1 OK")

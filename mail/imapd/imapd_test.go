@@ -17,6 +17,7 @@ import (
 	"commsd/internal/sqldb"
 	"commsd/internal/sqldb/sqldbtest"
 	"commsd/internal/testengine"
+	"commsd/internal/testpeer/mailpeer"
 	"commsd/mail/imapd"
 	"commsd/mail/mailtest"
 	"commsd/mail/store"
@@ -77,9 +78,9 @@ func (s server) chi(t testing.TB, o *imapclient.Options) *imapclient.Client {
 }
 
 // raw signs in line by line.
-func (s server) raw(t testing.TB, more ...string) *mailtest.Line {
+func (s server) raw(t testing.TB, more ...string) *mailpeer.Line {
 	t.Helper()
-	c := mailtest.Dial(t, s.plain)
+	c := mailpeer.Dial(t, s.plain)
 	c.Until("OK")
 	for _, command := range append([]string{"LOGIN chi@hanoi.example right"}, more...) {
 		if got := c.IMAP(command); !strings.Contains(got, "t1 OK") {
@@ -142,7 +143,7 @@ JVBERg==
 
 func TestSignIn(t *testing.T) {
 	s := sqlite(t, func(c *imapd.Config) { c.MaxFailures = 2 })
-	c := mailtest.Dial(t, s.plain)
+	c := mailpeer.Dial(t, s.plain)
 	want(t, c.Until("OK"), "STARTTLS", "IMAP4rev1")
 	want(t, c.IMAP("SELECT INBOX"), "t1 BAD")
 	want(t, c.IMAP("STARTTLS"), "t1 OK")
@@ -155,7 +156,7 @@ func TestSignIn(t *testing.T) {
 	want(t, c.IMAP("LOGIN chi@hanoi.example right"), "t1 BAD")
 	want(t, c.IMAP("LOGOUT"), "* BYE", "t1 OK")
 
-	c = mailtest.Dial(t, s.plain)
+	c = mailpeer.Dial(t, s.plain)
 	c.Until("OK")
 	want(t, c.IMAP("LOGIN chi@hanoi.example wrong"), "t1 NO")
 	want(t, c.IMAP("LOGIN nobody@hanoi.example right"), "t1 NO")
@@ -164,7 +165,7 @@ func TestSignIn(t *testing.T) {
 		t.Fatalf("after too many failures: %q", got)
 	}
 	s.directory.Limit(true)
-	c = mailtest.Dial(t, s.plain)
+	c = mailpeer.Dial(t, s.plain)
 	c.Until("OK")
 	want(t, c.IMAP("LOGIN chi@hanoi.example right"), "t1 NO [LIMIT]")
 }
@@ -183,7 +184,7 @@ func TestRevokeEndsTheConnections(t *testing.T) {
 
 	// One that was signing in meanwhile ends too.
 	s.directory.Meanwhile(func() { s.Revoke(identity.Revocation{Account: mailtest.ChiActor.Account}) })
-	c := mailtest.Dial(t, s.plain)
+	c := mailpeer.Dial(t, s.plain)
 	c.Until("OK")
 	c.Send("t1 LOGIN chi@hanoi.example right\r\n")
 	if got := c.Closed(); strings.Contains(got, "t1 OK") {
@@ -442,7 +443,7 @@ func TestStopEndsIdleConnections(t *testing.T) {
 	c := s.raw(t, "SELECT INBOX")
 	c.Send("t2 IDLE\r\n")
 	c.Tagged("+")
-	silent := mailtest.Dial(t, s.implicit) // does not even begin with TLS
+	silent := mailpeer.Dial(t, s.implicit) // does not even begin with TLS
 	s.stop()
 	c.Closed()
 	silent.Closed()

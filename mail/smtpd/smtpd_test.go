@@ -16,6 +16,7 @@ import (
 	"commsd/internal/sqldb"
 	"commsd/internal/sqldb/sqldbtest"
 	"commsd/internal/testengine"
+	"commsd/internal/testpeer/mailpeer"
 	"commsd/mail/mailtest"
 	"commsd/mail/smtpd"
 	"commsd/mail/store"
@@ -46,9 +47,9 @@ func start(t testing.TB, db *sqldb.DB, edit ...func(*smtpd.Config)) server {
 }
 
 // dial connects and says hello.
-func (s server) dial(t testing.TB) *mailtest.Line {
+func (s server) dial(t testing.TB) *mailpeer.Line {
 	t.Helper()
-	c := mailtest.Dial(t, s.address)
+	c := mailpeer.Dial(t, s.address)
 	if r := c.Reply(); !strings.HasPrefix(r, "220 ") {
 		t.Fatalf("greeting %q", r)
 	}
@@ -228,7 +229,7 @@ func TestTryingNamesEndsTheConnection(t *testing.T) {
 func TestConnectionsOfOneAddressAreLimited(t *testing.T) {
 	s := start(t, sqldbtest.Open(t, sqldbtest.SQLite(t)), func(c *smtpd.Config) { c.MaxConns = netlimit.Config{PerAddress: 2} })
 	a, _ := s.dial(t), s.dial(t)
-	if got := mailtest.Dial(t, s.address).Closed(); got != "" {
+	if got := mailpeer.Dial(t, s.address).Closed(); got != "" {
 		t.Fatalf("the third connection was greeted: %q", got)
 	}
 	a.Want("QUIT", "221")
@@ -290,7 +291,7 @@ func FuzzConversation(f *testing.F) {
 	}
 	s := start(f, sqldbtest.Open(f, sqldbtest.SQLite(f)), func(c *smtpd.Config) { c.Log = mailtest.Quiet() })
 	f.Fuzz(func(t *testing.T, state uint8, sent []byte) {
-		c := mailtest.Dial(t, s.address)
+		c := mailpeer.Dial(t, s.address)
 		if r := c.Reply(); !strings.HasPrefix(r, "220 ") {
 			t.Fatalf("greeting %q", r)
 		}

@@ -16,6 +16,7 @@ import (
 	"commsd/internal/sqldb"
 	"commsd/internal/sqldb/sqldbtest"
 	"commsd/internal/testengine"
+	"commsd/internal/testpeer/mailpeer"
 	"commsd/mail/mailtest"
 	"commsd/mail/mime"
 	"commsd/mail/queue"
@@ -85,9 +86,9 @@ func plain(acting, login, password string) string {
 }
 
 // greeted connects to the listener of STARTTLS and goes over to TLS.
-func (s server) greeted(t testing.TB) *mailtest.Line {
+func (s server) greeted(t testing.TB) *mailpeer.Line {
 	t.Helper()
-	c := mailtest.Dial(t, s.plain)
+	c := mailpeer.Dial(t, s.plain)
 	c.Reply()
 	c.Want("EHLO client.example", "250", "STARTTLS", "220")
 	c.TLS()
@@ -96,7 +97,7 @@ func (s server) greeted(t testing.TB) *mailtest.Line {
 }
 
 // an connects and signs in.
-func (s server) an(t testing.TB) *mailtest.Line {
+func (s server) an(t testing.TB) *mailpeer.Line {
 	t.Helper()
 	c := s.greeted(t)
 	c.Want(plain("", mailtest.AnMail, mailtest.Password), "235")
@@ -112,7 +113,7 @@ func TestSignIn(t *testing.T) {
 	s := start(t, sqldbtest.Open(t, sqldbtest.SQLite(t)), func(c *submission.Config) { c.MaxFailures = 2 })
 	send := []string{"MAIL FROM:<an@noivu.example>", "250", "RCPT TO:<chi@hanoi.example>", "250", "DATA", "354", "From: an@noivu.example\r\n\r\nBody\r\n.", "250"}
 
-	c := mailtest.Dial(t, s.plain)
+	c := mailpeer.Dial(t, s.plain)
 	c.Reply()
 	if offer := c.SMTP("EHLO client.example"); strings.Contains(offer, "AUTH") || !strings.Contains(offer, "STARTTLS") {
 		t.Fatalf("in plain the server offers %q", offer)
@@ -129,7 +130,7 @@ func TestSignIn(t *testing.T) {
 	c.Want("RSET", "250")
 	c.Want(send...)
 
-	c = mailtest.Dial(t, s.implicit)
+	c = mailpeer.Dial(t, s.implicit)
 	c.TLS()
 	c.Reply()
 	word := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }

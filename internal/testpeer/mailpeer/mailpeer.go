@@ -1,4 +1,8 @@
-package mailtest
+// Package mailpeer is a client of SMTP and IMAP for tests that says what it is
+// told, byte for byte, also what no well-behaved client would say.
+//
+// It knows the wire alone and no package of the server.
+package mailpeer
 
 import (
 	"bufio"
