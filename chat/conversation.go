@@ -15,6 +15,7 @@ import (
 	"commsd/audit"
 	"commsd/identity"
 	"commsd/internal/errcode"
+	"commsd/internal/fold"
 	"commsd/internal/sqldb"
 )
 
@@ -363,7 +364,7 @@ func (s *Service) record(ctx context.Context, tx *sqldb.Tx, actor identity.Actor
 func checkTitle(title string) (string, error) {
 	title = strings.Join(strings.Fields(title), " ")
 	switch {
-	case title == "":
+	case fold.Blank(title):
 		return "", errcode.New(errcode.Invalid, "a channel needs a title")
 	case utf8.RuneCountInString(title) > maxTitle:
 		return "", errcode.New(errcode.Invalid, "the title is too long: at most %d characters", maxTitle)

@@ -227,6 +227,7 @@ func TestConversationsThatCannotBe(t *testing.T) {
 		"with no account":     {"POST", "", object{"kind": "direct", "person": pid("mute")}, 409},
 		"of no kind":          {"POST", "", object{"kind": "crowd"}, 422},
 		"without a title":     {"POST", "", object{"kind": "channel", "title": " \t"}, 422},
+		"title of nothing":    {"POST", "", object{"kind": "channel", "title": "\u200b\u3164"}, 422},
 		"title too long":      {"POST", "", object{"kind": "channel", "title": longTitle()}, 422},
 		"title with a bell":   {"POST", "", object{"kind": "channel", "title": "a\ab"}, 422},
 		"title that turns":    {"POST", "", object{"kind": "channel", "title": "a\u202eb"}, 422},

@@ -13,6 +13,7 @@ import (
 
 	"commsd/identity"
 	"commsd/internal/errcode"
+	"commsd/internal/fold"
 	"commsd/internal/sqldb"
 )
 
@@ -267,7 +268,7 @@ func (s *Service) checkText(raw json.RawMessage) (string, error) {
 		return "", errcode.New(errcode.Invalid, "body.text must be a text")
 	}
 	text := strings.ReplaceAll(body.Text, "\r\n", "\n")
-	if strings.TrimSpace(text) == "" {
+	if fold.Blank(text) {
 		return "", errcode.New(errcode.Invalid, "an empty message is not sent")
 	}
 	if len(text) > s.cfg.MaxText {

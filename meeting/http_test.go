@@ -71,6 +71,7 @@ func TestTitles(t *testing.T) {
 		}{
 			"empty":        {object{"title": ""}, "empty"},
 			"blank":        {object{"title": " \u00a0 "}, "empty"},
+			"unseen":       {object{"title": "\u3164\u115f"}, "empty"},
 			"missing":      {object{}, "title"},
 			"too long":     {object{"title": strings.Repeat("ữ", 201)}, "at most 200"},
 			"newline":      {object{"title": "Họp\nkín"}, "control character"},

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"commsd/internal/errcode"
+	"commsd/internal/fold"
 )
 
 // cleanTitle trims a title, composes its marks (NFC) and folds runs of spaces,
@@ -24,7 +25,7 @@ func cleanTitle(title string) (string, error) {
 		}
 	}
 	title = norm.NFC.String(strings.Join(strings.Fields(title), " "))
-	if title == "" {
+	if fold.Blank(title) {
 		return "", errcode.New(errcode.Invalid, "the title is empty; name the meeting")
 	}
 	if n := utf8.RuneCountInString(title); n > MaxTitle {
