@@ -72,7 +72,7 @@ func readHolder(ctx context.Context, tx *sqldb.Tx, id identity.AccountID, now ti
 	if h.positions, err = readPositions(ctx, tx, h.person, now); err != nil {
 		return h, err
 	}
-	h.roles, err = readRoles(ctx, tx, id)
+	h.grants, err = readGrants(ctx, tx, id)
 	return h, err
 }
 
@@ -98,21 +98,43 @@ func readPositions(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, 
 	return out, rows.Err()
 }
 
-func readRoles(ctx context.Context, tx *sqldb.Tx, id identity.AccountID) ([]identity.Role, error) {
-	rows, err := tx.Query(ctx, `SELECT role FROM directory_roles WHERE account_id = $1 ORDER BY role`, string(id))
+func readGrants(ctx context.Context, tx *sqldb.Tx, id identity.AccountID) ([]identity.Grant, error) {
+	rows, err := tx.Query(ctx, `SELECT role, agency_id, unit_path FROM directory_admin_grants
+		WHERE account_id = $1 ORDER BY role, agency_id, unit_path`, string(id))
 	if err != nil {
-		return nil, fmt.Errorf("read roles: %w", err)
+		return nil, fmt.Errorf("read grants: %w", err)
 	}
 	defer func() { _ = rows.Close() }() // Err below tells what went wrong
-	var out []identity.Role
+	var out []identity.Grant
 	for rows.Next() {
-		var r identity.Role
-		if err := rows.Scan(&r); err != nil {
-			return nil, fmt.Errorf("read roles: %w", err)
+		var g identity.Grant
+		if err := rows.Scan(&g.Role, &g.Agency, &g.Path); err != nil {
+			return nil, fmt.Errorf("read grants: %w", err)
 		}
-		out = append(out, r)
+		out = append(out, g)
 	}
 	return out, rows.Err()
+}
+
+// readAccountObject reads whose a person's account is and what its owner holds, for
+// a permission. The agency and unit are those of the main position.
+func readAccountObject(ctx context.Context, tx *sqldb.Tx, id identity.AccountID, now time.Time) (identity.Object, error) {
+	o := identity.Object{ObjectRef: identity.ObjectRef{Kind: "account", ID: string(id)}}
+	var path []byte
+	err := tx.QueryRow(ctx, `SELECT COALESCE(q.agency_id, ''), u.path FROM directory_accounts c
+		LEFT JOIN directory_positions q ON q.id = (
+			SELECT m.id FROM directory_positions m WHERE m.person_id = c.person_id AND `+validAt("m", "$2")+` ORDER BY m.rank, m.id LIMIT 1)
+		LEFT JOIN directory_units u ON u.id = q.unit_id
+		WHERE c.id = $1`, string(id), now.UnixMicro()).Scan(&o.Agency, &path)
+	if errors.Is(err, sql.ErrNoRows) {
+		return o, errcode.New(errcode.NotFound, "there is no such account")
+	}
+	if err != nil {
+		return o, fmt.Errorf("read account %s: %w", id, err)
+	}
+	o.Path = string(path)
+	o.TargetGrants, err = readGrants(ctx, tx, id)
+	return o, err
 }
 
 func accountOfPerson(ctx context.Context, tx *sqldb.Tx, person identity.PersonID) (identity.AccountID, error) {

@@ -149,7 +149,7 @@ func insertPosition(ctx context.Context, tx *sqldb.Tx, person identity.PersonID,
 	return nil
 }
 
-func insertAccount(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, login string, hash passwordHash, now time.Time, roles ...identity.Role) error {
+func insertAccount(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, login string, hash passwordHash, now time.Time, grants ...identity.Grant) error {
 	id, err := newID()
 	if err != nil {
 		return err
@@ -159,10 +159,11 @@ func insertAccount(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, 
 	if err != nil {
 		return fmt.Errorf("insert account %s: %w", login, err)
 	}
-	for _, r := range roles {
-		_, err := tx.Exec(ctx, `INSERT INTO directory_roles (account_id, role, granted_at) VALUES ($1, $2, $3)`, id, string(r), now.UnixMicro())
+	for _, g := range grants {
+		_, err := tx.Exec(ctx, `INSERT INTO directory_admin_grants (account_id, role, agency_id, unit_path, granted_by, granted_at)
+			VALUES ($1, $2, $3, $4, '', $5)`, id, string(g.Role), string(g.Agency), g.Path, now.UnixMicro())
 		if err != nil {
-			return fmt.Errorf("grant %s: %w", r, err)
+			return fmt.Errorf("grant %s: %w", g.Role, err)
 		}
 	}
 	return nil

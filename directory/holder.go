@@ -1,6 +1,10 @@
 package directory
 
-import "commsd/identity"
+import (
+	"slices"
+
+	"commsd/identity"
+)
 
 // Position is a post (vị trí) that a person holds now.
 type Position struct {
@@ -29,7 +33,7 @@ type holder struct {
 	name      string
 	disabled  bool
 	positions []Position // valid now, the main one first
-	roles     []identity.Role
+	grants    []identity.Grant
 }
 
 // main is the position that acts when a request names none; the zero Position
@@ -53,6 +57,6 @@ func (h holder) position(id identity.PositionID) (Position, bool) {
 func (h holder) actor(p Position, session identity.SessionID, address string) identity.Actor {
 	return identity.Actor{
 		Account: h.account, Person: h.person, Position: p.ID, Agency: p.Agency, Session: session,
-		Login: h.login, Name: h.name, Address: address, Roles: append([]identity.Role(nil), h.roles...),
+		Login: h.login, Name: h.name, Address: address, Grants: slices.Clone(h.grants),
 	}
 }

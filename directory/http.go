@@ -38,11 +38,18 @@ type directoryPosition struct {
 	Kind       string `json:"kind" enum:"main,concurrent,acting"`
 }
 
+// directoryGrant is an administrative role with where it holds.
+type directoryGrant struct {
+	Role     string `json:"role" enum:"system_admin,agency_admin,security_admin,auditor,records_officer"`
+	AgencyID string `json:"agency_id" doc:"empty: the whole installation"`
+	UnitPath string `json:"unit_path" doc:"that unit and all below it; empty: the whole agency"`
+}
+
 // directorySession is who is signed in.
 type directorySession struct {
 	Person    directoryPerson     `json:"person"`
 	Positions []directoryPosition `json:"positions" nullable:"false" doc:"the main one first; it acts when a request names none"`
-	Roles     []string            `json:"roles" nullable:"false" doc:"administrative roles: system_admin, agency_admin, auditor"`
+	Grants    []directoryGrant    `json:"grants" nullable:"false" doc:"administrative roles, each with where it holds"`
 	ExpiresAt time.Time           `json:"expires_at" doc:"the session ends then, used or not"`
 }
 
@@ -253,11 +260,11 @@ func tokenOf(header string, secure bool) string {
 }
 
 func sessionJSON(s Session) directorySession {
-	roles := make([]string, len(s.Roles))
-	for i, r := range s.Roles {
-		roles[i] = string(r)
+	grants := make([]directoryGrant, len(s.Grants))
+	for i, g := range s.Grants {
+		grants[i] = directoryGrant{Role: string(g.Role), AgencyID: string(g.Agency), UnitPath: g.Path}
 	}
-	return directorySession{Person: personJSON(s.Person), Positions: positionsJSON(s.Positions), Roles: roles, ExpiresAt: s.ExpiresAt.UTC()}
+	return directorySession{Person: personJSON(s.Person), Positions: positionsJSON(s.Positions), Grants: grants, ExpiresAt: s.ExpiresAt.UTC()}
 }
 
 func personJSON(p identity.Person) directoryPerson {

@@ -105,7 +105,7 @@ func TestHTTPSignInAndOut(t *testing.T) {
 
 		s := p.signIn("an@noivu.g2g.example")
 		if s.Person.Name != "Nguyễn Văn An" || s.Person.GivenName != "An" || s.Person.AgencyName != "Bộ Nội vụ" || s.Person.AgencyShort != "BNV" ||
-			s.Person.Address != "an@noivu.g2g.example" || len(s.Positions) != 2 || s.Positions[0].Kind != "main" || s.Roles == nil || len(s.Roles) != 0 {
+			s.Person.Address != "an@noivu.g2g.example" || len(s.Positions) != 2 || s.Positions[0].Kind != "main" || s.Grants == nil || len(s.Grants) != 0 {
 			t.Errorf("signed in as %+v", s)
 		}
 		c := p.cookie

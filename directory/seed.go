@@ -63,7 +63,7 @@ func (s *Service) SeedDemo(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := insertAccount(ctx, tx, adminID, "admin@"+s.cfg.Domain, admin, now, identity.RoleSystemAdmin); err != nil {
+		if err := insertAccount(ctx, tx, adminID, "admin@"+s.cfg.Domain, admin, now, identity.Grant{Role: identity.RoleSystemAdmin}); err != nil {
 			return err
 		}
 		// RFC 5321 section 4.5.1: postmaster is always received.

@@ -35,7 +35,7 @@ type Session struct {
 	ID        identity.SessionID
 	Person    identity.Person
 	Positions []Position // valid now, the main one first
-	Roles     []identity.Role
+	Grants    []identity.Grant
 	ExpiresAt time.Time
 }
 
@@ -83,7 +83,7 @@ func (s *Service) SignIn(ctx context.Context, rq SignInRequest) (token string, s
 		if err := insertSession(ctx, tx, session, acc.id, sha256.Sum256([]byte(token)), now, rq.Address, clip(rq.UserAgent, maxAgent)); err != nil {
 			return err
 		}
-		session.Positions, session.Roles = h.positions, h.roles
+		session.Positions, session.Grants = h.positions, h.grants
 		people, err := readPeople(ctx, tx, []identity.PersonID{h.person}, now)
 		if err != nil {
 			return err
@@ -156,7 +156,7 @@ func (s *Service) CurrentSession(ctx context.Context, actor identity.Actor) (Ses
 		if err != nil {
 			return err
 		}
-		out = Session{ID: actor.Session, Person: people[h.person], Positions: h.positions, Roles: h.roles, ExpiresAt: expires}
+		out = Session{ID: actor.Session, Person: people[h.person], Positions: h.positions, Grants: h.grants, ExpiresAt: expires}
 		return nil
 	})
 	if errors.Is(err, sql.ErrNoRows) {

@@ -256,7 +256,7 @@ func TestActivePosition(t *testing.T) {
 			}
 		}
 		admin := f.actor(t, "admin@g2g.example")
-		if admin.Position != "" || admin.Agency != "" || len(admin.Roles) != 1 || admin.Roles[0] != identity.RoleSystemAdmin {
+		if admin.Position != "" || admin.Agency != "" || len(admin.Grants) != 1 || admin.Grants[0] != (identity.Grant{Role: identity.RoleSystemAdmin}) {
 			t.Errorf("the administrator acts as %+v", admin)
 		}
 	})

@@ -20,6 +20,12 @@ type (
 	AccountID string
 	// SessionID is the public id of a session; never its token.
 	SessionID string
+	// GroupID names a group of people.
+	GroupID string
+	// ResourceID names a meeting room or a piece of equipment.
+	ResourceID string
+	// DelegationID names a position that is lent.
+	DelegationID string
 )
 
 // Actor is who a request acts as. One person may hold several positions; the
@@ -34,7 +40,10 @@ type Actor struct {
 	Login    string     // login name, which is the main mail address
 	Name     string     // display name, "Họ đệm tên"
 	Address  string     // remote IP address, for the audit log
-	Roles    []Role     // administrative roles of the account
+	Grants   []Grant    // administrative roles of the account, each with where it holds
+
+	Delegation DelegationID // set when Position is another's, lent to this person
+	Scopes     []Scope      // then: what for
 }
 
 // Role is an administrative role. Roles of content and administration are
@@ -43,13 +52,63 @@ type Role string
 
 // The administrative roles.
 const (
-	RoleSystemAdmin Role = "system_admin"
-	RoleAgencyAdmin Role = "agency_admin"
-	RoleAuditor     Role = "auditor"
+	RoleSystemAdmin    Role = "system_admin"    // quản trị hệ thống: agencies, their administrators, the installation
+	RoleAgencyAdmin    Role = "agency_admin"    // quản trị cơ quan: units, people and accounts of a subtree
+	RoleSecurityAdmin  Role = "security_admin"  // quản trị an toàn: sign-in policies, locking, ending sessions
+	RoleAuditor        Role = "auditor"         // kiểm toán: reads the audit log, changes nothing
+	RoleRecordsOfficer Role = "records_officer" // lưu trữ: retention and holds
+)
+
+// Grant is a Role with where it holds.
+type Grant struct {
+	Role   Role
+	Agency AgencyID // empty: the whole installation
+	Path   string   // UnitPath of a unit of Agency: that unit and all below it; empty: the whole agency
+}
+
+// Scope is a part of the work that a delegation lends.
+type Scope string
+
+// The scopes of delegations.
+const (
+	ScopeMail      Scope = "mail"
+	ScopeMeetings  Scope = "meetings"
+	ScopeChat      Scope = "chat"
+	ScopeDocuments Scope = "documents"
 )
 
 // Action is what an Actor wants to do, as "domain.verb": "meeting.join".
 type Action string
+
+// Relation is what an actor is to an object, as the object's domain knows it.
+type Relation string
+
+// The relations.
+const (
+	RelationSelf        Relation = "self"         // the object is the actor's own: account, mailbox, photo
+	RelationAuthor      Relation = "author"       // made it
+	RelationMember      Relation = "member"       // takes part in it
+	RelationChair       Relation = "chair"        // leads it
+	RelationLeadUnit    Relation = "lead_unit"    // works in the unit that leads it (đơn vị chủ trì)
+	RelationRecipient   Relation = "recipient"    // works in an agency that received it
+	RelationGuest       Relation = "guest"        // was let in for a time
+	RelationGroupOwner  Relation = "group_owner"  // looks after the group
+	RelationDelegatedBy Relation = "delegated_by" // lent it to somebody
+)
+
+// Object is what a permission is decided on: the thing, whose it is, and what
+// the actor is to it. Its domain fills it; who decides looks nothing up.
+type Object struct {
+	ObjectRef
+	Agency         AgencyID   // whose it is; empty: the installation's
+	Path           string     // UnitPath of the unit it belongs to; empty: none in particular
+	Relations      []Relation // of the actor
+	Classification int        // 0: open to whoever is permitted; the actor's clearance must reach it
+	Frozen         bool       // nobody changes it (a closed dossier)
+	Held           bool       // nobody removes it (legal hold)
+	Role           Role       // of a grant: what is granted
+	TargetGrants   []Grant    // of an account: the roles its owner holds; nobody touches accounts above their own
+}
 
 // ObjectRef names the object of an action.
 type ObjectRef struct {

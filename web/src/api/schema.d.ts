@@ -732,6 +732,14 @@ export interface components {
             title: string;
             unit: string;
         };
+        DirectoryGrant: {
+            /** @description empty: the whole installation */
+            agency_id: string;
+            /** @enum {string} */
+            role: "system_admin" | "agency_admin" | "security_admin" | "auditor" | "records_officer";
+            /** @description that unit and all below it; empty: the whole agency */
+            unit_path: string;
+        };
         DirectoryPerson: {
             /** @description main mail address; empty without a mailbox */
             address: string;
@@ -764,11 +772,11 @@ export interface components {
              * @description the session ends then, used or not
              */
             expires_at: string;
+            /** @description administrative roles, each with where it holds */
+            grants: components["schemas"]["DirectoryGrant"][];
             person: components["schemas"]["DirectoryPerson"];
             /** @description the main one first; it acts when a request names none */
             positions: components["schemas"]["DirectoryPosition"][];
-            /** @description administrative roles: system_admin, agency_admin, auditor */
-            roles: string[];
         };
         DirectoryUnit: {
             id: string;
@@ -1124,6 +1132,7 @@ export type CreateMeetingInputBody = components['schemas']['CreateMeetingInputBo
 export type DemoAccount = components['schemas']['DemoAccount'];
 export type DirectoryAgency = components['schemas']['DirectoryAgency'];
 export type DirectoryCard = components['schemas']['DirectoryCard'];
+export type DirectoryGrant = components['schemas']['DirectoryGrant'];
 export type DirectoryPerson = components['schemas']['DirectoryPerson'];
 export type DirectoryPosition = components['schemas']['DirectoryPosition'];
 export type DirectorySession = components['schemas']['DirectorySession'];

@@ -24,7 +24,7 @@ export const an: Session = {
   positions: [
     { id: "position-an", title: "Chuyên viên", unit_id: "unit-vanphong", unit: "Văn phòng Bộ", agency_id: "agency-noivu", agency_name: "Bộ Nội vụ", kind: "main" },
   ],
-  roles: [],
+  grants: [],
   expires_at: "2099-01-01T00:00:00Z",
 };
 
