@@ -237,6 +237,14 @@ func (s *Service) Routes(api *httpapi.API) {
 			people, next, err := s.AgencyPeople(ctx, identity.AgencyID(in.ID), in.Cursor, in.Limit)
 			return staffJSON(people, next), err
 		})
+	s.agencyRoutes(api)
+	s.unitRoutes(api)
+	s.personRoutes(api)
+	s.positionRoutes(api)
+	s.groupRoutes(api)
+	s.resourceRoutes(api)
+	s.mailboxRoutes(api)
+	s.partnerRoutes(api)
 }
 
 func sessionCookie(secure bool, token string) http.Cookie {

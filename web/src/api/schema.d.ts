@@ -118,11 +118,33 @@ export interface paths {
         /** List agencies with their units */
         get: operations["list-agencies"];
         put?: never;
-        post?: never;
+        /**
+         * Add an agency
+         * @description For system administrators of the whole installation.
+         */
+        post: operations["create-agency"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/agencies/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show an agency */
+        get: operations["get-agency"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Change an agency */
+        patch: operations["update-agency"];
         trace?: never;
     };
     "/api/v1/directory/agencies/{id}/people": {
@@ -142,6 +164,182 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/directory/agencies/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Find an agency by either form of its identifier */
+        get: operations["resolve-agency"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the groups of an agency */
+        get: operations["list-groups"];
+        put?: never;
+        /**
+         * Add a group
+         * @description For administrators.
+         */
+        post: operations["create-group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/groups/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a group */
+        get: operations["get-group"];
+        put?: never;
+        post?: never;
+        /** Delete a group */
+        delete: operations["delete-group"];
+        options?: never;
+        head?: never;
+        /** Change a group */
+        patch: operations["update-group"];
+        trace?: never;
+    };
+    "/api/v1/directory/groups/{id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List a group's members as they are now */
+        get: operations["list-group-members"];
+        put?: never;
+        /**
+         * Add a member to a listed group
+         * @description Adding one twice is no error.
+         */
+        post: operations["add-group-member"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/groups/{id}/members/{entry}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove a member from a listed group */
+        delete: operations["remove-group-member"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/partner-grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List roles given to and by partner agencies */
+        get: operations["list-partner-grants"];
+        put?: never;
+        /**
+         * Give a partner agency a role on an object
+         * @description For administrators of the agency that the object belongs to; the partner's administrators choose the people.
+         */
+        post: operations["create-partner-grant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/partner-grants/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take a role back from a partner agency
+         * @description Holds at once.
+         */
+        delete: operations["delete-partner-grant"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/partner-grants/{id}/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Choose a person for a role from a partner
+         * @description For administrators of the agency that the role was given to, for people of their own. Choosing one twice is no error.
+         */
+        post: operations["assign-partner-person"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/partner-grants/{id}/people/{entry}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take a person out of a role from a partner
+         * @description Holds at once.
+         */
+        delete: operations["unassign-partner-person"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/directory/people": {
         parameters: {
             query?: never;
@@ -152,7 +350,11 @@ export interface paths {
         /** Find people */
         get: operations["find-people"];
         put?: never;
-        post?: never;
+        /**
+         * Add a person
+         * @description For administrators of the unit of the first position.
+         */
+        post: operations["create-person"];
         delete?: never;
         options?: never;
         head?: never;
@@ -173,7 +375,8 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Change a person */
+        patch: operations["update-person"];
         trace?: never;
     };
     "/api/v1/directory/people/{id}/disable": {
@@ -194,6 +397,247 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/people/{id}/positions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List a person's positions, past ones too */
+        get: operations["list-positions"];
+        put?: never;
+        /**
+         * Give a person a position
+         * @description One main position at a time; two people do not act (quyền) in one post of a unit at a time.
+         */
+        post: operations["begin-position"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/people/{id}/record": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a person as an administrator changes one */
+        get: operations["get-person-record"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/people/{id}/transfer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Transfer a person
+         * @description Ends one position and begins another in one act.
+         */
+        post: operations["transfer-person"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/positions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End a position now
+         * @description It is kept as history; one that has not begun is removed.
+         */
+        delete: operations["end-position"];
+        options?: never;
+        head?: never;
+        /** Change a position */
+        patch: operations["update-position"];
+        trace?: never;
+    };
+    "/api/v1/directory/resources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List meeting rooms and equipment of an agency */
+        get: operations["list-resources"];
+        put?: never;
+        /**
+         * Add a meeting room or a piece of equipment
+         * @description For administrators of the unit.
+         */
+        post: operations["create-resource"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/resources/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a meeting room or a piece of equipment */
+        get: operations["get-resource"];
+        put?: never;
+        post?: never;
+        /** Delete a meeting room or a piece of equipment */
+        delete: operations["delete-resource"];
+        options?: never;
+        head?: never;
+        /** Change a meeting room or a piece of equipment */
+        patch: operations["update-resource"];
+        trace?: never;
+    };
+    "/api/v1/directory/service-mailboxes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the mailboxes of an agency's units */
+        get: operations["list-service-mailboxes"];
+        put?: never;
+        /**
+         * Add a mailbox of a unit
+         * @description For administrators of the unit. The address is reserved from then on; it receives no mail yet.
+         */
+        post: operations["create-service-mailbox"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/service-mailboxes/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a mailbox of a unit */
+        get: operations["get-service-mailbox"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a mailbox of a unit
+         * @description Frees its address.
+         */
+        delete: operations["delete-service-mailbox"];
+        options?: never;
+        head?: never;
+        /** Change a mailbox of a unit */
+        patch: operations["update-service-mailbox"];
+        trace?: never;
+    };
+    "/api/v1/directory/service-mailboxes/{id}/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let a post or a group use a mailbox
+         * @description Naming one again sets what it may.
+         */
+        post: operations["add-service-mailbox-user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/service-mailboxes/{id}/users/{entry}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Let a post or a group use a mailbox no more */
+        delete: operations["remove-service-mailbox-user"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/units": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add a unit
+         * @description For administrators of the agency or of the unit above.
+         */
+        post: operations["create-unit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/units/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a unit */
+        get: operations["get-unit"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a unit
+         * @description Only one without units, posts, rooms and mailboxes; posts that were held in it keep it.
+         */
+        delete: operations["delete-unit"];
+        options?: never;
+        head?: never;
+        /** Change or move a unit */
+        patch: operations["update-unit"];
         trace?: never;
     };
     "/api/v1/directory/units/{id}/people": {
@@ -529,6 +973,44 @@ export interface components {
         AgenciesOutputBody: {
             agencies: components["schemas"]["DirectoryAgency"][];
         };
+        AgencyChange: {
+            /** @description all of them */
+            aliases?: string[];
+            /** @description all of them; one that still has addresses cannot go */
+            domains?: string[];
+            identifier?: string;
+            name?: string;
+            name_en?: string;
+            /** @description empty: none */
+            parent_id?: string;
+            short_name?: string;
+            time_zone?: string;
+            /**
+             * Format: int64
+             * @description what the change was made on; refused when it has changed since
+             */
+            version?: number;
+        };
+        AgencyRecord: {
+            /** @description the old form, leaf first: 000.00.00.G09 */
+            aliases: string[];
+            /** @description mail domains, the main one first */
+            domains: string[];
+            id: string;
+            /** @description electronic identifier, root first: G09, H26.05 */
+            identifier: string;
+            name: string;
+            name_en: string;
+            /** @description empty: none */
+            parent_id: string;
+            short_name: string;
+            time_zone: string;
+            /**
+             * Format: int64
+             * @description rises with each change; a change that names it is refused after another
+             */
+            version: number;
+        };
         AttachmentView: {
             name: string;
             part: string;
@@ -740,6 +1222,10 @@ export interface components {
             /** @description that unit and all below it; empty: the whole agency */
             unit_path: string;
         };
+        DirectoryGroupOwner: {
+            id: string;
+            name: string;
+        };
         DirectoryPerson: {
             /** @description main mail address; empty without a mailbox */
             address: string;
@@ -777,6 +1263,10 @@ export interface components {
             person: components["schemas"]["DirectoryPerson"];
             /** @description the main one first; it acts when a request names none */
             positions: components["schemas"]["DirectoryPosition"][];
+        };
+        DirectoryTransfer: {
+            begun: components["schemas"]["PositionRecord"];
+            ended: components["schemas"]["PositionRecord"];
         };
         DirectoryUnit: {
             id: string;
@@ -833,6 +1323,63 @@ export interface components {
         };
         FindPeopleOutputBody: {
             people: components["schemas"]["DirectoryPerson"][];
+        };
+        GroupChange: {
+            description?: string;
+            name?: string;
+            name_en?: string;
+            /** @description all of them */
+            owner_ids?: string[];
+            /** @description all of them */
+            rule_titles?: string[];
+            /** @description empty: the whole agency */
+            rule_unit_id?: string;
+            /**
+             * Format: int64
+             * @description what the change was made on; refused when it has changed since
+             */
+            version?: number;
+        };
+        GroupMember: {
+            /** @description of a listed group: what removes the member; empty by rule */
+            entry_id: string;
+            person: components["schemas"]["DirectoryPerson"];
+            /** @description set where whoever holds this post is meant; empty: the person */
+            position_id: string;
+        };
+        GroupMembersOutputBody: {
+            /** @description as they are now */
+            members: components["schemas"]["GroupMember"][];
+            /** @description cursor of the rest; empty: this is all */
+            next: string;
+        };
+        GroupRecord: {
+            /** @description whose it is */
+            agency_id: string;
+            description: string;
+            id: string;
+            /** @enum {string} */
+            kind: "listed" | "rule";
+            /** @description the reader may change it */
+            may_edit: boolean;
+            name: string;
+            name_en: string;
+            /** @description people who look after it beside the administrators */
+            owners: components["schemas"]["DirectoryGroupOwner"][];
+            /** @description by rule: what the title begins with, any of them; none: every title */
+            rule_titles: string[];
+            /** @description by rule: the unit, with all below it; empty: the whole agency */
+            rule_unit_id: string;
+            /** @description that it belongs to; empty: the whole agency */
+            unit_id: string;
+            /**
+             * Format: int64
+             * @description rises with each change; a change that names it is refused after another
+             */
+            version: number;
+        };
+        GroupsOutputBody: {
+            groups: components["schemas"]["GroupRecord"][];
         };
         HeldOutBody: {
             messages: components["schemas"]["HeldView"][] | null;
@@ -908,6 +1455,9 @@ export interface components {
         };
         MailboxesOutBody: {
             mailboxes: components["schemas"]["MailboxView"][] | null;
+        };
+        MailboxesOutputBody: {
+            mailboxes: components["schemas"]["ServiceMailbox"][];
         };
         MailboxView: {
             id: string;
@@ -1049,6 +1599,139 @@ export interface components {
             text: string;
             to: components["schemas"]["MailAddress"][] | null;
         };
+        NewAgency: {
+            /** @description the old form, leaf first: 000.00.00.G09 */
+            aliases?: string[] | null;
+            /** @description mail domains */
+            domains?: string[] | null;
+            /** @description root first, at most 35 characters: G09, H26.05 */
+            identifier: string;
+            name: string;
+            name_en?: string;
+            /** @description the agency above; absent: none */
+            parent_id?: string;
+            short_name?: string;
+            /** @description absent: Asia/Ho_Chi_Minh */
+            time_zone?: string;
+        };
+        NewGroup: {
+            agency_id: string;
+            description?: string;
+            /** @enum {string} */
+            kind: "listed" | "rule";
+            name: string;
+            name_en?: string;
+            owner_ids?: string[] | null;
+            /** @description by rule: what the title begins with, any of them; none: every title */
+            rule_titles?: string[] | null;
+            /** @description by rule: the unit, with all below it; absent: the whole agency */
+            rule_unit_id?: string;
+            /** @description that it belongs to; absent: the whole agency */
+            unit_id?: string;
+        };
+        NewGroupMember: {
+            person_id?: string;
+            /** @description instead of person_id: leaves the group when the post ends */
+            position_id?: string;
+        };
+        NewPartnerGrant: {
+            /** @description whose the object is */
+            agency_id: string;
+            object_id: string;
+            /** @enum {string} */
+            object_kind: "meeting" | "conversation" | "dossier";
+            /** @description how lists call it */
+            object_name: string;
+            /** @description that the role is given to */
+            partner_id: string;
+            /** @enum {string} */
+            role: "member" | "chair" | "guest" | "recipient";
+            /**
+             * Format: date-time
+             * @description absent: open
+             */
+            until?: string;
+        };
+        NewPerson: {
+            /** @description main mail address, in a domain of the agency; absent: no mailbox */
+            address?: string;
+            /** @description further mail addresses */
+            aliases?: string[] | null;
+            external_key?: string;
+            /** @description họ */
+            family_name?: string;
+            /** @description tên */
+            given_name: string;
+            /** @description đệm */
+            middle_name?: string;
+            mobile?: string;
+            office?: string;
+            phone?: string;
+            /** @description the first position; only a system administrator of the whole installation makes people without one */
+            position?: components["schemas"]["NewPosition"];
+        };
+        NewPosition: {
+            /**
+             * @description absent: main
+             * @enum {string}
+             */
+            kind?: "main" | "concurrent" | "acting";
+            /**
+             * Format: int64
+             * @description order of titles in the unit, leaders first; absent: 100
+             */
+            seniority?: number;
+            /** @description chức danh */
+            title: string;
+            unit_id: string;
+            /**
+             * Format: date-time
+             * @description absent: now
+             */
+            valid_from?: string;
+            /**
+             * Format: date-time
+             * @description absent: open
+             */
+            valid_until?: string;
+        };
+        NewResource: {
+            /** Format: int64 */
+            capacity?: number;
+            description?: string;
+            /** @enum {string} */
+            kind: "room" | "equipment";
+            name: string;
+            name_en?: string;
+            place?: string;
+            unit_id: string;
+        };
+        NewServiceMailbox: {
+            /** @description in a mail domain of the unit's agency */
+            address: string;
+            name: string;
+            name_en?: string;
+            unit_id: string;
+        };
+        NewServiceMailboxUser: {
+            /** @description instead of position_id */
+            group_id?: string;
+            may_read: boolean;
+            may_send: boolean;
+            position_id?: string;
+        };
+        NewUnit: {
+            agency_id: string;
+            name: string;
+            name_en?: string;
+            /** @description absent: at the root of the agency */
+            parent_id?: string;
+            /**
+             * Format: int64
+             * @description order among siblings; absent: behind them
+             */
+            rank?: number;
+        };
         Outgoing: {
             /** @description id of the message here that this answers */
             answers?: string;
@@ -1072,6 +1755,146 @@ export interface components {
             content: string;
             name: string;
         };
+        PartnerGrant: {
+            /** @description whose the object is */
+            agency_id: string;
+            agency_name: string;
+            /** Format: date-time */
+            created_at: string;
+            id: string;
+            /** @description the reader may choose people of the partner */
+            may_assign: boolean;
+            /** @description the reader may take the grant back */
+            may_remove: boolean;
+            object_id: string;
+            /** @enum {string} */
+            object_kind: "meeting" | "conversation" | "dossier";
+            /** @description what the grant calls it */
+            object_name: string;
+            /** @description that the role is given to */
+            partner_id: string;
+            partner_name: string;
+            /** @description whom the partner has chosen */
+            people: components["schemas"]["DirectoryPerson"][];
+            /** @enum {string} */
+            role: "member" | "chair" | "guest" | "recipient";
+            /**
+             * Format: date-time
+             * @description absent: open
+             */
+            until?: string;
+        };
+        PartnerGrantsOutputBody: {
+            grants: components["schemas"]["PartnerGrant"][];
+        };
+        PartnerPersonBody: {
+            person_id: string;
+        };
+        PersonChange: {
+            /** @description the main address, which is also the login; the former one is kept as a further address */
+            address?: string;
+            /** @description all of them */
+            aliases?: string[];
+            /** @description empty: none */
+            external_key?: string;
+            family_name?: string;
+            given_name?: string;
+            middle_name?: string;
+            mobile?: string;
+            office?: string;
+            phone?: string;
+            /**
+             * Format: int64
+             * @description what the change was made on; refused when it has changed since
+             */
+            version?: number;
+        };
+        PersonPositionsOutputBody: {
+            /** @description of now first, then those to come, then the past, latest first */
+            positions: components["schemas"]["PositionRecord"][];
+        };
+        PersonRecord: {
+            /** @description main mail address; empty without a mailbox */
+            address: string;
+            /** @description further mail addresses */
+            aliases: string[];
+            /** @description the account may not sign in */
+            disabled: boolean;
+            /** @description stable key of a personnel system; empty: none */
+            external_key: string;
+            /** @description họ */
+            family_name: string;
+            /** @description tên */
+            given_name: string;
+            has_account: boolean;
+            id: string;
+            /** @description đệm */
+            middle_name: string;
+            mobile: string;
+            /** @description Họ đệm tên */
+            name: string;
+            /** @description room and building */
+            office: string;
+            /** @description of the desk */
+            phone: string;
+            /**
+             * Format: int64
+             * @description rises with each change; a change that names it is refused after another
+             */
+            version: number;
+        };
+        PositionChange: {
+            /** @enum {string} */
+            kind?: "main" | "concurrent" | "acting";
+            /** @description takes valid_until away */
+            open?: boolean;
+            /** Format: int64 */
+            seniority?: number;
+            title?: string;
+            /** Format: date-time */
+            valid_from?: string;
+            /** Format: date-time */
+            valid_until?: string;
+            /**
+             * Format: int64
+             * @description what the change was made on; refused when it has changed since
+             */
+            version?: number;
+        };
+        PositionRecord: {
+            agency_id: string;
+            agency_name: string;
+            id: string;
+            /**
+             * @description chính, kiêm nhiệm, quyền
+             * @enum {string}
+             */
+            kind: "main" | "concurrent" | "acting";
+            person_id: string;
+            /**
+             * Format: int64
+             * @description order of titles in a unit, leaders first: 0
+             */
+            seniority: number;
+            /** @enum {string} */
+            state: "current" | "past" | "future";
+            /** @description chức danh: Chuyên viên chính */
+            title: string;
+            unit: string;
+            unit_id: string;
+            /** Format: date-time */
+            valid_from: string;
+            /**
+             * Format: date-time
+             * @description absent: open
+             */
+            valid_until?: string;
+            /**
+             * Format: int64
+             * @description rises with each change; a change that names it is refused after another
+             */
+            version: number;
+        };
         Problem: {
             /** @description stable code: invalid, unauthenticated, forbidden, not_found, conflict, too_large, rate_limited, unavailable, gone, internal */
             code: string;
@@ -1087,8 +1910,89 @@ export interface components {
             /** @description the status in words */
             title: string;
         };
+        ResourceChange: {
+            /** Format: int64 */
+            capacity?: number;
+            description?: string;
+            name?: string;
+            name_en?: string;
+            place?: string;
+            /** @description another unit of the same agency */
+            unit_id?: string;
+            /**
+             * Format: int64
+             * @description what the change was made on; refused when it has changed since
+             */
+            version?: number;
+        };
+        ResourceRecord: {
+            agency_id: string;
+            /**
+             * Format: int64
+             * @description of a room: seats; 0: not said
+             */
+            capacity: number;
+            description: string;
+            id: string;
+            /** @enum {string} */
+            kind: "room" | "equipment";
+            name: string;
+            name_en: string;
+            /** @description building, floor */
+            place: string;
+            unit: string;
+            /** @description that looks after it */
+            unit_id: string;
+            /**
+             * Format: int64
+             * @description rises with each change; a change that names it is refused after another
+             */
+            version: number;
+        };
+        ResourcesOutputBody: {
+            resources: components["schemas"]["ResourceRecord"][];
+        };
         SendOutBody: {
             id: string;
+        };
+        ServiceMailbox: {
+            /** @description reserved for it; it receives no mail yet */
+            address: string;
+            agency_id: string;
+            id: string;
+            name: string;
+            name_en: string;
+            unit: string;
+            /** @description that it belongs to */
+            unit_id: string;
+            /** @description who may use it */
+            users: components["schemas"]["ServiceMailboxUser"][];
+            /**
+             * Format: int64
+             * @description rises with each change; a change that names it is refused after another
+             */
+            version: number;
+        };
+        ServiceMailboxChange: {
+            name?: string;
+            name_en?: string;
+            /** @description another unit of the same agency */
+            unit_id?: string;
+            /**
+             * Format: int64
+             * @description what the change was made on; refused when it has changed since
+             */
+            version?: number;
+        };
+        ServiceMailboxUser: {
+            group_id: string;
+            id: string;
+            may_read: boolean;
+            /** @description in the mailbox's name */
+            may_send: boolean;
+            /** @description of the person in the post with its title, or of the group */
+            name: string;
+            position_id: string;
         };
         SignInInputBody: {
             /** @description main mail address */
@@ -1109,6 +2013,45 @@ export interface components {
              */
             upload_limit: number;
         };
+        Transfer: {
+            /** @description the one that ends; absent: the main one of now */
+            position_id?: string;
+            /** @description the one that begins; its valid_from is when the other ends */
+            to: components["schemas"]["NewPosition"];
+        };
+        UnitChange: {
+            name?: string;
+            name_en?: string;
+            /** @description moves the unit with all below it; empty: to the root of its agency */
+            parent_id?: string;
+            /** Format: int64 */
+            rank?: number;
+            /**
+             * Format: int64
+             * @description what the change was made on; refused when it has changed since
+             */
+            version?: number;
+        };
+        UnitRecord: {
+            agency_id: string;
+            id: string;
+            name: string;
+            name_en: string;
+            /** @description empty: at the root of the agency */
+            parent_id: string;
+            /** @description ids from the root to this unit, each between slashes; an administrative role of a unit names it */
+            path: string;
+            /**
+             * Format: int64
+             * @description order among siblings
+             */
+            rank: number;
+            /**
+             * Format: int64
+             * @description rises with each change; a change that names it is refused after another
+             */
+            version: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -1117,6 +2060,8 @@ export interface components {
     pathItems: never;
 }
 export type AgenciesOutputBody = components['schemas']['AgenciesOutputBody'];
+export type AgencyChange = components['schemas']['AgencyChange'];
+export type AgencyRecord = components['schemas']['AgencyRecord'];
 export type AttachmentView = components['schemas']['AttachmentView'];
 export type ChangeInBody = components['schemas']['ChangeInBody'];
 export type ChatAddInBody = components['schemas']['ChatAddInBody'];
@@ -1133,15 +2078,22 @@ export type DemoAccount = components['schemas']['DemoAccount'];
 export type DirectoryAgency = components['schemas']['DirectoryAgency'];
 export type DirectoryCard = components['schemas']['DirectoryCard'];
 export type DirectoryGrant = components['schemas']['DirectoryGrant'];
+export type DirectoryGroupOwner = components['schemas']['DirectoryGroupOwner'];
 export type DirectoryPerson = components['schemas']['DirectoryPerson'];
 export type DirectoryPosition = components['schemas']['DirectoryPosition'];
 export type DirectorySession = components['schemas']['DirectorySession'];
+export type DirectoryTransfer = components['schemas']['DirectoryTransfer'];
 export type DirectoryUnit = components['schemas']['DirectoryUnit'];
 export type DisablePersonInputBody = components['schemas']['DisablePersonInputBody'];
 export type DraftView = components['schemas']['DraftView'];
 export type ErrorDetail = components['schemas']['ErrorDetail'];
 export type FileView = components['schemas']['FileView'];
 export type FindPeopleOutputBody = components['schemas']['FindPeopleOutputBody'];
+export type GroupChange = components['schemas']['GroupChange'];
+export type GroupMember = components['schemas']['GroupMember'];
+export type GroupMembersOutputBody = components['schemas']['GroupMembersOutputBody'];
+export type GroupRecord = components['schemas']['GroupRecord'];
+export type GroupsOutputBody = components['schemas']['GroupsOutputBody'];
 export type HeldOutBody = components['schemas']['HeldOutBody'];
 export type HeldView = components['schemas']['HeldView'];
 export type InfoOutBody = components['schemas']['InfoOutBody'];
@@ -1154,6 +2106,7 @@ export type ListMeetingsOutputBody = components['schemas']['ListMeetingsOutputBo
 export type ListOutBody = components['schemas']['ListOutBody'];
 export type MailAddress = components['schemas']['MailAddress'];
 export type MailboxesOutBody = components['schemas']['MailboxesOutBody'];
+export type MailboxesOutputBody = components['schemas']['MailboxesOutputBody'];
 export type MailboxView = components['schemas']['MailboxView'];
 export type MeetingDetail = components['schemas']['MeetingDetail'];
 export type MeetingParticipant = components['schemas']['MeetingParticipant'];
@@ -1161,13 +2114,40 @@ export type MeetingPerson = components['schemas']['MeetingPerson'];
 export type MeetingView = components['schemas']['MeetingView'];
 export type MessageSummary = components['schemas']['MessageSummary'];
 export type MessageView = components['schemas']['MessageView'];
+export type NewAgency = components['schemas']['NewAgency'];
+export type NewGroup = components['schemas']['NewGroup'];
+export type NewGroupMember = components['schemas']['NewGroupMember'];
+export type NewPartnerGrant = components['schemas']['NewPartnerGrant'];
+export type NewPerson = components['schemas']['NewPerson'];
+export type NewPosition = components['schemas']['NewPosition'];
+export type NewResource = components['schemas']['NewResource'];
+export type NewServiceMailbox = components['schemas']['NewServiceMailbox'];
+export type NewServiceMailboxUser = components['schemas']['NewServiceMailboxUser'];
+export type NewUnit = components['schemas']['NewUnit'];
 export type Outgoing = components['schemas']['Outgoing'];
 export type OutgoingFile = components['schemas']['OutgoingFile'];
+export type PartnerGrant = components['schemas']['PartnerGrant'];
+export type PartnerGrantsOutputBody = components['schemas']['PartnerGrantsOutputBody'];
+export type PartnerPersonBody = components['schemas']['PartnerPersonBody'];
+export type PersonChange = components['schemas']['PersonChange'];
+export type PersonPositionsOutputBody = components['schemas']['PersonPositionsOutputBody'];
+export type PersonRecord = components['schemas']['PersonRecord'];
+export type PositionChange = components['schemas']['PositionChange'];
+export type PositionRecord = components['schemas']['PositionRecord'];
 export type Problem = components['schemas']['Problem'];
+export type ResourceChange = components['schemas']['ResourceChange'];
+export type ResourceRecord = components['schemas']['ResourceRecord'];
+export type ResourcesOutputBody = components['schemas']['ResourcesOutputBody'];
 export type SendOutBody = components['schemas']['SendOutBody'];
+export type ServiceMailbox = components['schemas']['ServiceMailbox'];
+export type ServiceMailboxChange = components['schemas']['ServiceMailboxChange'];
+export type ServiceMailboxUser = components['schemas']['ServiceMailboxUser'];
 export type SignInInputBody = components['schemas']['SignInInputBody'];
 export type StaffOutputBody = components['schemas']['StaffOutputBody'];
 export type SummaryOutBody = components['schemas']['SummaryOutBody'];
+export type Transfer = components['schemas']['Transfer'];
+export type UnitChange = components['schemas']['UnitChange'];
+export type UnitRecord = components['schemas']['UnitRecord'];
 export type $defs = Record<string, never>;
 export interface operations {
     "list-conversations": {
@@ -1459,6 +2439,105 @@ export interface operations {
             };
         };
     };
+    "create-agency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAgency"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgencyRecord"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-agency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgencyRecord"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "update-agency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgencyChange"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgencyRecord"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-agency-people": {
         parameters: {
             query?: {
@@ -1482,6 +2561,459 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["StaffOutputBody"];
                 };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "resolve-agency": {
+        parameters: {
+            query: {
+                /** @description either form: G09 or 000.00.00.G09 */
+                identifier: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgencyRecord"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-groups": {
+        parameters: {
+            query?: {
+                /** @description of one agency; absent: of one's own */
+                agency_id?: string;
+                /** @description words that the name begins with, whatever its marks */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupsOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-group": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewGroup"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupRecord"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-group": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupRecord"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-group": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "update-group": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupChange"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupRecord"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-group-members": {
+        parameters: {
+            query?: {
+                /** @description next of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupMembersOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "add-group-member": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewGroupMember"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupMember"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "remove-group-member": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                entry: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-partner-grants": {
+        parameters: {
+            query?: {
+                /** @description given by or to it; absent: one's own */
+                agency_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PartnerGrantsOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-partner-grant": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPartnerGrant"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PartnerGrant"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-partner-grant": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "assign-partner-person": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PartnerPersonBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PartnerGrant"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "unassign-partner-person": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                entry: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -1527,6 +3059,39 @@ export interface operations {
             };
         };
     };
+    "create-person": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPerson"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonRecord"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "get-person": {
         parameters: {
             query?: never;
@@ -1545,6 +3110,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DirectoryCard"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "update-person": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PersonChange"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonRecord"];
                 };
             };
             /** @description Error */
@@ -1579,6 +3179,719 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-positions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonPositionsOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "begin-position": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPosition"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PositionRecord"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-person-record": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonRecord"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "transfer-person": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Transfer"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryTransfer"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "end-position": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "update-position": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PositionChange"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PositionRecord"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-resources": {
+        parameters: {
+            query?: {
+                /** @description of one agency; absent: of one's own */
+                agency_id?: string;
+                /** @description absent: both */
+                kind?: "room" | "equipment";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResourcesOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-resource": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewResource"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResourceRecord"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-resource": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResourceRecord"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-resource": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "update-resource": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResourceChange"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResourceRecord"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-service-mailboxes": {
+        parameters: {
+            query?: {
+                /** @description of one agency; absent: of one's own */
+                agency_id?: string;
+                /** @description words that the name begins with, whatever its marks */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MailboxesOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-service-mailbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewServiceMailbox"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceMailbox"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-service-mailbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceMailbox"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-service-mailbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "update-service-mailbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ServiceMailboxChange"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceMailbox"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "add-service-mailbox-user": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewServiceMailboxUser"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceMailbox"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "remove-service-mailbox-user": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                entry: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-unit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUnit"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UnitRecord"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-unit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UnitRecord"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-unit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "update-unit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UnitChange"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UnitRecord"];
+                };
             };
             /** @description Error */
             default: {
