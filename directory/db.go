@@ -77,7 +77,7 @@ func readHolder(ctx context.Context, tx *sqldb.Tx, id identity.AccountID, now ti
 }
 
 func readPositions(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, now time.Time) ([]Position, error) {
-	rows, err := tx.Query(ctx, `SELECT q.id, q.title, u.id, u.name, g.id, g.name, q.kind
+	rows, err := tx.Query(ctx, `SELECT q.id, q.title, u.id, u.name, u.path, g.id, g.name, q.kind, q.clearance
 		FROM directory_positions q
 		JOIN directory_units u ON u.id = q.unit_id
 		JOIN directory_agencies g ON g.id = q.agency_id
@@ -90,17 +90,20 @@ func readPositions(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, 
 	var out []Position
 	for rows.Next() {
 		var p Position
-		if err := rows.Scan(&p.ID, &p.Title, &p.UnitID, &p.Unit, &p.Agency, &p.AgencyName, &p.Kind); err != nil {
+		var path []byte
+		if err := rows.Scan(&p.ID, &p.Title, &p.UnitID, &p.Unit, &path, &p.Agency, &p.AgencyName, &p.Kind, &p.Clearance); err != nil {
 			return nil, fmt.Errorf("read positions: %w", err)
 		}
+		p.UnitPath = string(path)
 		out = append(out, p)
 	}
 	return out, rows.Err()
 }
 
 func readGrants(ctx context.Context, tx *sqldb.Tx, id identity.AccountID) ([]identity.Grant, error) {
-	rows, err := tx.Query(ctx, `SELECT role, agency_id, unit_path FROM directory_admin_grants
-		WHERE account_id = $1 ORDER BY role, agency_id, unit_path`, string(id))
+	rows, err := tx.Query(ctx, `SELECT r.role, COALESCE(r.agency_id, ''), u.path FROM directory_admin_grants r
+		LEFT JOIN directory_units u ON u.id = r.unit_id
+		WHERE r.account_id = $1 ORDER BY r.role, r.agency_id, u.path`, string(id))
 	if err != nil {
 		return nil, fmt.Errorf("read grants: %w", err)
 	}
@@ -108,9 +111,11 @@ func readGrants(ctx context.Context, tx *sqldb.Tx, id identity.AccountID) ([]ide
 	var out []identity.Grant
 	for rows.Next() {
 		var g identity.Grant
-		if err := rows.Scan(&g.Role, &g.Agency, &g.Path); err != nil {
+		var path []byte
+		if err := rows.Scan(&g.Role, &g.Agency, &path); err != nil {
 			return nil, fmt.Errorf("read grants: %w", err)
 		}
+		g.Path = string(path)
 		out = append(out, g)
 	}
 	return out, rows.Err()

@@ -15,6 +15,13 @@ type Position struct {
 	Agency     identity.AgencyID
 	AgencyName string
 	Kind       string // KindMain, KindConcurrent or KindActing
+	UnitPath   string // "/<root>/…/<unit>/"
+	Clearance  int    // up to which classification its holder reads
+
+	// Lent by another person; empty for one's own.
+	Delegation  identity.DelegationID
+	DelegatedBy string // who lends it, by name
+	Scopes      []identity.Scope
 }
 
 // The kinds of position.
@@ -56,7 +63,8 @@ func (h holder) position(id identity.PositionID) (Position, bool) {
 
 func (h holder) actor(p Position, session identity.SessionID, address string) identity.Actor {
 	return identity.Actor{
-		Account: h.account, Person: h.person, Position: p.ID, Agency: p.Agency, Session: session,
-		Login: h.login, Name: h.name, Address: address, Grants: slices.Clone(h.grants),
+		Account: h.account, Person: h.person, Position: p.ID, Agency: p.Agency, UnitPath: p.UnitPath, Session: session,
+		Login: h.login, Name: h.name, Address: address, Grants: slices.Clone(h.grants), Clearance: p.Clearance,
+		Delegation: p.Delegation, Scopes: slices.Clone(p.Scopes),
 	}
 }

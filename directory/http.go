@@ -36,6 +36,10 @@ type directoryPosition struct {
 	AgencyID   string `json:"agency_id"`
 	AgencyName string `json:"agency_name"`
 	Kind       string `json:"kind" enum:"main,concurrent,acting"`
+
+	DelegatedBy     string   `json:"delegated_by,omitempty" doc:"name of the person who lends it; absent: it is one's own"`
+	DelegationID    string   `json:"delegation_id,omitempty" doc:"then: the delegation by which it is lent"`
+	DelegatedScopes []string `json:"delegated_scopes,omitempty" enum:"mail,meetings,chat,documents" doc:"then: what for"`
 }
 
 // directoryGrant is an administrative role with where it holds.
@@ -65,6 +69,10 @@ type directoryCard struct {
 	AgencyName  string              `json:"agency_name"`
 	AgencyShort string              `json:"agency_short" doc:"short name of the agency, for its seal"`
 	Address     string              `json:"address" doc:"main mail address; empty without a mailbox"`
+	Phone       string              `json:"phone" doc:"of the desk"`
+	Mobile      string              `json:"mobile"`
+	Office      string              `json:"office" doc:"room and building"`
+	Photo       string              `json:"photo" doc:"SHA-256 in hex of the picture; empty: none"`
 	Positions   []directoryPosition `json:"positions" nullable:"false"`
 }
 
@@ -245,6 +253,9 @@ func (s *Service) Routes(api *httpapi.API) {
 	s.resourceRoutes(api)
 	s.mailboxRoutes(api)
 	s.partnerRoutes(api)
+	s.delegationRoutes(api)
+	s.grantRoutes(api)
+	s.policyRoutes(api)
 }
 
 func sessionCookie(secure bool, token string) http.Cookie {
@@ -284,6 +295,7 @@ func cardJSON(c Card) directoryCard {
 	p := personJSON(c.Person)
 	return directoryCard{ID: p.ID, Name: p.Name, GivenName: p.GivenName, Title: p.Title, Unit: p.Unit,
 		AgencyID: p.AgencyID, AgencyName: p.AgencyName, AgencyShort: p.AgencyShort, Address: p.Address,
+		Phone: c.Phone, Mobile: c.Mobile, Office: c.Office, Photo: c.Photo,
 		Positions: positionsJSON(c.Positions)}
 }
 
@@ -304,8 +316,16 @@ func staffJSON(people []identity.Person, next string) *staffOutput {
 func positionsJSON(positions []Position) []directoryPosition {
 	out := make([]directoryPosition, len(positions))
 	for i, p := range positions {
-		out[i] = directoryPosition{ID: string(p.ID), Title: p.Title, UnitID: string(p.UnitID), Unit: p.Unit,
-			AgencyID: string(p.Agency), AgencyName: p.AgencyName, Kind: p.Kind}
+		out[i] = positionJSON(p)
+	}
+	return out
+}
+
+func positionJSON(p Position) directoryPosition {
+	out := directoryPosition{ID: string(p.ID), Title: p.Title, UnitID: string(p.UnitID), Unit: p.Unit,
+		AgencyID: string(p.Agency), AgencyName: p.AgencyName, Kind: p.Kind}
+	if p.Delegation != "" {
+		out.DelegatedBy, out.DelegationID, out.DelegatedScopes = p.DelegatedBy, string(p.Delegation), scopesJSON(p.Scopes)
 	}
 	return out
 }

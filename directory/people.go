@@ -70,6 +70,10 @@ func (s *Service) FindPeople(ctx context.Context, actor identity.Actor, q string
 // Card is all that the directory shows of one person.
 type Card struct {
 	identity.Person
+	Phone     string // of the desk
+	Mobile    string
+	Office    string // room and building
+	Photo     string // SHA-256 in hex; empty: none
 	Positions []Position
 }
 

@@ -35,6 +35,7 @@ type Actor struct {
 	Person   PersonID
 	Position PositionID // active position; empty for an account without one (system administrator)
 	Agency   AgencyID   // agency of the active position; empty likewise
+	UnitPath string     // path of its unit, "/<root>/…/<unit>/"; empty likewise
 	Session  SessionID  // empty when not signed in by a session (SMTP, IMAP)
 	Until    time.Time  // when the session ends by itself; zero without a session
 	Login    string     // login name, which is the main mail address
@@ -42,6 +43,7 @@ type Actor struct {
 	Address  string     // remote IP address, for the audit log
 	Grants   []Grant    // administrative roles of the account, each with where it holds
 
+	Clearance  int          // of the active position: up to which classification it reads
 	Delegation DelegationID // set when Position is another's, lent to this person
 	Scopes     []Scope      // then: what for
 }
@@ -94,6 +96,7 @@ const (
 	RelationGuest       Relation = "guest"        // was let in for a time
 	RelationGroupOwner  Relation = "group_owner"  // looks after the group
 	RelationDelegatedBy Relation = "delegated_by" // lent it to somebody
+	RelationDelegate    Relation = "delegate"     // was lent it
 )
 
 // Object is what a permission is decided on: the thing, whose it is, and what

@@ -4,6 +4,65 @@
  */
 
 export interface paths {
+    "/api/v1/account/delegations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the positions that I lend and that are lent to me */
+        get: operations["list-delegations"];
+        put?: never;
+        /**
+         * Lend a position of mine to a colleague
+         * @description The colleague may then choose it as the active position for what it is lent for. It carries no administrative role and opens nothing that is mine in person.
+         */
+        post: operations["lend-position"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/delegations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take a position back, or give a lent one back
+         * @description Holds at once. Ending it twice is no error.
+         */
+        delete: operations["end-delegation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/visibility": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show who sees what of me */
+        get: operations["get-own-visibility"];
+        /** Set who sees what of me, where my agency lets me */
+        put: operations["set-own-visibility"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/chat/conversations": {
         parameters: {
             query?: never;
@@ -108,6 +167,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/directory/admin-grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List who holds which administrative role where, as far as my own roles reach */
+        get: operations["list-admin-grants"];
+        put?: never;
+        /**
+         * Give a person an administrative role
+         * @description Holds at once in the person's open sessions. One gives what one holds oneself, where one holds it, and never to oneself; a system administrator gives any role. Giving the same twice is no error.
+         */
+        post: operations["add-admin-grant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/admin-grants/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take an administrative role away
+         * @description Holds at once in the person's open sessions, which go on without the role. The last system administrator stays.
+         */
+        delete: operations["remove-admin-grant"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/directory/agencies": {
         parameters: {
             query?: never;
@@ -157,6 +257,24 @@ export interface paths {
         /** List the people of an agency */
         get: operations["list-agency-people"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/agencies/{id}/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show who sees what of an agency's people, and how they sign in */
+        get: operations["get-agency-policy"];
+        /** Decide who sees what of an agency's people, and how they sign in */
+        put: operations["set-agency-policy"];
         post?: never;
         delete?: never;
         options?: never;
@@ -451,6 +569,24 @@ export interface paths {
          * @description Ends one position and begins another in one act.
          */
         post: operations["transfer-person"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/people/{id}/visibility": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show who sees what of a person; for the person's administrators */
+        get: operations["get-person-visibility"];
+        /** Decide who sees what of a person, above policy and the person's own choice */
+        put: operations["set-person-visibility"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -970,6 +1106,20 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        AddAdminGrantInputBody: {
+            /** @description empty: the whole installation */
+            agency_id?: string;
+            /** @description who has an account */
+            person_id: string;
+            /** @enum {string} */
+            role: "system_admin" | "agency_admin" | "security_admin" | "auditor" | "records_officer";
+            /** @description that unit and all below it; empty: the whole agency */
+            unit_id?: string;
+        };
+        AdminGrantsOutputBody: {
+            /** @description by agency, role and name */
+            grants: components["schemas"]["DirectoryAdminGrant"][];
+        };
         AgenciesOutputBody: {
             agencies: components["schemas"]["DirectoryAgency"][];
         };
@@ -1177,10 +1327,37 @@ export interface components {
              */
             title: string;
         };
+        DelegationsOutputBody: {
+            /** @description of my positions, newest first; the ended ones of the last year too */
+            given: components["schemas"]["DirectoryDelegation"][];
+            /** @description lent to me, likewise */
+            received: components["schemas"]["DirectoryDelegation"][];
+        };
         DemoAccount: {
             agency: string;
             login: string;
             name: string;
+        };
+        DirectoryAdminGrant: {
+            /** @description empty: the whole installation */
+            agency_id: string;
+            agency_name: string;
+            /** @description the account is disabled, so the role has no effect now */
+            disabled: boolean;
+            /** Format: date-time */
+            granted_at: string;
+            /** @description name of who granted it; empty: the command line */
+            granted_by: string;
+            id: string;
+            login: string;
+            person: components["schemas"]["DirectoryPerson"];
+            /** @description I may take it away */
+            removable: boolean;
+            /** @enum {string} */
+            role: "system_admin" | "agency_admin" | "security_admin" | "auditor" | "records_officer";
+            unit: string;
+            /** @description that unit and all below it; empty: the whole agency */
+            unit_id: string;
         };
         DirectoryAgency: {
             id: string;
@@ -1207,12 +1384,36 @@ export interface components {
             /** @description tên, what the person is addressed by */
             given_name: string;
             id: string;
+            mobile: string;
             /** @description Họ đệm tên */
             name: string;
+            /** @description room and building */
+            office: string;
+            /** @description of the desk */
+            phone: string;
+            /** @description SHA-256 in hex of the picture; empty: none */
+            photo: string;
             positions: components["schemas"]["DirectoryPosition"][];
             /** @description of the main position, or of the one in the unit that was asked for */
             title: string;
             unit: string;
+        };
+        DirectoryDelegation: {
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            ends_at: string;
+            /** @description who lends it */
+            from: components["schemas"]["DirectoryPerson"];
+            id: string;
+            position: components["schemas"]["DirectoryPosition"];
+            scopes: ("mail" | "meetings" | "chat" | "documents")[];
+            /** Format: date-time */
+            starts_at: string;
+            /** @enum {string} */
+            state: "coming" | "active" | "ended";
+            /** @description whom it is lent to */
+            to: components["schemas"]["DirectoryPerson"];
         };
         DirectoryGrant: {
             /** @description empty: the whole installation */
@@ -1225,6 +1426,12 @@ export interface components {
         DirectoryGroupOwner: {
             id: string;
             name: string;
+        };
+        DirectoryOverride: {
+            /** @enum {string} */
+            field: "entry" | "name" | "title" | "unit" | "agency" | "address" | "phone" | "mobile" | "office" | "photo";
+            /** @enum {string} */
+            level: "public" | "all_agencies" | "own_agency" | "own_unit" | "hidden";
         };
         DirectoryPerson: {
             /** @description main mail address; empty without a mailbox */
@@ -1242,9 +1449,30 @@ export interface components {
             title: string;
             unit: string;
         };
+        DirectoryPolicy: {
+            /** @description fields whose level people may set for themselves */
+            personal: ("phone" | "mobile" | "office" | "photo")[];
+            sign_in: components["schemas"]["DirectoryPolicySignInStruct"];
+            visibility: components["schemas"]["DirectoryVisibility"];
+        };
+        DirectoryPolicySignInStruct: {
+            /** @description mail clients and address books may sign in by app passwords */
+            app_passwords: boolean;
+            /**
+             * @description who needs a second factor to sign in
+             * @enum {string}
+             */
+            second_factor: "administrators" | "everybody";
+        };
         DirectoryPosition: {
             agency_id: string;
             agency_name: string;
+            /** @description name of the person who lends it; absent: it is one's own */
+            delegated_by?: string;
+            /** @description then: what for */
+            delegated_scopes?: ("mail" | "meetings" | "chat" | "documents")[] | null;
+            /** @description then: the delegation by which it is lent */
+            delegation_id?: string;
             id: string;
             /** @enum {string} */
             kind: "main" | "concurrent" | "acting";
@@ -1278,6 +1506,37 @@ export interface components {
              */
             people: number;
             units: components["schemas"]["DirectoryUnit"][];
+        };
+        DirectoryVisibility: {
+            /** @enum {string} */
+            address: "public" | "all_agencies" | "own_agency" | "own_unit" | "hidden";
+            /** @enum {string} */
+            agency: "public" | "all_agencies" | "own_agency" | "own_unit" | "hidden";
+            /**
+             * @description the person as a whole: found by search, in lists, in address books
+             * @enum {string}
+             */
+            entry: "public" | "all_agencies" | "own_agency" | "own_unit" | "hidden";
+            /** @enum {string} */
+            mobile: "public" | "all_agencies" | "own_agency" | "own_unit" | "hidden";
+            /**
+             * @description hides the entry too
+             * @enum {string}
+             */
+            name: "public" | "all_agencies" | "own_agency" | "own_unit" | "hidden";
+            /** @enum {string} */
+            office: "public" | "all_agencies" | "own_agency" | "own_unit" | "hidden";
+            /**
+             * @description of the desk
+             * @enum {string}
+             */
+            phone: "public" | "all_agencies" | "own_agency" | "own_unit" | "hidden";
+            /** @enum {string} */
+            photo: "public" | "all_agencies" | "own_agency" | "own_unit" | "hidden";
+            /** @enum {string} */
+            title: "public" | "all_agencies" | "own_agency" | "own_unit" | "hidden";
+            /** @enum {string} */
+            unit: "public" | "all_agencies" | "own_agency" | "own_unit" | "hidden";
         };
         DisablePersonInputBody: {
             /** @description why, for the audit log */
@@ -1424,6 +1683,23 @@ export interface components {
              * @example ws://localhost:8080
              */
             url: string;
+        };
+        LendInputBody: {
+            /**
+             * Format: date-time
+             * @description at most a year after the start
+             */
+            ends_at: string;
+            /** @description who is to act in it; of the same agency, with an account */
+            person_id: string;
+            /** @description one of my own positions, never a lent one */
+            position_id: string;
+            scopes: ("mail" | "meetings" | "chat" | "documents")[];
+            /**
+             * Format: date-time
+             * @description absent: now
+             */
+            starts_at?: string;
         };
         Letter: {
             /** @description id of the message here that this answers */
@@ -1755,6 +2031,16 @@ export interface components {
             content: string;
             name: string;
         };
+        OwnVisibilityOutputBody: {
+            /** @description what my agency lets me set */
+            allowed: ("phone" | "mobile" | "office" | "photo")[];
+            /** @description who sees what of me now */
+            effective: components["schemas"]["DirectoryVisibility"];
+            /** @description what I set */
+            own: components["schemas"]["DirectoryOverride"][];
+            /** @description what an administrator set for me, which stands above the rest */
+            set_by_administrator: components["schemas"]["DirectoryOverride"][];
+        };
         PartnerGrant: {
             /** @description whose the object is */
             agency_id: string;
@@ -1994,6 +2280,14 @@ export interface components {
             name: string;
             position_id: string;
         };
+        SetOwnVisibilityInputBody: {
+            /** @description all that I set; what is not in it follows the agency again */
+            own: components["schemas"]["DirectoryOverride"][];
+        };
+        SetPersonVisibilityInputBody: {
+            /** @description all that an administrator sets; what is not in it follows the agency again */
+            set_by_administrator: components["schemas"]["DirectoryOverride"][];
+        };
         SignInInputBody: {
             /** @description main mail address */
             login: string;
@@ -2059,6 +2353,8 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type AddAdminGrantInputBody = components['schemas']['AddAdminGrantInputBody'];
+export type AdminGrantsOutputBody = components['schemas']['AdminGrantsOutputBody'];
 export type AgenciesOutputBody = components['schemas']['AgenciesOutputBody'];
 export type AgencyChange = components['schemas']['AgencyChange'];
 export type AgencyRecord = components['schemas']['AgencyRecord'];
@@ -2074,16 +2370,23 @@ export type Conversation = components['schemas']['Conversation'];
 export type ConversationEvent = components['schemas']['ConversationEvent'];
 export type ConversationMember = components['schemas']['ConversationMember'];
 export type CreateMeetingInputBody = components['schemas']['CreateMeetingInputBody'];
+export type DelegationsOutputBody = components['schemas']['DelegationsOutputBody'];
 export type DemoAccount = components['schemas']['DemoAccount'];
+export type DirectoryAdminGrant = components['schemas']['DirectoryAdminGrant'];
 export type DirectoryAgency = components['schemas']['DirectoryAgency'];
 export type DirectoryCard = components['schemas']['DirectoryCard'];
+export type DirectoryDelegation = components['schemas']['DirectoryDelegation'];
 export type DirectoryGrant = components['schemas']['DirectoryGrant'];
 export type DirectoryGroupOwner = components['schemas']['DirectoryGroupOwner'];
+export type DirectoryOverride = components['schemas']['DirectoryOverride'];
 export type DirectoryPerson = components['schemas']['DirectoryPerson'];
+export type DirectoryPolicy = components['schemas']['DirectoryPolicy'];
+export type DirectoryPolicySignInStruct = components['schemas']['DirectoryPolicySignInStruct'];
 export type DirectoryPosition = components['schemas']['DirectoryPosition'];
 export type DirectorySession = components['schemas']['DirectorySession'];
 export type DirectoryTransfer = components['schemas']['DirectoryTransfer'];
 export type DirectoryUnit = components['schemas']['DirectoryUnit'];
+export type DirectoryVisibility = components['schemas']['DirectoryVisibility'];
 export type DisablePersonInputBody = components['schemas']['DisablePersonInputBody'];
 export type DraftView = components['schemas']['DraftView'];
 export type ErrorDetail = components['schemas']['ErrorDetail'];
@@ -2101,6 +2404,7 @@ export type InviteToMeetingInputBody = components['schemas']['InviteToMeetingInp
 export type InviteToMeetingOutputBody = components['schemas']['InviteToMeetingOutputBody'];
 export type JoinMeetingInputBody = components['schemas']['JoinMeetingInputBody'];
 export type JoinMeetingOutputBody = components['schemas']['JoinMeetingOutputBody'];
+export type LendInputBody = components['schemas']['LendInputBody'];
 export type Letter = components['schemas']['Letter'];
 export type ListMeetingsOutputBody = components['schemas']['ListMeetingsOutputBody'];
 export type ListOutBody = components['schemas']['ListOutBody'];
@@ -2126,6 +2430,7 @@ export type NewServiceMailboxUser = components['schemas']['NewServiceMailboxUser
 export type NewUnit = components['schemas']['NewUnit'];
 export type Outgoing = components['schemas']['Outgoing'];
 export type OutgoingFile = components['schemas']['OutgoingFile'];
+export type OwnVisibilityOutputBody = components['schemas']['OwnVisibilityOutputBody'];
 export type PartnerGrant = components['schemas']['PartnerGrant'];
 export type PartnerGrantsOutputBody = components['schemas']['PartnerGrantsOutputBody'];
 export type PartnerPersonBody = components['schemas']['PartnerPersonBody'];
@@ -2142,6 +2447,8 @@ export type SendOutBody = components['schemas']['SendOutBody'];
 export type ServiceMailbox = components['schemas']['ServiceMailbox'];
 export type ServiceMailboxChange = components['schemas']['ServiceMailboxChange'];
 export type ServiceMailboxUser = components['schemas']['ServiceMailboxUser'];
+export type SetOwnVisibilityInputBody = components['schemas']['SetOwnVisibilityInputBody'];
+export type SetPersonVisibilityInputBody = components['schemas']['SetPersonVisibilityInputBody'];
 export type SignInInputBody = components['schemas']['SignInInputBody'];
 export type StaffOutputBody = components['schemas']['StaffOutputBody'];
 export type SummaryOutBody = components['schemas']['SummaryOutBody'];
@@ -2150,6 +2457,159 @@ export type UnitChange = components['schemas']['UnitChange'];
 export type UnitRecord = components['schemas']['UnitRecord'];
 export type $defs = Record<string, never>;
 export interface operations {
+    "list-delegations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DelegationsOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "lend-position": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LendInputBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryDelegation"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "end-delegation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-own-visibility": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnVisibilityOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "set-own-visibility": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetOwnVisibilityInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnVisibilityOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-conversations": {
         parameters: {
             query?: never;
@@ -2410,6 +2870,103 @@ export interface operations {
             };
         };
     };
+    "list-admin-grants": {
+        parameters: {
+            query?: {
+                /** @description roles in this agency only; empty: all that I may see */
+                agency_id?: string;
+                /** @description roles of this person only */
+                person_id?: string;
+                role?: "system_admin" | "agency_admin" | "security_admin" | "auditor" | "records_officer";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminGrantsOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "add-admin-grant": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddAdminGrantInputBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryAdminGrant"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "remove-admin-grant": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-agencies": {
         parameters: {
             query?: never;
@@ -2560,6 +3117,72 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StaffOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-agency-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryPolicy"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "set-agency-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DirectoryPolicy"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryPolicy"];
                 };
             };
             /** @description Error */
@@ -3310,6 +3933,72 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DirectoryTransfer"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-person-visibility": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnVisibilityOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "set-person-visibility": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetPersonVisibilityInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnVisibilityOutputBody"];
                 };
             };
             /** @description Error */

@@ -1,0 +1,230 @@
+// Package visibility decides what of a directory entry a viewer sees. Every
+// face of the directory (web, HTTP API, completion, LDAP) shows what View
+// leaves and nothing else.
+//
+// It is pure: it must know no database, no clock and no transport. Whoever asks
+// brings the entry whole, the viewer and the policy.
+package visibility
+
+import (
+	"slices"
+	"strings"
+
+	"commsd/directory/permission"
+	"commsd/identity"
+)
+
+// Level is who sees a field, from everybody to nobody.
+type Level int
+
+// The levels. Each lets in fewer than the one before.
+const (
+	Public      Level = iota + 1 // everybody who may ask at all, an account without a post too
+	AllAgencies                  // who holds a post in any agency
+	OwnAgency                    // who works in an agency in which the person holds a post
+	OwnUnit                      // who works in a unit of the person's, or above or below it
+	Hidden                       // the person, and who administers the entry
+)
+
+var levelNames = map[Level]string{Public: "public", AllAgencies: "all_agencies", OwnAgency: "own_agency", OwnUnit: "own_unit", Hidden: "hidden"}
+
+// String is the level's word in JSON.
+func (l Level) String() string { return levelNames[l] }
+
+// ParseLevel is String's inverse; false for a word that is none.
+func ParseLevel(word string) (Level, bool) {
+	for l, name := range levelNames {
+		if name == word {
+			return l, true
+		}
+	}
+	return 0, false
+}
+
+// Field is a part of an entry that has a level of its own.
+type Field string
+
+// The fields. FieldEntry is the whole: who does not see it learns in no list
+// and by no search that the person exists.
+const (
+	FieldEntry   Field = "entry"
+	FieldName    Field = "name" // an entry without a name is none: this hides the entry too
+	FieldTitle   Field = "title"
+	FieldUnit    Field = "unit"
+	FieldAgency  Field = "agency"
+	FieldAddress Field = "address"
+	FieldPhone   Field = "phone"
+	FieldMobile  Field = "mobile"
+	FieldOffice  Field = "office"
+	FieldPhoto   Field = "photo"
+)
+
+// Fields returns all fields.
+func Fields() []Field {
+	return []Field{FieldEntry, FieldName, FieldTitle, FieldUnit, FieldAgency, FieldAddress, FieldPhone, FieldMobile, FieldOffice, FieldPhoto}
+}
+
+// Personal tells whether a policy may leave f to the person: ways to reach and
+// to recognise somebody in private. Name, post and official address are the
+// agency's to show.
+func Personal(f Field) bool {
+	return f == FieldPhone || f == FieldMobile || f == FieldOffice || f == FieldPhoto
+}
+
+// Levels gives fields their levels; a field that is not in it has none of its own.
+type Levels map[Field]Level
+
+// Default is what holds where neither agency nor person decided: officials
+// find each other across agencies, but mobile numbers stay in the agency.
+func Default() Levels {
+	return Levels{
+		FieldEntry: AllAgencies, FieldName: AllAgencies, FieldTitle: AllAgencies, FieldUnit: AllAgencies, FieldAgency: AllAgencies,
+		FieldAddress: AllAgencies, FieldPhone: AllAgencies, FieldMobile: OwnAgency, FieldOffice: AllAgencies, FieldPhoto: AllAgencies,
+	}
+}
+
+// Policy is what an agency decided for its people.
+type Policy struct {
+	Levels   Levels  // fields that are not in it have their Default
+	Personal []Field // fields whose level people may set for themselves
+}
+
+// Overrides are what was decided for one person.
+type Overrides struct {
+	Own   Levels // by the person; counts for the fields that the policy leaves to people
+	SetBy Levels // by an administrator; stands above everything else
+}
+
+// Place is a post of a person.
+type Place struct {
+	Position   identity.PositionID
+	Title      string // chức danh
+	UnitID     identity.UnitID
+	Unit       string
+	UnitPath   string // "/<root>/…/<unit>/"
+	Agency     identity.AgencyID
+	AgencyName string
+	Kind       string // main, concurrent, acting
+}
+
+// Entry is all that the directory holds of one person to show. What View took
+// away is empty.
+type Entry struct {
+	identity.Person         // with the main post
+	Family, Middle  string  // họ, đệm; GivenName is tên
+	Phone           string  // of the desk
+	Mobile          string  // of the person
+	Office          string  // room and building
+	Photo           string  // SHA-256 in hex of the picture
+	Places          []Place // posts held now, the main one first
+
+	Overrides Overrides
+}
+
+// LevelOf returns who sees field f of e under p.
+func LevelOf(f Field, e Entry, p Policy) Level {
+	level, ok := p.Levels[f]
+	if !ok {
+		level = defaults[f]
+	}
+	if own, ok := e.Overrides.Own[f]; ok && Personal(f) && slices.Contains(p.Personal, f) {
+		level = own
+	}
+	if set, ok := e.Overrides.SetBy[f]; ok {
+		level = set
+	}
+	return level
+}
+
+var defaults = Default()
+
+// View returns what viewer sees of e, whose agency's policy is p; false when
+// that is nothing at all.
+//
+// People see all of themselves, and administrators all of whom their role
+// covers: who may change an entry has to see it. A role elsewhere, and the role
+// of an auditor, count as a post in another agency. e is not changed.
+func View(viewer identity.Actor, e Entry, p Policy) (Entry, bool) {
+	reach := reachOf(viewer, e)
+	sees := func(f Field) bool { return LevelOf(f, e, p) <= reach }
+	if !sees(FieldEntry) || !sees(FieldName) {
+		return Entry{}, false
+	}
+	out := e
+	if reach != Hidden {
+		out.Overrides = Overrides{}
+	}
+	title, agency := sees(FieldTitle), sees(FieldAgency)
+	unit := sees(FieldUnit) && agency // a unit tells the agency
+	if !title {
+		out.Title = ""
+	}
+	if !unit {
+		out.Unit = ""
+	}
+	if !agency {
+		out.Agency, out.AgencyName, out.AgencyShort = "", "", ""
+	}
+	out.Places = slices.Clone(e.Places)
+	for i := range out.Places {
+		q := &out.Places[i]
+		if !title {
+			q.Title = ""
+		}
+		if !unit {
+			q.UnitID, q.Unit, q.UnitPath = "", "", ""
+		}
+		if !agency {
+			q.Agency, q.AgencyName = "", ""
+		}
+	}
+	for f, value := range map[Field]*string{
+		FieldAddress: &out.Address, FieldPhone: &out.Phone, FieldMobile: &out.Mobile, FieldOffice: &out.Office, FieldPhoto: &out.Photo,
+	} {
+		if !sees(f) {
+			*value = ""
+		}
+	}
+	return out, true
+}
+
+// reachOf returns the strictest level that lets viewer in.
+func reachOf(viewer identity.Actor, e Entry) Level {
+	if viewer.Person != "" && viewer.Person == e.ID || administers(viewer, e) {
+		return Hidden
+	}
+	reach := Public
+	if viewer.Position != "" || len(viewer.Grants) > 0 {
+		reach = AllAgencies
+	}
+	if viewer.Position == "" {
+		return reach
+	}
+	for _, q := range e.Places {
+		if viewer.Agency == "" || q.Agency != viewer.Agency {
+			continue
+		}
+		reach = max(reach, OwnAgency)
+		if related(viewer.UnitPath, q.UnitPath) {
+			return OwnUnit
+		}
+	}
+	return reach
+}
+
+// administers tells whether a role of viewer's covers e.
+func administers(viewer identity.Actor, e Entry) bool {
+	if len(viewer.Grants) == 0 {
+		return false
+	}
+	o := identity.Object{}
+	if len(e.Places) > 0 {
+		o.Agency, o.Path = e.Places[0].Agency, e.Places[0].UnitPath
+	}
+	return permission.Check(viewer, permission.AccountRead, o).Allowed
+}
+
+// related tells whether two units are the same, or one is above the other.
+func related(a, b string) bool {
+	return a != "" && b != "" && (strings.HasPrefix(a, b) || strings.HasPrefix(b, a))
+}
