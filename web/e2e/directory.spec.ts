@@ -8,7 +8,7 @@ test("people are found without marks and reached from their card", async () => {
   await signIn(page, "an");
   await page.getByRole("navigation").getByRole("link", { name: "Danh bạ" }).click();
   await page.getByText("Cùng cơ quan").waitFor();
-  await page.getByRole("link", { name: /UBND TP Hà Nội/ }).waitFor();
+  await page.getByRole("treeitem", { name: /UBND TP Hà Nội/ }).waitFor();
   await expectAccessible(page);
   await screenshots(page, "directory");
 
@@ -59,10 +59,38 @@ test("a unit's link shows its people, and back leads back", async () => {
   const page = await server.newPage();
   await signIn(page, "chi");
   await page.goto("/directory");
-  await page.getByRole("link", { name: /Vụ Cải cách hành chính/ }).click();
+  // By keys alone: another agency is opened, and one of its units chosen.
+  await page.getByRole("treeitem", { name: /Bộ Nội vụ/ }).focus();
+  await page.keyboard.press("ArrowRight");
+  await page.getByRole("treeitem", { name: /Vụ Cải cách hành chính/ }).waitFor();
+  await page.keyboard.type("vu cai");
+  await page.keyboard.press("Enter");
   const list = page.getByRole("region", { name: "Danh sách người" });
   await list.getByText("Bộ Nội vụ › Vụ Cải cách hành chính").waitFor();
   await list.getByRole("link", { name: /Trần Thanh Bình/ }).waitFor();
+  await list.getByRole("link", { name: /Trần Thanh Bình/ }).click();
+  await page.getByRole("heading", { name: "Trần Thanh Bình" }).waitFor();
+  await page.goBack();
+  await list.getByText("Bộ Nội vụ › Vụ Cải cách hành chính").waitFor();
   await page.goBack();
   await list.getByText("Cùng cơ quan").waitFor();
+});
+
+test("on a phone one goes from the tree to the list to the person, and back", async () => {
+  const page = await server.newPage({ viewport: { width: 390, height: 844 } });
+  await signIn(page, "an");
+  await page.goto("/directory");
+  await page.getByRole("link", { name: "Cơ quan và đơn vị" }).click();
+  await page.getByRole("treeitem", { name: /UBND TP Hà Nội/ }).waitFor();
+  await expectAccessible(page);
+  await screenshots(page, "directory-tree");
+  await page.getByRole("searchbox", { name: "Lọc theo tên hoặc mã cơ quan" }).fill("h26");
+  await page.getByRole("treeitem", { name: /UBND TP Hà Nội/ }).click();
+  const list = page.getByRole("region", { name: "Danh sách người" });
+  await list.getByRole("link", { name: /Lê Thị Kim Chi/ }).click();
+  await page.getByRole("heading", { name: "Lê Thị Kim Chi" }).waitFor();
+  await page.getByRole("button", { name: "Chép Thư công vụ" }).click();
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toBe("chi@hanoi.g2g.example");
+  await page.getByRole("link", { name: "Về danh sách" }).click();
+  await list.getByRole("link", { name: /Lê Thị Kim Chi/ }).waitFor();
 });

@@ -38,7 +38,8 @@ export const paths = {
     ...search(f),
   }),
 
-  directory: (q?: string): Place => ({ to: "/directory", ...search({ q }) }),
+  /** The directory, where these words are searched, or at the people of an agency or one of its units. */
+  directory: (f: { q?: string; agency?: string; unit?: string } = {}): Place => ({ to: "/directory", ...search(f) }),
   person: (id: string): Place => ({ to: `/directory/${encodeURIComponent(id)}` }),
 };
 

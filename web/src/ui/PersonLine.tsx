@@ -33,11 +33,11 @@ export function PersonLine({ person, plain = false, right }: Props) {
   );
 }
 
-/** The initials of tên and đệm; decoration, drawn so that no button's words seem to hold them, beside a name that is written out. */
-export function PersonMark({ name, size = 36 }: { name: string; size?: number }) {
+/** A person's picture, else the initials of tên and đệm; decoration, drawn so that no button's words seem to hold them, beside a name that is written out. */
+export function PersonMark({ name, photo, size = 36 }: { name: string; photo?: string; size?: number }) {
   const { middle, given, family } = nameParts(name);
   return (
-    <Avatar size={size} radius={size} color="gray" variant="light" aria-hidden classNames={{ placeholder: classes.mark }}>
+    <Avatar src={photo} size={size} radius={size} color="gray" variant="light" aria-hidden classNames={{ placeholder: classes.mark }}>
       <span data-initials={initials(`${middle || family} ${given}`)} />
     </Avatar>
   );

@@ -5,9 +5,10 @@ import type { components } from "../../api/schema";
 export type Agency = components["schemas"]["DirectoryAgency"];
 export type Unit = components["schemas"]["DirectoryUnit"];
 export type Person = components["schemas"]["DirectoryPerson"];
-export type Card = components["schemas"]["DirectoryCard"];
+/** What a person does not show to the reader is absent. */
+export type Card = components["schemas"]["DirectoryCard"] & Partial<Record<"phone" | "mobile" | "office" | "photo", string>>;
 
-/** Whose people the list shows: those found, or those of one place; by itself, the colleagues. */
+/** Whose people the list shows: those found, or those of one place; by itself, the colleagues. A unit stands beside its agency. */
 export interface Choice {
   q?: string;
   unit?: string;
@@ -19,6 +20,14 @@ export const agenciesQuery = queryOptions({
   queryFn: async () => (await data(api.GET("/api/v1/directory/agencies"))).agencies,
   staleTime: 5 * 60_000,
 });
+
+/** The units of one agency: asked for when it is opened. */
+export const unitsQuery = (agency: string) =>
+  queryOptions({
+    queryKey: ["directory", "units", agency],
+    queryFn: async ({ client }): Promise<Unit[]> => (await client.ensureQueryData(agenciesQuery)).find((a) => a.id === agency)?.units ?? [],
+    staleTime: 5 * 60_000,
+  });
 
 export const cardQuery = (id: string) =>
   queryOptions({
@@ -47,4 +56,9 @@ export const peopleOf = ({ q, unit, agency }: Choice) =>
 /** Opens a meeting now with one person invited; its id. */
 export async function callPerson(title: string, person: string): Promise<string> {
   return (await data(api.POST("/api/v1/meetings", { body: { title, invite: [person] } }))).id;
+}
+
+/** Where a person's picture is; its hash changes with it. Nothing: no picture, or none for the reader. */
+export function photoOf(person: { id: string; photo?: string }): string | undefined {
+  return person.photo ? `/api/v1/directory/people/${encodeURIComponent(person.id)}/photo?v=${person.photo.slice(0, 16)}` : undefined;
 }

@@ -1,9 +1,11 @@
 import { fireEvent, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { an, renderRoutes } from "../../testing/render";
 import { serve } from "../../testing/server";
 import { routes } from "./index";
+import { useTreeStore } from "./state";
+import { telephone } from "./telephone";
 
 const duc = {
   id: "p-duc", name: "Ngô Quang Đức", given_name: "Đức", title: "Chánh Văn phòng", unit: "Văn phòng Bộ",
@@ -27,6 +29,8 @@ const standing = {
   "GET /api/v1/directory/agencies": { body: { agencies } },
   "GET /api/v1/directory/people/p-duc": { body: card },
 };
+
+beforeEach(() => useTreeStore.setState({ touched: {}, top: 0 }));
 
 describe("the directory", () => {
   it("searches as one types, once for the whole word, and the address follows", async () => {
@@ -58,15 +62,79 @@ describe("the directory", () => {
       "GET /api/v1/directory/units/u11/people": (request) =>
         new URL(request.url).searchParams.get("cursor") ? people([{ ...duc, id: "p2", name: "Hồ Anh Tuấn" }]) : people([duc], "more"),
     });
-    renderRoutes(routes, "/directory");
-    await userEvent.click(await screen.findByRole("link", { name: /Phòng Tổng hợp/ }));
+    const { address } = renderRoutes(routes, "/directory");
+    await userEvent.click(await screen.findByRole("treeitem", { name: /Phòng Tổng hợp/ }));
     await screen.findByText("Bộ Nội vụ › Văn phòng Bộ › Phòng Tổng hợp");
-    const current = () => screen.getAllByRole("link", { current: "page" }).map((l) => l.textContent);
+    const current = () => screen.getAllByRole("treeitem", { current: "page" }).map((l) => l.textContent);
     expect(current()).toEqual([expect.stringContaining("Phòng Tổng hợp")]);
-    await userEvent.click(await screen.findByRole("button", { name: "Xem thêm" }));
-    await screen.findByText("Hồ Anh Tuấn");
-    expect(screen.queryByRole("button", { name: "Xem thêm" })).toBeNull();
+    await screen.findByText("Hồ Anh Tuấn"); // the end is near, so more is fetched
+    expect(address()).toBe("/directory?agency=a1&unit=u11");
   });
+
+  it("walks the tree by keys alone", async () => {
+    serve({ ...standing, "GET /api/v1/directory/people": people([]) });
+    const { address } = renderRoutes(routes, "/directory");
+    (await screen.findByRole("treeitem", { name: /Bộ Nội vụ/ })).focus();
+    const at = () => document.activeElement?.textContent;
+    await userEvent.keyboard("{ArrowRight}");
+    expect(at()).toContain("Văn phòng Bộ");
+    await userEvent.keyboard("{ArrowDown}");
+    expect(at()).toContain("Phòng Tổng hợp");
+    await userEvent.keyboard("{ArrowLeft}{ArrowLeft}");
+    expect(screen.queryByRole("treeitem", { name: /Phòng Tổng hợp/ })).toBeNull();
+    expect(document.activeElement?.getAttribute("aria-expanded")).toBe("false");
+    await userEvent.keyboard("{ArrowRight}{Home}");
+    expect(document.activeElement?.getAttribute("aria-level")).toBe("1");
+    await userEvent.keyboard("phong");
+    expect(at()).toContain("Phòng Tổng hợp");
+    await userEvent.keyboard("{Enter}");
+    expect(address()).toBe("/directory?agency=a1&unit=u11");
+  });
+
+  it("draws a few of 2,000 agencies, and finds one by its name or identifier", async () => {
+    const many = Array.from({ length: 2000 }, (_, i) => ({ id: `m${i}`, identifier: `H${i}.01`, name: `Sở Nội vụ số ${i}`, name_en: "", short_name: "", people: 1, units: [] }));
+    serve({ ...standing, "GET /api/v1/directory/agencies": { body: { agencies: [...many, ...agencies] } }, "GET /api/v1/directory/people": people([]) });
+    renderRoutes(routes, "/directory");
+    const first = await screen.findByRole("treeitem", { name: /Sở Nội vụ số 0/ });
+    expect(first.getAttribute("aria-setsize")).toBe("2001");
+    expect(screen.getAllByRole("treeitem").length).toBeLessThan(100);
+    const filter = screen.getByRole("searchbox", { name: "Lọc theo tên hoặc mã cơ quan" });
+    await userEvent.type(filter, "h1999");
+    expect(screen.getAllByRole("treeitem").map((r) => r.textContent)).toEqual([expect.stringContaining("Sở Nội vụ số 1999")]);
+    fireEvent.change(filter, { target: { value: "bo noi" } });
+    await userEvent.type(filter, "{ArrowDown}");
+    expect(document.activeElement?.textContent).toContain("Bộ Nội vụ");
+  });
+
+  it("goes back to what was chosen when the search is emptied", async () => {
+    serve({ ...standing, "GET /api/v1/directory/people": people([duc]), "GET /api/v1/directory/units/u1/people": people([{ ...duc, name: "Vũ Thị Hồng Hạnh" }]) });
+    const { address } = renderRoutes(routes, "/directory?agency=a1&unit=u1");
+    const field = await screen.findByRole("searchbox", { name: "Tìm người" });
+    fireEvent.change(field, { target: { value: "duc" } });
+    await screen.findByText("1 người khớp với “duc”");
+    expect(address()).toBe("/directory?q=duc&agency=a1&unit=u1");
+    fireEvent.change(field, { target: { value: "" } });
+    await screen.findByText("Vũ Thị Hồng Hạnh");
+    expect(address()).toBe("/directory?agency=a1&unit=u1");
+  });
+
+  it("dials and copies what a card shows, and says nothing of what it does not show", async () => {
+    serve({ ...standing, "GET /api/v1/directory/people": people([]), "GET /api/v1/directory/people/p-duc": { body: { ...card, phone: "024.3976 4116 - máy lẻ 205" } } });
+    const user = userEvent.setup();
+    renderRoutes(routes, "/directory/p-duc");
+    expect((await screen.findByRole("link", { name: "024.3976 4116 - máy lẻ 205" })).getAttribute("href")).toBe("tel:02439764116;ext=205");
+    expect(screen.queryByText("Di động")).toBeNull();
+    await user.click(screen.getByRole("button", { name: "Chép Thư công vụ" }));
+    expect(await navigator.clipboard.readText()).toBe("ducnq@noivu.g2g.example");
+  });
+
+  it.each([
+    ["0912 345 678", "tel:0912345678"],
+    ["(+84) 24-3976-4116", "tel:+842439764116"],
+    ["024.39764116 / 0912345678", "tel:02439764116"],
+    ["tổng đài", ""],
+    ["", ""],
+  ])("dials %j", (written, link) => expect(telephone(written)).toBe(link));
 
   it("shows a person's card with every position", async () => {
     serve({ ...standing, "GET /api/v1/directory/people": people([]) });
@@ -77,7 +145,7 @@ describe("the directory", () => {
     shown.getByText("Giám đốc");
     shown.getByText("Quyền");
     // No chat, mail or meetings among these routes: nothing leads nowhere.
-    expect(shown.queryByRole("button")).toBeNull();
+    expect(shown.queryByRole("button", { name: "Gọi" })).toBeNull();
     expect(shown.queryByRole("link", { name: "Nhắn tin" })).toBeNull();
   });
 

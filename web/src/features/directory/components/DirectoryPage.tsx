@@ -1,14 +1,14 @@
-import { ActionIcon, TextInput, Title } from "@mantine/core";
-import { useDebouncedCallback, useMediaQuery } from "@mantine/hooks";
-import { IconSearch, IconX } from "@tabler/icons-react";
-import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { ActionIcon, Button, Group, TextInput, Title } from "@mantine/core";
+import { useDebouncedCallback } from "@mantine/hooks";
+import { IconArrowLeft, IconBinaryTree, IconSearch, IconX } from "@tabler/icons-react";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { paths } from "../../../lib/paths";
 import { usePageTitle } from "../../../lib/title";
 import { Page } from "../../../ui/Page";
 import type { Choice } from "../api";
-import { PeopleList } from "./PeopleList";
+import { kept, PeopleList } from "./PeopleList";
 import { PersonCard } from "./PersonCard";
 import { UnitTree } from "./UnitTree";
 import classes from "./DirectoryPage.module.css";
@@ -18,10 +18,9 @@ export function DirectoryPage() {
   const { t } = useTranslation("directory");
   const navigate = useNavigate();
   const { person } = useParams({ strict: false }) as { person?: string };
-  const { q, unit, agency } = useSearch({ strict: false }) as Choice;
+  const { q, unit, agency, show } = useSearch({ strict: false }) as Choice & { show?: string };
   const choice: Choice = { q, unit, agency };
-  const wide = useMediaQuery("(min-width: 640px)", true, { getInitialValueInEffect: false });
-  const list = useRef<HTMLDivElement>(null);
+  const field = useRef<HTMLInputElement>(null);
   usePageTitle(t("title"));
 
   const [text, setText] = useState(q ?? "");
@@ -35,7 +34,8 @@ export function DirectoryPage() {
   }, [q]);
   const search = useDebouncedCallback((typed: string) => {
     asked.current = typed;
-    void navigate({ ...paths.directory(typed), replace: true });
+    // Over all, whatever is chosen; and back to that when the field is emptied.
+    void navigate({ ...paths.directory({ q: typed, agency, unit }), replace: true });
   }, 150);
   const type = (typed: string) => {
     setText(typed);
@@ -44,21 +44,30 @@ export function DirectoryPage() {
 
   return (
     <Page full>
-      <div className={classes.layout} data-card={person ? "" : undefined}>
+      <div className={classes.layout} data-card={person ? "" : undefined} data-tree={show === "tree" && !person ? "" : undefined}>
         <nav className={classes.tree} aria-label={t("tree.label")}>
-          {wide ? (
-            <UnitTree />
-          ) : (
-            <details>
-              <summary>{t("tree.label")}</summary>
-              <UnitTree />
-            </details>
-          )}
+          <h1 className={`mantine-visually-hidden ${classes.treeTitle}`}>{t("tree.label")}</h1>
+          <Button
+            className={classes.toList} variant="subtle" color="gray" size="compact-md" leftSection={<IconArrowLeft size={16} stroke={1.5} aria-hidden />}
+            renderRoot={(props) => <Link {...paths.directory(kept(choice))} {...props} />}
+          >
+            {t("card.back")}
+          </Button>
+          <UnitTree choice={choice} />
         </nav>
-        <section className={classes.people} aria-label={t("list.label")} ref={list}>
+        <section className={classes.people} aria-label={t("list.label")}>
           <div className={classes.head}>
-            <Title order={1}>{t("title")}</Title>
+            <Group justify="space-between" wrap="nowrap">
+              <Title order={1}>{t("title")}</Title>
+              <Button
+                className={classes.toTree} variant="default" size="compact-md" leftSection={<IconBinaryTree size={16} stroke={1.5} aria-hidden />}
+                renderRoot={(props) => <Link to="/directory" search={{ ...kept(choice), show: "tree" } as never} {...props} />}
+              >
+                {t("tree.label")}
+              </Button>
+            </Group>
             <TextInput
+              ref={field}
               type="search"
               aria-label={t("search.label")}
               placeholder={t("search.placeholder")}
@@ -76,7 +85,7 @@ export function DirectoryPage() {
                 if (e.nativeEvent.isComposing) return;
                 if (e.key === "ArrowDown") {
                   e.preventDefault();
-                  list.current?.querySelector<HTMLElement>("[data-person]")?.focus();
+                  field.current?.closest("section")?.querySelector<HTMLElement>("[data-person]")?.focus();
                 } else if (e.key === "Escape" && text) {
                   e.preventDefault();
                   type("");
@@ -84,7 +93,7 @@ export function DirectoryPage() {
               }}
             />
           </div>
-          <PeopleList choice={choice} />
+          <PeopleList choice={choice} field={field} />
         </section>
         <section className={classes.card} aria-label={t("card.label")}>
           {/* Where the card takes the list's place, it takes its title along. */}

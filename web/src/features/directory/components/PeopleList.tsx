@@ -1,18 +1,20 @@
-import { Button } from "@mantine/core";
 import { IconUserSearch } from "@tabler/icons-react";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import type { KeyboardEvent } from "react";
+import { type RefObject } from "react";
 import { useTranslation } from "react-i18next";
 import { codeOf } from "../../../api/error";
 import { useLang } from "../../../lib/i18n";
 import { PersonLine } from "../../../ui/PersonLine";
 import { EmptyState, ErrorState, ListSkeleton } from "../../../ui/States";
-import { agenciesQuery, peopleOf, type Agency, type Choice, type Unit } from "../api";
+import { useRoving, VirtualRows } from "../../../ui/VirtualRows";
+import { agenciesQuery, peopleOf, unitsQuery, type Agency, type Choice, type Person, type Unit } from "../api";
+import { keepTop, topOf } from "../state";
+import { trailTo } from "../tree";
 import classes from "./DirectoryPage.module.css";
 
-/** The people of what is chosen; arrows move between them. */
-export function PeopleList({ choice }: { choice: Choice }) {
+/** The people of what is chosen; arrows move between them, and more come as one gets near the end. */
+export function PeopleList({ choice, field }: { choice: Choice; field: RefObject<HTMLInputElement | null> }) {
   const { t } = useTranslation("directory");
   const found = useInfiniteQuery(peopleOf(choice));
   const place = usePlaceName(choice);
@@ -23,12 +25,13 @@ export function PeopleList({ choice }: { choice: Choice }) {
   }
   if (!found.data) {
     return (
-      <div className={classes.head}>
+      <div className={classes.loading}>
         <ListSkeleton rows={8} marks />
       </div>
     );
   }
   const heading = choice.q ? t("list.found", { count: people.length, q: choice.q }) : place || t("list.colleagues");
+  const more = { any: found.hasNextPage, failed: found.isFetchNextPageError, fetch: () => void (found.isFetching || found.fetchNextPage()) };
   return (
     <div className={classes.body}>
       <div className={classes.status} role="status">
@@ -39,27 +42,52 @@ export function PeopleList({ choice }: { choice: Choice }) {
           {t(choice.q ? "list.noneHint" : "list.emptyHint")}
         </EmptyState>
       ) : (
-        <ul className={classes.rows}>
-          {people.map((p) => (
-            <li key={p.id}>
-              <Link
-                to="/directory/$person" params={{ person: p.id } as never} search={kept(choice) as never}
-                className={classes.row} data-person onKeyDown={move}
-              >
-                <PersonLine person={p} />
-              </Link>
-            </li>
-          ))}
-        </ul>
+        <Rows key={JSON.stringify(kept(choice))} people={people} choice={choice} field={field} more={more} />
       )}
-      {found.hasNextPage && (
-        <div className={classes.more}>
-          <Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>
-            {t("list.more")}
-          </Button>
-        </div>
-      )}
+      {more.failed && <ErrorState compact code={codeOf(found.error)} title={t("list.failed")} onRetry={() => void found.fetchNextPage()} />}
     </div>
+  );
+}
+
+interface RowsProps {
+  people: Person[];
+  choice: Choice;
+  field: RefObject<HTMLInputElement | null>;
+  more: { any: boolean; failed: boolean; fetch: () => void };
+}
+
+function Rows({ people, choice, field, more }: RowsProps) {
+  const { t } = useTranslation("directory");
+  const roving = useRoving(people.length);
+  const search = kept(choice);
+  const key = JSON.stringify(search);
+  const { any, failed, fetch } = more;
+  const onLast = (last: number) => void (any && !failed && last >= people.length - 10 && fetch());
+  return (
+    <VirtualRows
+      label={t("list.people")} count={people.length} partial={any} rowHeight={56} keyOf={(i) => people[i]?.id ?? ""} pinned={roving.active}
+      top={topOf(key)} onScroll={(top) => keepTop(key, top)} onLast={onLast}
+      onKeyDown={(e) => {
+        if (e.key === "ArrowUp" && roving.active === 0) {
+          e.preventDefault();
+          field.current?.focus();
+        } else roving.onKey(e);
+      }}
+    >
+      {(i) => {
+        const person = people[i];
+        return (
+          person && (
+            <Link
+              to="/directory/$person" params={{ person: person.id } as never} search={search as never}
+              className={classes.row} data-person tabIndex={roving.tabIndex(i)} onFocus={() => roving.reach(i)}
+            >
+              <PersonLine person={person} />
+            </Link>
+          )
+        );
+      }}
+    </VirtualRows>
   );
 }
 
@@ -68,33 +96,13 @@ export function kept(choice: Choice): Record<string, string> {
   return Object.fromEntries(Object.entries(choice).filter((e): e is [string, string] => !!e[1]));
 }
 
-function move(e: KeyboardEvent<HTMLElement>) {
-  if (e.key !== "ArrowDown" && e.key !== "ArrowUp") return;
-  const row = e.currentTarget.parentElement;
-  const next = e.key === "ArrowDown" ? row?.nextElementSibling : row?.previousElementSibling;
-  const target = next?.querySelector<HTMLElement>("[data-person]");
-  e.preventDefault();
-  if (target) target.focus();
-  else if (e.key === "ArrowUp") e.currentTarget.closest("section")?.querySelector("input")?.focus();
-}
-
 function usePlaceName({ unit, agency }: Choice): string {
   const lang = useLang();
   const { data: agencies } = useQuery(agenciesQuery);
+  const { data: units } = useQuery({ ...unitsQuery(agency ?? ""), enabled: !!agency && !!unit });
   const named = (p: Agency | Unit) => (lang === "en" && p.name_en ? p.name_en : p.name);
-  for (const a of agencies ?? []) {
-    if (!unit && a.id === agency) return named(a);
-    const trail = unit ? trailTo(a.units, unit) : undefined;
-    if (trail) return [a, ...trail].map(named).join(" › ");
-  }
-  return "";
-}
-
-function trailTo(units: Unit[], id: string): Unit[] | undefined {
-  for (const u of units) {
-    if (u.id === id) return [u];
-    const below = trailTo(u.units, id);
-    if (below) return [u, ...below];
-  }
-  return undefined;
+  const of = agencies?.find((a) => a.id === agency);
+  if (!of) return "";
+  const trail = unit && units ? trailTo(units, unit) : undefined;
+  return [of, ...(trail ?? [])].map(named).join(" › ");
 }

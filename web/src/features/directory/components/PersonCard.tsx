@@ -1,7 +1,8 @@
-import { Anchor, Badge, Button, Group, Skeleton, Stack, Text, Title } from "@mantine/core";
-import { IconArrowLeft, IconCalendarPlus, IconMail, IconMessage, IconUser, IconVideo } from "@tabler/icons-react";
+import { ActionIcon, Anchor, Badge, Button, CopyButton, Group, Skeleton, Stack, Text, Title, Tooltip } from "@mantine/core";
+import { IconArrowLeft, IconCalendarPlus, IconCheck, IconCopy, IconMail, IconMessage, IconUser, IconVideo } from "@tabler/icons-react";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useRouter } from "@tanstack/react-router";
+import { Fragment } from "react";
 import { useTranslation } from "react-i18next";
 import { codeOf } from "../../../api/error";
 import { useSession } from "../../../api/session";
@@ -9,7 +10,8 @@ import { paths, type Place } from "../../../lib/paths";
 import { AgencySeal } from "../../../ui/AgencySeal";
 import { PersonMark } from "../../../ui/PersonLine";
 import { EmptyState, ErrorState } from "../../../ui/States";
-import { callPerson, cardQuery, type Card, type Choice } from "../api";
+import { callPerson, cardQuery, photoOf, type Card, type Choice } from "../api";
+import { telephone } from "../telephone";
 import { kept } from "./PeopleList";
 import classes from "./DirectoryPage.module.css";
 
@@ -49,7 +51,7 @@ function Known({ card }: { card: Card }) {
   return (
     <article>
       <Group gap="md" wrap="nowrap" align="flex-start" mb="md">
-        <PersonMark name={card.name} size={56} />
+        <PersonMark name={card.name} photo={photoOf(card)} size={72} />
         <div style={{ minWidth: 0 }}>
           <Title order={2}>{card.name}</Title>
           {card.title && <Text>{[card.title, card.unit].filter(Boolean).join(", ")}</Text>}
@@ -61,14 +63,7 @@ function Known({ card }: { card: Card }) {
         </div>
       </Group>
       <Actions card={card} />
-      {card.address && (
-        <section>
-          <Title order={3} mt="lg">
-            {t("card.address")}
-          </Title>
-          <Text style={{ overflowWrap: "anywhere" }}>{card.address}</Text>
-        </section>
-      )}
+      <Contact card={card} />
       {card.positions.length > 0 && (
         <section>
           <Title order={3} mt="lg" mb={4}>
@@ -86,7 +81,7 @@ function Known({ card }: { card: Card }) {
                   )}
                 </Group>
                 <Text size="sm" c="dimmed">
-                  <Anchor c="inherit" renderRoot={(props) => <Link to="/directory" search={{ unit: p.unit_id } as never} {...props} />}>
+                  <Anchor c="inherit" renderRoot={(props) => <Link {...paths.directory({ agency: p.agency_id, unit: p.unit_id })} {...props} />}>
                     {p.unit}
                   </Anchor>
                   {" · "}
@@ -98,6 +93,55 @@ function Known({ card }: { card: Card }) {
         </section>
       )}
     </article>
+  );
+}
+
+/** How to reach them: what they show to the reader, and nothing of the rest. */
+function Contact({ card }: { card: Card }) {
+  const { t } = useTranslation("directory");
+  const lines = [
+    { key: "address", value: card.address, href: "" },
+    { key: "phone", value: card.phone, href: telephone(card.phone) },
+    { key: "mobile", value: card.mobile, href: telephone(card.mobile) },
+    { key: "office", value: card.office, href: "" },
+  ] as const;
+  const shown = lines.filter((l) => l.value);
+  if (shown.length === 0) return null;
+  return (
+    <section>
+      <Title order={3} mt="lg" mb={4}>
+        {t("card.contact")}
+      </Title>
+      <dl className={classes.contact}>
+        {shown.map(({ key, value = "", href }) => (
+          <Fragment key={key}>
+            <dt>{t(`contact.${key}`)}</dt>
+            <dd>
+              {href ? <Anchor href={href}>{value}</Anchor> : <span>{value}</span>}
+              {key !== "office" && <Copy value={value} name={t(`contact.${key}`)} />}
+            </dd>
+          </Fragment>
+        ))}
+      </dl>
+    </section>
+  );
+}
+
+function Copy({ value, name }: { value: string; name: string }) {
+  const { t } = useTranslation("directory");
+  return (
+    <CopyButton value={value} timeout={2000}>
+      {({ copied, copy }) => (
+        <Tooltip label={copied ? t("copy.done") : t("copy.do", { name })} opened={copied || undefined}>
+          <ActionIcon variant="subtle" color="gray" aria-label={t("copy.do", { name })} onClick={copy}>
+            {copied ? <IconCheck size={16} stroke={1.5} color="var(--commsd-ok)" aria-hidden /> : <IconCopy size={16} stroke={1.5} aria-hidden />}
+            <span className="mantine-visually-hidden" role="status">
+              {copied && t("copy.done")}
+            </span>
+          </ActionIcon>
+        </Tooltip>
+      )}
+    </CopyButton>
   );
 }
 
@@ -160,7 +204,7 @@ function CardSkeleton() {
   const { t } = useTranslation("directory");
   return (
     <Group gap="md" wrap="nowrap" role="status" aria-label={t("card.loading")}>
-      <Skeleton circle height={56} />
+      <Skeleton circle height={72} />
       <Stack gap={8} flex={1}>
         <Skeleton height={16} width="60%" />
         <Skeleton height={12} width="80%" />

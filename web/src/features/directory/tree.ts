@@ -1,0 +1,129 @@
+import { fold, matches } from "../../lib/fold";
+import type { Agency, Unit } from "./api";
+
+/** What of an agency's units is known. */
+export type Units = Unit[] | "wait" | "failed";
+
+/** A line of the tree: an agency, a unit, or a word about units that are not there. */
+export interface Row {
+  key: string;
+  kind: "agency" | "unit" | "wait" | "failed";
+  agency: Agency;
+  unit?: Unit;
+  name: string;
+  people: number;
+  level: number;
+  /** undefined: nothing is below it. */
+  open?: boolean;
+  /** Its place among its siblings, from 1. */
+  at: number;
+  of: number;
+}
+
+export interface Tree {
+  agencies: Agency[];
+  /** Asked only for agencies that are open. */
+  unitsOf: (agency: string) => Units;
+  /** What the reader opened (true) and closed (false), by key. */
+  touched: Record<string, boolean>;
+  /** What is open unless the reader closed it: what leads to their own unit and to the chosen one. */
+  open: ReadonlySet<string>;
+  filter: string;
+  lang: "vi" | "en";
+}
+
+/** Agencies with at most so many units stand open below them: they are seen at a glance. */
+const small = 40;
+
+export const agencyKey = (id: string) => `a:${id}`;
+export const unitKey = (id: string) => `u:${id}`;
+
+const nameOf = (p: Agency | Unit, lang: Tree["lang"]) => (lang === "en" && p.name_en ? p.name_en : p.name);
+
+/** The lines that the tree shows, from top to bottom. A filter lists the agencies it finds one under the other. */
+export function rowsOf(tree: Tree): Row[] {
+  const { agencies, touched, open, lang } = tree;
+  const filter = tree.filter.trim();
+  const rows: Row[] = [];
+  const known = new Set(agencies.map((a) => a.id));
+  const below = new Map<string, Agency[]>();
+  for (const a of agencies) {
+    const parent = filter || !a.parent_id || !known.has(a.parent_id) ? "" : a.parent_id;
+    const siblings = below.get(parent);
+    if (siblings) siblings.push(a);
+    else below.set(parent, [a]);
+  }
+  const addUnits = (agency: Agency, units: Unit[], level: number, all: boolean, after: number) => {
+    units.forEach((unit, i) => {
+      const key = unitKey(unit.id);
+      const stands = unit.units.length > 0 ? (touched[key] ?? (all || open.has(key))) : undefined;
+      rows.push({ key, kind: "unit", agency, unit, name: nameOf(unit, lang), people: unit.people, level, open: stands, at: i + 1, of: units.length + after });
+      if (stands) addUnits(agency, unit.units, level + 1, all, 0);
+    });
+  };
+  const addAgencies = (list: Agency[], level: number, before: number) => {
+    list.forEach((agency, i) => {
+      const key = agencyKey(agency.id);
+      const children = below.get(agency.id) ?? [];
+      const stands = touched[key] ?? (!filter && open.has(key));
+      rows.push({ key, kind: "agency", agency, name: nameOf(agency, lang), people: agency.people, level, open: stands, at: before + i + 1, of: before + list.length });
+      if (!stands) return;
+      const units = tree.unitsOf(agency.id);
+      if (units === "wait" || units === "failed") {
+        rows.push({ key: `${key}:${units}`, kind: units, agency, name: "", people: 0, level: level + 1, at: 1, of: 1 + children.length });
+        addAgencies(children, level + 1, 1);
+      } else {
+        addUnits(agency, units, level + 1, countOf(units) <= small, children.length);
+        addAgencies(children, level + 1, units.length);
+      }
+    });
+  };
+  addAgencies(filter ? agencies.filter((a) => matchesAgency(filter, a)) : (below.get("") ?? []), 1, 0);
+  return rows;
+}
+
+/** Whether words begin those of an agency's names, or its identifier begins with them. */
+export function matchesAgency(filter: string, a: Agency): boolean {
+  return fold(a.identifier).startsWith(fold(filter)) || matches(filter, a.name, a.name_en, a.short_name);
+}
+
+function countOf(units: Unit[]): number {
+  return units.reduce((n, u) => n + 1 + countOf(u.units), 0);
+}
+
+/** The units from the agency down to one of them; undefined when it is not there. */
+export function trailTo(units: Unit[], id: string): Unit[] | undefined {
+  for (const u of units) {
+    if (u.id === id) return [u];
+    const under = trailTo(u.units, id);
+    if (under) return [u, ...under];
+  }
+  return undefined;
+}
+
+/** The keys of what must be open for an agency, or one of its units, to be seen. */
+export function opensFor(agencies: Agency[], agency: string | undefined, unit: string | undefined, units: Units): string[] {
+  if (!agency) return [];
+  const byID = new Map(agencies.map((a) => [a.id, a]));
+  const keys: string[] = [];
+  for (let a = byID.get(agency), steps = 0; a && steps < 20; a = a.parent_id ? byID.get(a.parent_id) : undefined, steps++) keys.push(agencyKey(a.id));
+  if (unit && Array.isArray(units)) keys.push(...(trailTo(units, unit) ?? []).slice(0, -1).map((u) => unitKey(u.id)));
+  return keys;
+}
+
+/** The row that Left leads to: what this one is below. */
+export function parentOf(rows: Row[], index: number): number {
+  const level = rows[index]?.level ?? 1;
+  for (let i = index - 1; i >= 0; i--) if ((rows[i]?.level ?? 0) < level) return i;
+  return index;
+}
+
+/** The next row, from the one after this on and around, whose name begins with what was typed. */
+export function startsWith(rows: Row[], index: number, typed: string): number {
+  const looked = fold(typed);
+  for (let step = 1; step <= rows.length; step++) {
+    const i = (index + step) % rows.length;
+    if (fold(rows[i]?.name ?? "").startsWith(looked)) return i;
+  }
+  return index;
+}
