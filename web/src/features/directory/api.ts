@@ -5,8 +5,8 @@ import type { components } from "../../api/schema";
 export type Agency = components["schemas"]["DirectoryAgency"];
 export type Unit = components["schemas"]["DirectoryUnit"];
 export type Person = components["schemas"]["DirectoryPerson"];
-/** What a person does not show to the reader is absent. */
-export type Card = components["schemas"]["DirectoryCard"] & Partial<Record<"phone" | "mobile" | "office" | "photo", string>>;
+/** What a person does not show to the reader is empty. */
+export type Card = components["schemas"]["DirectoryCard"];
 
 /** Whose people the list shows: those found, or those of one place; by itself, the colleagues. A unit stands beside its agency. */
 export interface Choice {

@@ -85,7 +85,7 @@ describe("the directory", () => {
     expect(document.activeElement?.getAttribute("aria-expanded")).toBe("false");
     await userEvent.keyboard("{ArrowRight}{Home}");
     expect(document.activeElement?.getAttribute("aria-level")).toBe("1");
-    await userEvent.keyboard("phong");
+    await userEvent.keyboard("phong t");
     expect(at()).toContain("Phòng Tổng hợp");
     await userEvent.keyboard("{Enter}");
     expect(address()).toBe("/directory?agency=a1&unit=u11");

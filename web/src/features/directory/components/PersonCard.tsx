@@ -166,13 +166,13 @@ function Actions({ card }: { card: Card }) {
     <>
       <Group gap="xs">
         {offered(chat) && (
-          <Button leftSection={<IconMessage size={18} stroke={1.5} aria-hidden />} renderRoot={(props) => <Link {...(chat as object)} {...props} />}>
+          <Button px="sm" leftSection={<IconMessage size={18} stroke={1.5} aria-hidden />} renderRoot={(props) => <Link {...(chat as object)} {...props} />}>
             {t("action.chat")}
           </Button>
         )}
         {offered(meet) && (
           <Button
-            variant={offered(chat) ? "default" : "filled"} leftSection={<IconVideo size={18} stroke={1.5} aria-hidden />}
+            px="sm" variant={offered(chat) ? "default" : "filled"} leftSection={<IconVideo size={18} stroke={1.5} aria-hidden />}
             loading={call.isPending} onClick={() => call.mutate()}
           >
             {t("action.call")}
@@ -180,7 +180,7 @@ function Actions({ card }: { card: Card }) {
         )}
         {offered(meet) && (
           <Button
-            variant="default" leftSection={<IconCalendarPlus size={18} stroke={1.5} aria-hidden />}
+            px="sm" variant="default" leftSection={<IconCalendarPlus size={18} stroke={1.5} aria-hidden />}
             renderRoot={(props) => <Link {...(meet as object)} {...props} />}
           >
             {t("action.meet")}
@@ -188,7 +188,7 @@ function Actions({ card }: { card: Card }) {
         )}
         {card.address && offered(write) && (
           <Button
-            variant="default" leftSection={<IconMail size={18} stroke={1.5} aria-hidden />}
+            px="sm" variant="default" leftSection={<IconMail size={18} stroke={1.5} aria-hidden />}
             renderRoot={(props) => <Link {...(write as object)} {...props} />}
           >
             {t("action.mail")}

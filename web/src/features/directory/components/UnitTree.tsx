@@ -97,8 +97,9 @@ function Known({ agencies, choice }: { agencies: Agencies; choice: Choice }) {
       e.preventDefault();
       if (row.open) setOpen(row.key, false);
       else roving.focus(e.currentTarget, parentOf(rows, roving.active));
-    } else if (e.key.length === 1 && e.key !== " " && !e.nativeEvent.isComposing) {
+    } else if (e.key.length === 1 && !e.nativeEvent.isComposing) {
       const goesOn = e.timeStamp - typed.current.at < 700;
+      e.preventDefault(); // a space would scroll
       typed.current = { text: (goesOn ? typed.current.text : "") + e.key, at: e.timeStamp };
       roving.focus(e.currentTarget, startsWith(rows, roving.active - (goesOn ? 1 : 0), typed.current.text));
     }
