@@ -25,6 +25,7 @@ func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.L
 		DB: n.db, Bus: n.bus, Audit: auditLog, Domain: a.cfg.Domain, SessionLifetime: a.cfg.Session.MaxAge,
 		FreeFailures: a.cfg.SignIn.FreeFailures, LongestDelay: a.cfg.SignIn.LongestDelay, AddressBurst: a.cfg.SignIn.AddressBurst,
 		MaxHashes: a.cfg.SignIn.MaxHashes, MaxHashQueue: a.cfg.SignIn.MaxWaiting,
+		PublicURL: a.public.String(), Secrets: n.secret,
 		Log: a.log, Registerer: a.reg, Now: a.opts.Now,
 	})
 	if err != nil {

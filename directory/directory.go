@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"commsd/audit"
+	"commsd/directory/factor"
 	"commsd/identity"
 	"commsd/internal/bus"
 	"commsd/internal/sqldb"
@@ -32,6 +33,11 @@ type Config struct {
 	Bus    bus.Bus // hints of revocations between nodes
 	Audit  *audit.Log
 	Domain string // the installation's own mail domain, for accounts of no agency
+
+	PublicURL     string   // as browsers reach the pages: passkeys are bound to its host; empty: there are none
+	Secrets       Sealer   // for the secrets of authenticator apps, which cannot be set up without
+	RequireFactor string   // who must have a second factor: RequireFactorAdmins, …All or …None; empty: admins
+	FactorExempt  []string // logins that need none whatever RequireFactor says
 
 	Log        *slog.Logger          // nil: discards
 	Registerer prometheus.Registerer // nil: no metrics
@@ -61,6 +67,11 @@ func (c Config) Validate() error {
 		return errors.New("directory: Config.Domain is required")
 	case c.SessionLifetime < 0:
 		return errors.New("directory: Config.SessionLifetime is negative")
+	}
+	switch c.RequireFactor {
+	case "", RequireFactorAdmins, RequireFactorAll, RequireFactorNone:
+	default:
+		return fmt.Errorf("directory: Config.RequireFactor is %q", c.RequireFactor)
 	}
 	if c.Passwords != (PasswordParams{}) {
 		if err := c.Passwords.validate(); err != nil {
@@ -118,7 +129,8 @@ type Service struct {
 	now      func() time.Time
 	metrics  *metrics
 	hasher   *hasher
-	dummy    passwordHash // verified against where there is no account
+	dummy    passwordHash         // verified against where there is no account
+	site     *factor.RelyingParty // nil: public_url has no name, and passkeys are bound to one
 	throttle *throttle
 	sessions *sessionCache
 	started  time.Time
@@ -144,9 +156,15 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("directory: %w", err)
 	}
+	var site *factor.RelyingParty
+	if cfg.PublicURL != "" {
+		if site, err = factor.NewRelyingParty(cfg.PublicURL, cfg.Domain); err != nil {
+			cfg.Log.Info("directory: people cannot register passkeys here", "public_url", cfg.PublicURL, "err", err)
+		}
+	}
 	return &Service{
 		cfg: cfg, db: cfg.DB, log: cfg.Log, now: cfg.Now, metrics: m,
-		hasher: h, dummy: dummy,
+		hasher: h, dummy: dummy, site: site,
 		throttle: newThrottle(throttleLimits{free: cfg.FreeFailures, longest: cfg.LongestDelay, burst: cfg.AddressBurst}, cfg.Now),
 		sessions: newSessionCache(cfg.CachedSessions),
 		started:  cfg.Now(),

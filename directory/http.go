@@ -167,6 +167,7 @@ const tag = "directory"
 
 // Routes registers the REST interface.
 func (s *Service) Routes(api *httpapi.API) {
+	s.factorRoutes(api)
 	httpapi.RegisterPublic(api, huma.Operation{Method: http.MethodPost, OperationID: "sign-in", Tags: []string{tag},
 		Path: "/api/v1/sessions", Summary: "Sign in", DefaultStatus: http.StatusCreated, MaxBodyBytes: 16 << 10},
 		func(ctx context.Context, in *signInInput) (*signInOutput, error) {

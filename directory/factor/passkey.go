@@ -252,3 +252,8 @@ func (u user) WebAuthnCredentials() []webauthn.Credential {
 	}
 	return out
 }
+
+// Synced tells whether copies of the passkey may be kept by its maker's cloud.
+func (p Passkey) Synced() bool {
+	return protocol.AuthenticatorFlags(p.Flags).HasBackupEligible()
+}

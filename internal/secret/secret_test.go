@@ -137,6 +137,29 @@ func TestSecretThatWasTamperedWithIsRefused(t *testing.T) {
 	})
 }
 
+// A domain's own secret opens on every node, under its own name alone.
+func TestSealedForADomain(t *testing.T) {
+	dir := t.TempDir()
+	store, node := secret.New(nil, key(t, filepath.Join(dir, "secret.key"))), secret.New(nil, key(t, filepath.Join(dir, "secret.key")))
+	sealed, err := store.Seal("directory.totp/an", []byte("JBSWY3DP"))
+	if err != nil || bytes.Contains(sealed, []byte("JBSWY3DP")) {
+		t.Fatalf("sealed as %q: %v", sealed, err)
+	}
+	if got, err := node.Open("directory.totp/an", sealed); err != nil || string(got) != "JBSWY3DP" {
+		t.Errorf("opened as %q: %v", got, err)
+	}
+	got, err := node.Open("directory.totp/binh", sealed)
+	if err == nil {
+		t.Errorf("under another name: %q", got)
+	}
+	mustName(t, err)
+	for _, n := range []int{0, 1 << 20} {
+		if _, err := store.Seal("directory.totp/an", make([]byte, n)); err == nil {
+			t.Errorf("sealed %d bytes", n)
+		}
+	}
+}
+
 func TestKeyFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "secret.key")

@@ -99,8 +99,32 @@ func (s *Store) read(ctx context.Context, name string) ([]byte, error) {
 	}
 	value, err := s.key.open(name, sealed)
 	if err != nil {
-		return nil, errcode.Wrap(err, errcode.Invalid,
-			"secret_key_file: %s does not open the secrets of this database: restore the key file that belongs to it (every node needs the same)", s.key.path)
+		return nil, s.notOurs(err)
+	}
+	return value, nil
+}
+
+func (s *Store) notOurs(err error) error {
+	return errcode.Wrap(err, errcode.Invalid,
+		"secret_key_file: %s does not open the secrets of this database: restore the key file that belongs to it (every node needs the same)", s.key.path)
+}
+
+// Seal encrypts a secret that its domain keeps in a table of its own. The name,
+// such as "directory.totp/<account>", is authenticated with it, so that one
+// secret cannot be put in another's place.
+func (s *Store) Seal(name string, value []byte) ([]byte, error) {
+	if len(value) == 0 || len(value) > maxSecret {
+		return nil, fmt.Errorf("secret: %s has %d bytes, want 1 to %d", name, len(value), maxSecret)
+	}
+	return s.key.seal(name, value)
+}
+
+// Open is the inverse of Seal. A secret that the key does not open gives an
+// errcode.Invalid error that names secret_key_file, as Get does.
+func (s *Store) Open(name string, sealed []byte) ([]byte, error) {
+	value, err := s.key.open(name, sealed)
+	if err != nil {
+		return nil, s.notOurs(err)
 	}
 	return value, nil
 }
