@@ -45,6 +45,136 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/account/factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show one's second factors */
+        get: operations["list-factors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/passkeys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Register a passkey */
+        post: operations["add-passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/passkeys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove a passkey
+         * @description 409 where it is the last second factor of somebody who must have one.
+         */
+        delete: operations["remove-passkey"];
+        options?: never;
+        head?: never;
+        /** Rename a passkey */
+        patch: operations["rename-passkey"];
+        trace?: never;
+    };
+    "/api/v1/account/passkeys/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to register a passkey */
+        post: operations["begin-passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make new recovery codes; those before end */
+        post: operations["new-recovery-codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to set up an authenticator app
+         * @description The app counts once a code of it was confirmed; one before it holds until then.
+         */
+        post: operations["begin-totp"];
+        /**
+         * Remove the authenticator app
+         * @description 409 where it is the last second factor of somebody who must have one.
+         */
+        delete: operations["remove-totp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirm an authenticator app by a code of it */
+        post: operations["confirm-totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/account/visibility": {
         parameters: {
             query?: never;
@@ -1116,6 +1246,14 @@ export interface components {
             /** @description that unit and all below it; empty: the whole agency */
             unit_id?: string;
         };
+        AddPasskeyInputBody: {
+            /** @description PublicKeyCredential.toJSON() of what navigator.credentials.create answered */
+            credential: {
+                [key: string]: unknown;
+            };
+            /** @description what its owner calls it; empty: the day */
+            name: string;
+        };
         AdminGrantsOutputBody: {
             /** @description by agency, role and name */
             grants: components["schemas"]["DirectoryAdminGrant"][];
@@ -1398,6 +1536,18 @@ export interface components {
             title: string;
             unit: string;
         };
+        DirectoryCodesState: {
+            /**
+             * Format: int64
+             * @description of 10
+             */
+            left: number;
+            /**
+             * Format: date-time
+             * @description absent: none were made
+             */
+            made_at?: string;
+        };
         DirectoryDelegation: {
             /** Format: date-time */
             created_at: string;
@@ -1414,6 +1564,18 @@ export interface components {
             state: "coming" | "active" | "ended";
             /** @description whom it is lent to */
             to: components["schemas"]["DirectoryPerson"];
+        };
+        DirectoryFactors: {
+            passkeys: components["schemas"]["DirectoryPasskey"][];
+            /** @description false where the installation is reached by an address, which passkeys cannot be bound to */
+            passkeys_available: boolean;
+            /** @description mail programs may sign in by the login password, since there is no second factor */
+            password_for_protocols: boolean;
+            recovery_codes: components["schemas"]["DirectoryCodesState"];
+            /** @description the account must have a second factor; the last one cannot be removed */
+            required: boolean;
+            /** @description the authenticator app; absent: none is set up */
+            totp?: components["schemas"]["DirectoryTOTP"];
         };
         DirectoryGrant: {
             /** @description empty: the whole installation */
@@ -1432,6 +1594,27 @@ export interface components {
             field: "entry" | "name" | "title" | "unit" | "agency" | "address" | "phone" | "mobile" | "office" | "photo";
             /** @enum {string} */
             level: "public" | "all_agencies" | "own_agency" | "own_unit" | "hidden";
+        };
+        DirectoryPasskey: {
+            /** Format: date-time */
+            added_at: string;
+            id: string;
+            name: string;
+            /** @description its maker may keep copies of it, on the owner's other devices too */
+            synced: boolean;
+            /** @description how a browser reaches it: internal, usb, nfc, ble, hybrid, smart-card; empty: unknown */
+            transport: string;
+            /**
+             * Format: date-time
+             * @description absent: never
+             */
+            used_at?: string;
+        };
+        DirectoryPasskeyOptions: {
+            /** @description PublicKeyCredentialCreationOptionsJSON or PublicKeyCredentialRequestOptionsJSON (Web Authentication level 3) */
+            options: {
+                [key: string]: unknown;
+            };
         };
         DirectoryPerson: {
             /** @description main mail address; empty without a mailbox */
@@ -1491,6 +1674,20 @@ export interface components {
             person: components["schemas"]["DirectoryPerson"];
             /** @description the main one first; it acts when a request names none */
             positions: components["schemas"]["DirectoryPosition"][];
+        };
+        DirectoryTOTP: {
+            /** Format: date-time */
+            added_at: string;
+            /** Format: date-time */
+            used_at?: string;
+        };
+        DirectoryTOTPSetup: {
+            /** @description data address of an SVG image, black on white */
+            qr: string;
+            /** @description base32, to be typed where no camera is */
+            secret: string;
+            /** @description otpauth address, which the QR code holds */
+            uri: string;
         };
         DirectoryTransfer: {
             begun: components["schemas"]["PositionRecord"];
@@ -2196,6 +2393,13 @@ export interface components {
             /** @description the status in words */
             title: string;
         };
+        RecoveryCodesOutputBody: {
+            /** @description each is good once; they are shown this once */
+            codes: string[];
+        };
+        RenamePasskeyInputBody: {
+            name: string;
+        };
         ResourceChange: {
             /** Format: int64 */
             capacity?: number;
@@ -2307,6 +2511,10 @@ export interface components {
              */
             upload_limit: number;
         };
+        TotpConfirmInputBody: {
+            /** @description six digits */
+            code: string;
+        };
         Transfer: {
             /** @description the one that ends; absent: the main one of now */
             position_id?: string;
@@ -2354,6 +2562,7 @@ export interface components {
     pathItems: never;
 }
 export type AddAdminGrantInputBody = components['schemas']['AddAdminGrantInputBody'];
+export type AddPasskeyInputBody = components['schemas']['AddPasskeyInputBody'];
 export type AdminGrantsOutputBody = components['schemas']['AdminGrantsOutputBody'];
 export type AgenciesOutputBody = components['schemas']['AgenciesOutputBody'];
 export type AgencyChange = components['schemas']['AgencyChange'];
@@ -2375,15 +2584,21 @@ export type DemoAccount = components['schemas']['DemoAccount'];
 export type DirectoryAdminGrant = components['schemas']['DirectoryAdminGrant'];
 export type DirectoryAgency = components['schemas']['DirectoryAgency'];
 export type DirectoryCard = components['schemas']['DirectoryCard'];
+export type DirectoryCodesState = components['schemas']['DirectoryCodesState'];
 export type DirectoryDelegation = components['schemas']['DirectoryDelegation'];
+export type DirectoryFactors = components['schemas']['DirectoryFactors'];
 export type DirectoryGrant = components['schemas']['DirectoryGrant'];
 export type DirectoryGroupOwner = components['schemas']['DirectoryGroupOwner'];
 export type DirectoryOverride = components['schemas']['DirectoryOverride'];
+export type DirectoryPasskey = components['schemas']['DirectoryPasskey'];
+export type DirectoryPasskeyOptions = components['schemas']['DirectoryPasskeyOptions'];
 export type DirectoryPerson = components['schemas']['DirectoryPerson'];
 export type DirectoryPolicy = components['schemas']['DirectoryPolicy'];
 export type DirectoryPolicySignInStruct = components['schemas']['DirectoryPolicySignInStruct'];
 export type DirectoryPosition = components['schemas']['DirectoryPosition'];
 export type DirectorySession = components['schemas']['DirectorySession'];
+export type DirectoryTotp = components['schemas']['DirectoryTOTP'];
+export type DirectoryTotpSetup = components['schemas']['DirectoryTOTPSetup'];
 export type DirectoryTransfer = components['schemas']['DirectoryTransfer'];
 export type DirectoryUnit = components['schemas']['DirectoryUnit'];
 export type DirectoryVisibility = components['schemas']['DirectoryVisibility'];
@@ -2440,6 +2655,8 @@ export type PersonRecord = components['schemas']['PersonRecord'];
 export type PositionChange = components['schemas']['PositionChange'];
 export type PositionRecord = components['schemas']['PositionRecord'];
 export type Problem = components['schemas']['Problem'];
+export type RecoveryCodesOutputBody = components['schemas']['RecoveryCodesOutputBody'];
+export type RenamePasskeyInputBody = components['schemas']['RenamePasskeyInputBody'];
 export type ResourceChange = components['schemas']['ResourceChange'];
 export type ResourceRecord = components['schemas']['ResourceRecord'];
 export type ResourcesOutputBody = components['schemas']['ResourcesOutputBody'];
@@ -2452,6 +2669,7 @@ export type SetPersonVisibilityInputBody = components['schemas']['SetPersonVisib
 export type SignInInputBody = components['schemas']['SignInInputBody'];
 export type StaffOutputBody = components['schemas']['StaffOutputBody'];
 export type SummaryOutBody = components['schemas']['SummaryOutBody'];
+export type TotpConfirmInputBody = components['schemas']['TotpConfirmInputBody'];
 export type Transfer = components['schemas']['Transfer'];
 export type UnitChange = components['schemas']['UnitChange'];
 export type UnitRecord = components['schemas']['UnitRecord'];
@@ -2529,6 +2747,275 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryFactors"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "add-passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddPasskeyInputBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryPasskey"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "remove-passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "rename-passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RenamePasskeyInputBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "begin-passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryPasskeyOptions"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "new-recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodesOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "begin-totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryTOTPSetup"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "remove-totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "confirm-totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TotpConfirmInputBody"];
+            };
+        };
         responses: {
             /** @description No Content */
             204: {
