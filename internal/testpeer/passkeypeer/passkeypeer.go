@@ -180,11 +180,7 @@ func (a *Authenticator) authData(k *key, flags byte) []byte {
 }
 
 func (a *Authenticator) clientData(kind, challenge string) []byte {
-	text, err := json.Marshal(map[string]any{"type": kind, "challenge": challenge, "origin": a.Origin, "crossOrigin": false})
-	if err != nil {
-		panic(err) // strings alone
-	}
-	return text
+	return fmt.Appendf(nil, `{"type":%q,"challenge":%q,"origin":%q,"crossOrigin":false}`, kind, challenge, a.Origin)
 }
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
