@@ -43,6 +43,8 @@ func refusal(reason string) error {
 		return errcode.New(errcode.Forbidden, "this account holds more than you do; ask an administrator above both")
 	case permission.ReasonOutside:
 		return errcode.New(errcode.Forbidden, "your administration does not reach here; ask the administrator of that agency")
+	case permission.ReasonClearance:
+		return errcode.New(errcode.Forbidden, "this is classified above what your position is cleared for")
 	case permission.ReasonFrozen, permission.ReasonHeld:
 		return errcode.New(errcode.Forbidden, "this is closed or held and cannot be changed")
 	case permission.ReasonNotDelegated:

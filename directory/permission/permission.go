@@ -21,31 +21,32 @@ import (
 
 // The actions of the directory. Every action that Check knows has a rule.
 const (
-	AgencyCreate   identity.Action = "agency.create"
-	AgencyUpdate   identity.Action = "agency.update"
-	AgencyDomains  identity.Action = "agency.domains" // which mail is received here, and as whose
-	UnitWrite      identity.Action = "unit.write"
-	PersonWrite    identity.Action = "person.write"
-	PersonProfile  identity.Action = "person.profile" // what people may change of themselves
-	PositionWrite  identity.Action = "position.write"
-	GroupWrite     identity.Action = "group.write"
-	ResourceWrite  identity.Action = "resource.write"
-	MailboxWrite   identity.Action = "service_mailbox.write"
-	MailboxRemove  identity.Action = "service_mailbox.remove" // with the letters in it
-	ImportPeople   identity.Action = "directory.import"
-	AccountCreate  identity.Action = "account.create"
-	AccountDisable identity.Action = "account.disable"
-	AccountEnable  identity.Action = "account.enable"
-	AccountReset   identity.Action = "account.reset"    // one-time code, removal of a lost second factor
-	AccountRead    identity.Action = "account.read"     // state, sessions, factors; never a secret
-	PolicyWrite    identity.Action = "policy.write"     // what sign-in demands
-	Visibility     identity.Action = "visibility.write" // who sees what of people
-	GrantWrite     identity.Action = "admin_grant.write"
-	PartnerWrite   identity.Action = "partner_grant.write"
-	PartnerAssign  identity.Action = "partner_grant.assign"
-	Delegate       identity.Action = "delegation.write"
-	AuditRead      identity.Action = "audit.read"
-	AuditExport    identity.Action = "audit.export"
+	AgencyCreate       identity.Action = "agency.create"
+	AgencyUpdate       identity.Action = "agency.update"
+	AgencyDomains      identity.Action = "agency.domains" // which mail is received here, and as whose
+	UnitWrite          identity.Action = "unit.write"
+	PersonWrite        identity.Action = "person.write"
+	PersonProfile      identity.Action = "person.profile" // what people may change of themselves
+	PositionWrite      identity.Action = "position.write"
+	GroupWrite         identity.Action = "group.write"
+	ResourceWrite      identity.Action = "resource.write"
+	MailboxWrite       identity.Action = "service_mailbox.write"
+	MailboxRemove      identity.Action = "service_mailbox.remove" // with the letters in it
+	ImportPeople       identity.Action = "directory.import"
+	AccountCreate      identity.Action = "account.create"
+	AccountDisable     identity.Action = "account.disable"
+	AccountEnable      identity.Action = "account.enable"
+	AccountReset       identity.Action = "account.reset" // one-time code, removal of a lost second factor
+	AccountRead        identity.Action = "account.read"  // state, sessions, factors; never a secret
+	AccountEndSessions identity.Action = "account.end_sessions"
+	PolicyWrite        identity.Action = "policy.write"     // what sign-in demands
+	Visibility         identity.Action = "visibility.write" // who sees what of people
+	GrantWrite         identity.Action = "admin_grant.write"
+	PartnerWrite       identity.Action = "partner_grant.write"
+	PartnerAssign      identity.Action = "partner_grant.assign"
+	Delegate           identity.Action = "delegation.write"
+	AuditRead          identity.Action = "audit.read"
+	AuditExport        identity.Action = "audit.export"
 )
 
 // The actions on content that domains ask about. No administrative role allows
@@ -104,31 +105,32 @@ var (
 )
 
 var rules = map[identity.Action]rule{
-	AgencyCreate:   {roles: systemAdmins},
-	AgencyUpdate:   {roles: agencyAdmins, writes: true},
-	AgencyDomains:  {roles: systemAdmins, writes: true},
-	UnitWrite:      {roles: agencyAdmins, writes: true},
-	PersonWrite:    {roles: agencyAdmins, writes: true},
-	PersonProfile:  {roles: agencyAdmins, relations: self, writes: true},
-	PositionWrite:  {roles: agencyAdmins, writes: true},
-	GroupWrite:     {roles: agencyAdmins, relations: []identity.Relation{identity.RelationGroupOwner}, writes: true},
-	ResourceWrite:  {roles: agencyAdmins, writes: true},
-	MailboxWrite:   {roles: agencyAdmins, writes: true},
-	MailboxRemove:  {roles: agencyAdmins, writes: true, removes: true},
-	ImportPeople:   {roles: agencyAdmins},
-	AccountCreate:  {roles: agencyAdmins},
-	AccountDisable: {roles: accountAdmins, notSelf: true},
-	AccountEnable:  {roles: accountAdmins, notSelf: true},
-	AccountReset:   {roles: agencyAdmins, notSelf: true, takes: true},
-	AccountRead:    {roles: accountAdmins, relations: self},
-	PolicyWrite:    {roles: securityAdmins},
-	Visibility:     {roles: accountAdmins},
-	GrantWrite:     {roles: agencyAdmins, notSelf: true},
-	PartnerWrite:   {roles: agencyAdmins},
-	PartnerAssign:  {roles: []identity.Role{identity.RoleAgencyAdmin}},
-	Delegate:       {relations: []identity.Relation{identity.RelationSelf, identity.RelationDelegatedBy, identity.RelationDelegate}, inPerson: true},
-	AuditRead:      {roles: auditors},
-	AuditExport:    {roles: auditors},
+	AgencyCreate:       {roles: systemAdmins},
+	AgencyUpdate:       {roles: agencyAdmins, writes: true},
+	AgencyDomains:      {roles: systemAdmins, writes: true},
+	UnitWrite:          {roles: agencyAdmins, writes: true},
+	PersonWrite:        {roles: agencyAdmins, writes: true},
+	PersonProfile:      {roles: agencyAdmins, relations: self, writes: true},
+	PositionWrite:      {roles: agencyAdmins, writes: true},
+	GroupWrite:         {roles: agencyAdmins, relations: []identity.Relation{identity.RelationGroupOwner}, writes: true},
+	ResourceWrite:      {roles: agencyAdmins, writes: true},
+	MailboxWrite:       {roles: agencyAdmins, writes: true},
+	MailboxRemove:      {roles: agencyAdmins, writes: true, removes: true},
+	ImportPeople:       {roles: agencyAdmins},
+	AccountCreate:      {roles: agencyAdmins},
+	AccountDisable:     {roles: accountAdmins, notSelf: true},
+	AccountEnable:      {roles: accountAdmins, notSelf: true},
+	AccountReset:       {roles: agencyAdmins, notSelf: true, takes: true},
+	AccountRead:        {roles: accountAdmins, relations: self},
+	AccountEndSessions: {roles: accountAdmins},
+	PolicyWrite:        {roles: securityAdmins},
+	Visibility:         {roles: accountAdmins},
+	GrantWrite:         {roles: agencyAdmins, notSelf: true},
+	PartnerWrite:       {roles: agencyAdmins},
+	PartnerAssign:      {roles: []identity.Role{identity.RoleAgencyAdmin}},
+	Delegate:           {relations: []identity.Relation{identity.RelationSelf, identity.RelationDelegatedBy, identity.RelationDelegate}, inPerson: true},
+	AuditRead:          {roles: auditors},
+	AuditExport:        {roles: auditors},
 
 	MeetingJoin:       {relations: guests, scope: identity.ScopeMeetings},
 	MeetingInvite:     {relations: inside, scope: identity.ScopeMeetings, writes: true},
