@@ -237,12 +237,13 @@ type unitRow struct {
 	parent identity.UnitID
 }
 
-// readUnits reads all units, parents before children, siblings by rank.
+// readUnits reads all units that are open, parents before children, siblings by rank.
 func readUnits(ctx context.Context, tx *sqldb.Tx, now time.Time) ([]unitRow, error) {
 	rows, err := tx.Query(ctx, `SELECT u.id, u.agency_id, COALESCE(u.parent_id, ''), u.name, u.name_en, COALESCE(c.people, 0)
 		FROM directory_units u
 		LEFT JOIN (SELECT q.unit_id, COUNT(DISTINCT q.person_id) AS people FROM directory_positions q
 			WHERE `+validAt("q", "$1")+` GROUP BY q.unit_id) c ON c.unit_id = u.id
+		WHERE u.closed_at IS NULL
 		ORDER BY LENGTH(u.path), u.rank, u.id`, now.UnixMicro())
 	if err != nil {
 		return nil, fmt.Errorf("read units: %w", err)
@@ -261,7 +262,7 @@ func readUnits(ctx context.Context, tx *sqldb.Tx, now time.Time) ([]unitRow, err
 
 func readAddressOwner(ctx context.Context, tx *sqldb.Tx, address string) (identity.PersonID, error) {
 	var id identity.PersonID
-	err := tx.QueryRow(ctx, `SELECT person_id FROM directory_addresses WHERE address = $1`, address).Scan(&id)
+	err := tx.QueryRow(ctx, `SELECT person_id FROM directory_addresses WHERE address = $1 AND person_id IS NOT NULL`, address).Scan(&id)
 	return id, err
 }
 

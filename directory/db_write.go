@@ -10,34 +10,6 @@ import (
 	"commsd/internal/sqldb"
 )
 
-// newAgency is an agency to be made.
-type newAgency struct {
-	identifier, name, nameEN, shortName string
-	parent                              identity.AgencyID // empty: none
-	domains                             []string
-}
-
-func insertAgency(ctx context.Context, tx *sqldb.Tx, a newAgency, now time.Time) (identity.AgencyID, error) {
-	id, err := newID()
-	if err != nil {
-		return "", err
-	}
-	_, err = tx.Exec(ctx, `INSERT INTO directory_agencies
-		(id, identifier, name, name_en, short_name, parent_id, time_zone, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		id, a.identifier, normalText(a.name), a.nameEN, normalText(a.shortName), orNull(a.parent), "Asia/Ho_Chi_Minh", now.UnixMicro())
-	if err != nil {
-		return "", fmt.Errorf("insert agency %s: %w", a.identifier, err)
-	}
-	for _, d := range a.domains {
-		_, err := tx.Exec(ctx, `INSERT INTO directory_agency_domains (domain, agency_id) VALUES ($1, $2)`, normalAddress(d), id)
-		if err != nil {
-			return "", fmt.Errorf("insert mail domain %s: %w", d, err)
-		}
-	}
-	return identity.AgencyID(id), nil
-}
-
 // place is a unit with what one needs to put units and people into it.
 type place struct {
 	id     identity.UnitID

@@ -9,30 +9,6 @@ import (
 
 func errSoon() error { return errcode.New(errcode.Unavailable, "this comes in a moment") }
 
-func (s *Service) CreateAgency(ctx context.Context, actor identity.Actor, n NewAgency) (r AgencyRecord, err error) {
-	return r, errSoon()
-}
-func (s *Service) ResolveAgency(ctx context.Context, identifier string) (r AgencyRecord, err error) {
-	return r, errSoon()
-}
-func (s *Service) Agency(ctx context.Context, id identity.AgencyID) (r AgencyRecord, err error) {
-	return r, errSoon()
-}
-func (s *Service) UpdateAgency(ctx context.Context, actor identity.Actor, id identity.AgencyID, c AgencyChange) (r AgencyRecord, err error) {
-	return r, errSoon()
-}
-func (s *Service) CreateUnit(ctx context.Context, actor identity.Actor, n NewUnit) (r UnitRecord, err error) {
-	return r, errSoon()
-}
-func (s *Service) Unit(ctx context.Context, id identity.UnitID) (r UnitRecord, err error) {
-	return r, errSoon()
-}
-func (s *Service) UpdateUnit(ctx context.Context, actor identity.Actor, id identity.UnitID, c UnitChange) (r UnitRecord, err error) {
-	return r, errSoon()
-}
-func (s *Service) DeleteUnit(ctx context.Context, actor identity.Actor, id identity.UnitID) error {
-	return errSoon()
-}
 func (s *Service) CreatePerson(ctx context.Context, actor identity.Actor, n NewPerson) (r PersonRecord, err error) {
 	return r, errSoon()
 }

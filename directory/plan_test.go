@@ -69,7 +69,7 @@ func crowd(t *testing.T, db *sqldb.DB, n int, now time.Time) (viewer identity.Ac
 	families := []string{"Nguyễn", "Trần", "Lê", "Phạm", "Hoàng", "Đỗ", "Vũ", "Bùi"}
 	given := []string{"An", "Bình", "Chi", "Dũng", "Đức", "Giang", "Hà", "Khánh", "Lan", "Minh", "Ngọc", "Phúc", "Quân", "Sơn", "Thảo", "Uyên", "Vinh", "Yến"}
 	err := db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
-		agency, err := insertAgency(ctx, tx, newAgency{identifier: "X1", name: "Cơ quan lớn", nameEN: "Large agency", shortName: "CQL"}, now)
+		agency, err := insertAgency(ctx, tx, AgencyRecord{Identifier: "X01", Name: "Cơ quan lớn", NameEN: "Large agency", ShortName: "CQL"}, now)
 		if err != nil {
 			return err
 		}

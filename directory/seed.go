@@ -91,8 +91,8 @@ func (s *Service) SeedDemo(ctx context.Context) error {
 }
 
 func seedAgency(ctx context.Context, tx *sqldb.Tx, a demoAgency, postmaster identity.PersonID, hashes map[string]passwordHash, now time.Time) error {
-	id, err := insertAgency(ctx, tx, newAgency{identifier: a.identifier, name: a.name, nameEN: a.nameEN, shortName: a.shortName,
-		domains: []string{a.domain}}, now)
+	id, err := insertAgency(ctx, tx, AgencyRecord{Identifier: a.identifier, Name: a.name, NameEN: a.nameEN, ShortName: a.shortName,
+		Domains: []string{a.domain}}, now)
 	if err != nil {
 		return err
 	}
