@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"commsd/audit"
 	"commsd/chat"
 	"commsd/meeting"
 )
@@ -31,6 +32,7 @@ type Config struct {
 	LDAP          LDAPConfig     `yaml:"ldap"`
 	SignIn        SignInConfig   `yaml:"sign_in"`
 	Session       SessionConfig  `yaml:"session"`
+	Audit         AuditConfig    `yaml:"audit"`
 	Log           LogConfig      `yaml:"log"`
 	Stop          StopConfig     `yaml:"stop"`
 
@@ -145,6 +147,23 @@ type SessionConfig struct {
 	MaxAge time.Duration `yaml:"max_age"` // absolute; a new sign-in is needed after it
 }
 
+// AuditConfig says how long the audit log keeps what is personal, and who gets
+// a copy of it.
+type AuditConfig struct {
+	Retention time.Duration `yaml:"retention"` // of addresses and details; the events themselves stay
+	Syslog    SyslogConfig  `yaml:"syslog"`
+}
+
+// SyslogConfig is the receiver of the audit log's events.
+type SyslogConfig struct {
+	URL string `yaml:"url"` // udp://, tcp:// or tls://host:port; empty: none
+	CA  string `yaml:"ca"`  // PEM file of the authorities that tls:// trusts; empty: the system's
+}
+
+func (c AuditConfig) syslog() audit.SyslogConfig {
+	return audit.SyslogConfig{URL: c.Syslog.URL, CA: c.Syslog.CA}
+}
+
 // LogConfig shapes the log on standard error.
 type LogConfig struct {
 	Format string `yaml:"format"` // text or json
@@ -176,6 +195,7 @@ func Default() Config {
 		LDAP:    LDAPConfig{Listen: "127.0.0.1:2389"},
 		SignIn:  SignInConfig{FreeFailures: 10, LongestDelay: time.Minute, AddressBurst: 200, MaxWaiting: 64},
 		Session: SessionConfig{MaxAge: 12 * time.Hour},
+		Audit:   AuditConfig{Retention: 5 * audit.MinRetention},
 		Log:     LogConfig{Format: "text", Level: "info"},
 		Stop:    StopConfig{Timeout: 15 * time.Second},
 	}
@@ -243,6 +263,9 @@ func (c *Config) Validate() error {
 	}
 	if err := c.validateMedia(); err != nil {
 		return err
+	}
+	if err := c.Audit.syslog().Validate(); err != nil {
+		return keyErrorf("audit.syslog", "%w", err)
 	}
 	if h := c.Mail.Smarthost; h != "" {
 		if host, port, err := net.SplitHostPort(h); err != nil || host == "" || port == "" {
@@ -402,6 +425,7 @@ func (c *Config) validateLimits() error {
 		{"mail.max_message_bytes", c.Mail.MaxMessageBytes >= 64<<10, "65536"},
 		{"mail.max_recipients", c.Mail.MaxRecipients >= 100, "100 (RFC 5321 section 4.5.3.1.8)"},
 		{"session.max_age", c.Session.MaxAge >= time.Minute, "1m"},
+		{"audit.retention", c.Audit.Retention >= audit.MinRetention, "8760h (12 months)"},
 		{"stop.timeout", c.Stop.Timeout >= 0, "0s"},
 	} {
 		if !l.ok {

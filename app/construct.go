@@ -20,7 +20,7 @@ import (
 // construct makes every domain on the opened stores, connects them, and
 // returns what the public listener serves.
 func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.Listener) (http.Handler, error) {
-	auditLog := audit.New(audit.Config{Now: a.opts.Now})
+	auditLog := audit.New(audit.Config{DB: n.db, Log: a.log, Now: a.opts.Now})
 	dir, err := directory.New(directory.Config{
 		DB: n.db, Bus: n.bus, Audit: auditLog, Domain: a.cfg.Domain, SessionLifetime: a.cfg.Session.MaxAge,
 		FreeFailures: a.cfg.SignIn.FreeFailures, LongestDelay: a.cfg.SignIn.LongestDelay, AddressBurst: a.cfg.SignIn.AddressBurst,
@@ -66,6 +66,9 @@ func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.L
 		return nil, err
 	}
 
+	if err := a.constructAudit(n, api, auditLog, dir); err != nil {
+		return nil, err
+	}
 	routeInfo(api, a.opts.Version, a.cfg.Demo)
 	dir.Routes(api)
 	messages.Routes(api)
@@ -105,6 +108,7 @@ func WriteOpenAPI(w io.Writer, version string) error {
 	new(chat.Service).Routes(api)
 	new(meeting.Service).Routes(api)
 	new(mail.Service).Routes(api)
+	new(audit.Service).Routes(api)
 	text, err := api.Huma.OpenAPI().MarshalJSON()
 	if err != nil {
 		return err

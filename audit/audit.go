@@ -1,15 +1,22 @@
 // Package audit keeps who did what. A domain records an event in the
-// transaction of what it records, so that neither stands without the other.
+// transaction of what it records, so that neither stands without the other; a
+// sequencer then takes the events into a Merkle tree whose head is signed, so
+// that nobody changes or removes one unseen. docs/protocols/audit.md is the
+// format, docs/audit.md what is recorded.
 //
-// It must not know any domain: actions and objects are words of identity.
-// Details hold no secret, no password and no content of messages.
+// It must not know any domain: actions and objects are words of identity, who
+// may read is asked of an interface. Details hold no secret, no password and no
+// content of messages.
 package audit
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,14 +32,22 @@ const (
 	Failed = "failed" // permitted or open to all, but it did not succeed: a wrong password
 )
 
+// maxDetail bounds one word of a detail, in bytes; the rest is cut off.
+const maxDetail = 64 << 10
+
 // Config holds what New needs.
 type Config struct {
 	Now func() time.Time // nil: time.Now
+	DB  *sqldb.DB        // for Access; nil: Access keeps nothing
+	Log *slog.Logger     // nil: discards
 }
 
 // Log writes and reads the audit log. It may be used from many goroutines.
 type Log struct {
-	now func() time.Time // set at construction
+	now      func() time.Time // set at construction
+	db       *sqldb.DB        // likewise
+	log      *slog.Logger     // likewise
+	accesses accesses
 }
 
 // New returns a Log.
@@ -40,7 +55,10 @@ func New(cfg Config) *Log {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Log{now: cfg.Now}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Log{now: cfg.Now, db: cfg.DB, log: cfg.Log, accesses: newAccesses()}
 }
 
 // Event is what one calls to mind later: who, as what, did what to what, from
@@ -49,12 +67,17 @@ type Event struct {
 	Actor   identity.Actor // empty but for Address where nobody is signed in
 	Action  identity.Action
 	Object  identity.ObjectRef
+	Owner   identity.AgencyID // whose the object is; that agency's auditors see the event, too. Empty: the actor's agency, or not known
 	Outcome string            // OK, Denied or Failed
 	Detail  map[string]string // further words; no secret, no content
 }
 
 // Record writes e within tx, the transaction of what e records.
 func (l *Log) Record(ctx context.Context, tx *sqldb.Tx, e Event) error {
+	return l.recordAt(ctx, tx, e, l.now())
+}
+
+func (l *Log) recordAt(ctx context.Context, tx *sqldb.Tx, e Event, at time.Time) error {
 	if e.Action == "" {
 		return errors.New("audit: event without an action")
 	}
@@ -63,24 +86,53 @@ func (l *Log) Record(ctx context.Context, tx *sqldb.Tx, e Event) error {
 	default:
 		return fmt.Errorf("audit: %s: unknown outcome %q", e.Action, e.Outcome)
 	}
-	detail := []byte("{}")
-	if len(e.Detail) > 0 {
-		var err error
-		if detail, err = json.Marshal(e.Detail); err != nil {
-			return fmt.Errorf("audit: detail of %s: %w", e.Action, err)
-		}
-	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return fmt.Errorf("audit: new id: %w", err)
 	}
+	p := payload{salt: make([]byte, saltLength), address: e.Actor.Address, detail: map[string]string{}}
+	if _, err := rand.Read(p.salt); err != nil {
+		return fmt.Errorf("audit: new salt: %w", err)
+	}
+	for key, word := range e.Detail {
+		// JSON has no other bytes, and what is hashed must be what is stored.
+		p.detail[strings.ToValidUTF8(key, "\ufffd")] = clip(strings.ToValidUTF8(word, "\ufffd"), maxDetail)
+	}
+	detail, err := json.Marshal(p.detail)
+	if err != nil {
+		return fmt.Errorf("audit: detail of %s: %w", e.Action, err)
+	}
+	r := record{
+		id: id.String(), at: at.UnixMicro(), agency: string(e.Actor.Agency), owner: string(e.Owner),
+		account: string(e.Actor.Account), person: string(e.Actor.Person), position: string(e.Actor.Position),
+		action: string(e.Action), kind: e.Object.Kind, object: e.Object.ID, outcome: e.Outcome, payloadHash: p.hash(),
+	}
+	if r.owner == r.agency {
+		r.owner = ""
+	}
+	leaf := r.leaf()
 	_, err = tx.Exec(ctx, `INSERT INTO audit_events
-		(id, at, account_id, person_id, position_id, agency_id, action, object_kind, object_id, outcome, address, detail)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		id.String(), l.now().UnixMicro(), string(e.Actor.Account), string(e.Actor.Person), string(e.Actor.Position),
-		string(e.Actor.Agency), string(e.Action), e.Object.Kind, e.Object.ID, e.Outcome, e.Actor.Address, string(detail))
+		(id, at, account_id, person_id, position_id, agency_id, owner_id, action, object_kind, object_id, outcome, payload_hash, leaf_hash)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		r.id, r.at, r.account, r.person, r.position, r.agency, r.owner, r.action, r.kind, r.object, r.outcome, r.payloadHash, leaf[:])
+	if err != nil {
+		return fmt.Errorf("audit: record %s: %w", e.Action, err)
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO audit_payloads (event_id, at, salt, address, detail) VALUES ($1, $2, $3, $4, $5)`,
+		r.id, r.at, p.salt, p.address, string(detail))
 	if err != nil {
 		return fmt.Errorf("audit: record %s: %w", e.Action, err)
 	}
 	return nil
+}
+
+// clip cuts s to n bytes at most, at the beginning of a letter.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && s[n]&0xc0 == 0x80 {
+		n--
+	}
+	return s[:n]
 }

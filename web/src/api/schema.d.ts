@@ -193,6 +193,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit/activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Count audit events by day and outcome */
+        get: operations["get-audit-activity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List audit events, newest first */
+        get: operations["list-audit-events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/events/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show an audit event and the proof that it is in the log */
+        get: operations["get-audit-event"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/tree": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the state of the tree that holds the audit log */
+        get: operations["get-audit-tree"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/chat/conversations": {
         parameters: {
             query?: never;
@@ -1236,6 +1304,10 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        ActivityOutputBody: {
+            /** @description days with events, oldest first; of the last 31 days without from */
+            days: components["schemas"]["AuditDay"][];
+        };
         AddAdminGrantInputBody: {
             /** @description empty: the whole installation */
             agency_id?: string;
@@ -1311,6 +1383,84 @@ export interface components {
             size: number;
             type: string;
             url: string;
+        };
+        AuditAgency: {
+            id: string;
+            name: string;
+        };
+        AuditCheckpoint: {
+            /** Format: date-time */
+            at: string;
+            /** @description origin, size and root with their signature */
+            note: string;
+            /** @description base64 */
+            root: string;
+            /** Format: int64 */
+            size: number;
+        };
+        AuditDay: {
+            /** @description 2026-11-25, of UTC+7 */
+            day: string;
+            /** Format: int64 */
+            denied: number;
+            /** Format: int64 */
+            failed: number;
+            /** Format: int64 */
+            ok: number;
+        };
+        AuditEvent: {
+            account_id: string;
+            /** @description docs/audit.md lists them */
+            action: string;
+            /** @description remote address */
+            address?: string;
+            /** @description of who acted; empty: of none, or not known */
+            agency_id: string;
+            /** Format: date-time */
+            at: string;
+            detail?: {
+                [key: string]: string;
+            };
+            /** @description address and detail were erased when their time had come */
+            erased?: boolean;
+            id: string;
+            object_id: string;
+            object_kind: string;
+            /** @enum {string} */
+            outcome: "ok" | "denied" | "failed";
+            /** @description agency that the object belongs to, where it is another */
+            owner_id?: string;
+            person_id: string;
+            position_id: string;
+            /**
+             * Format: int64
+             * @description leaf of the tree, from 0; absent: not in it yet
+             */
+            seq?: number;
+        };
+        AuditPerson: {
+            agency_id: string;
+            id: string;
+            name: string;
+            title: string;
+        };
+        AuditProof: {
+            /** @description the signed head */
+            checkpoint: string;
+            /** @description audit path of RFC 6962, base64 */
+            hashes: string[];
+            /** @description leaf hash, base64 */
+            leaf: string;
+            /**
+             * Format: int64
+             * @description of the signed head
+             */
+            size: number;
+            /**
+             * @description waiting: not in the tree yet; appended: in it, no signed head covers it yet; signed: proven against the newest signed head; broken: the proof fails, the log was changed
+             * @enum {string}
+             */
+            state: "waiting" | "appended" | "signed" | "broken";
         };
         ChangeInBody: {
             /** @description move to the trash; what is there already is removed for good */
@@ -1767,6 +1917,12 @@ export interface components {
             /** @description The value at the given location */
             value?: unknown;
         };
+        EventOutputBody: {
+            agencies: components["schemas"]["AuditAgency"][];
+            event: components["schemas"]["AuditEvent"];
+            people: components["schemas"]["AuditPerson"][];
+            proof: components["schemas"]["AuditProof"];
+        };
         FileView: {
             id: string;
             name: string;
@@ -1912,6 +2068,15 @@ export interface components {
             to: string[] | null;
             /** @description ids of files that were sent up */
             uploads?: string[] | null;
+        };
+        ListEventsOutputBody: {
+            agencies: components["schemas"]["AuditAgency"][];
+            /** @description newest first */
+            events: components["schemas"]["AuditEvent"][];
+            /** @description cursor of older ones; absent on the last page */
+            next?: string;
+            /** @description those of the events whom the directory still knows */
+            people: components["schemas"]["AuditPerson"][];
         };
         ListMeetingsOutputBody: {
             meetings: components["schemas"]["MeetingView"][];
@@ -2521,6 +2686,28 @@ export interface components {
             /** @description the one that begins; its valid_from is when the other ends */
             to: components["schemas"]["NewPosition"];
         };
+        TreeOutputBody: {
+            /**
+             * Format: int64
+             * @description events that wait for it
+             */
+            backlog: number;
+            /** @description the newest; absent on an empty log */
+            checkpoint?: components["schemas"]["AuditCheckpoint"];
+            /** @description what signatures are checked with */
+            key: string;
+            origin: string;
+            /**
+             * Format: int64
+             * @description events in the tree
+             */
+            size: number;
+            /**
+             * Format: date-time
+             * @description of the oldest of them
+             */
+            waiting_since?: string;
+        };
         UnitChange: {
             name?: string;
             name_en?: string;
@@ -2561,6 +2748,7 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type ActivityOutputBody = components['schemas']['ActivityOutputBody'];
 export type AddAdminGrantInputBody = components['schemas']['AddAdminGrantInputBody'];
 export type AddPasskeyInputBody = components['schemas']['AddPasskeyInputBody'];
 export type AdminGrantsOutputBody = components['schemas']['AdminGrantsOutputBody'];
@@ -2568,6 +2756,12 @@ export type AgenciesOutputBody = components['schemas']['AgenciesOutputBody'];
 export type AgencyChange = components['schemas']['AgencyChange'];
 export type AgencyRecord = components['schemas']['AgencyRecord'];
 export type AttachmentView = components['schemas']['AttachmentView'];
+export type AuditAgency = components['schemas']['AuditAgency'];
+export type AuditCheckpoint = components['schemas']['AuditCheckpoint'];
+export type AuditDay = components['schemas']['AuditDay'];
+export type AuditEvent = components['schemas']['AuditEvent'];
+export type AuditPerson = components['schemas']['AuditPerson'];
+export type AuditProof = components['schemas']['AuditProof'];
 export type ChangeInBody = components['schemas']['ChangeInBody'];
 export type ChatAddInBody = components['schemas']['ChatAddInBody'];
 export type ChatCreateInBody = components['schemas']['ChatCreateInBody'];
@@ -2605,6 +2799,7 @@ export type DirectoryVisibility = components['schemas']['DirectoryVisibility'];
 export type DisablePersonInputBody = components['schemas']['DisablePersonInputBody'];
 export type DraftView = components['schemas']['DraftView'];
 export type ErrorDetail = components['schemas']['ErrorDetail'];
+export type EventOutputBody = components['schemas']['EventOutputBody'];
 export type FileView = components['schemas']['FileView'];
 export type FindPeopleOutputBody = components['schemas']['FindPeopleOutputBody'];
 export type GroupChange = components['schemas']['GroupChange'];
@@ -2621,6 +2816,7 @@ export type JoinMeetingInputBody = components['schemas']['JoinMeetingInputBody']
 export type JoinMeetingOutputBody = components['schemas']['JoinMeetingOutputBody'];
 export type LendInputBody = components['schemas']['LendInputBody'];
 export type Letter = components['schemas']['Letter'];
+export type ListEventsOutputBody = components['schemas']['ListEventsOutputBody'];
 export type ListMeetingsOutputBody = components['schemas']['ListMeetingsOutputBody'];
 export type ListOutBody = components['schemas']['ListOutBody'];
 export type MailAddress = components['schemas']['MailAddress'];
@@ -2671,6 +2867,7 @@ export type StaffOutputBody = components['schemas']['StaffOutputBody'];
 export type SummaryOutBody = components['schemas']['SummaryOutBody'];
 export type TotpConfirmInputBody = components['schemas']['TotpConfirmInputBody'];
 export type Transfer = components['schemas']['Transfer'];
+export type TreeOutputBody = components['schemas']['TreeOutputBody'];
 export type UnitChange = components['schemas']['UnitChange'];
 export type UnitRecord = components['schemas']['UnitRecord'];
 export type $defs = Record<string, never>;
@@ -3084,6 +3281,159 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OwnVisibilityOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-audit-activity": {
+        parameters: {
+            query?: {
+                action?: string;
+                /** @description remote IP address */
+                address?: string;
+                /** @description of who acted, or of the object */
+                agency?: string;
+                /** @description first moment */
+                from?: string;
+                object_id?: string;
+                /** @description with object_id */
+                object_kind?: string;
+                outcome?: "ok" | "denied" | "failed";
+                /** @description who acted */
+                person?: string;
+                /** @description first moment no longer in */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActivityOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-audit-events": {
+        parameters: {
+            query?: {
+                action?: string;
+                /** @description remote IP address */
+                address?: string;
+                /** @description of who acted, or of the object */
+                agency?: string;
+                /** @description next of the page before */
+                cursor?: string;
+                /** @description first moment */
+                from?: string;
+                limit?: number;
+                object_id?: string;
+                /** @description with object_id */
+                object_kind?: string;
+                outcome?: "ok" | "denied" | "failed";
+                /** @description who acted */
+                person?: string;
+                /** @description first moment no longer in */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListEventsOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-audit-event": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-audit-tree": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TreeOutputBody"];
                 };
             };
             /** @description Error */
