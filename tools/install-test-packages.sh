@@ -14,6 +14,7 @@ want firefox-esr firefox-esr
 want swaks swaks
 perl -MNet::SSLeay -e 1 2>/dev/null || missing="$missing libnet-ssleay-perl" # swaks over TLS
 want mbsync isync
+want ldapsearch ldap-utils
 want curl curl
 want ip iproute2 # with unshare: the browser tests run in a network of their own
 want unshare util-linux

@@ -1,0 +1,228 @@
+// Package ldapd is the read-only LDAP face of the directory: mail clients
+// complete addresses and look people up. One port takes LDAPS and StartTLS,
+// told apart by a connection's first byte.
+//
+// It must not know how people are stored, what of them a viewer may see, or how
+// passwords are checked: all three are the Directory's.
+//
+// RFC 4511 (the protocol: bind, unbind, search, extended), 4512 (the root DSE),
+// 4513 (sign-in; no anonymous and no unauthenticated binds), 4515 (filters),
+// 4519 and 2798 (inetOrgPerson), 2696 (paged results, in one page), 4532 (who
+// am I).
+package ldapd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"commsd/identity"
+	"commsd/internal/netlimit"
+)
+
+// Entry is a person as the address book shows one to the actor that asked;
+// what that actor may not see is empty.
+type Entry struct {
+	ID               identity.PersonID
+	Name             string // "Họ đệm tên"
+	Family, Given    string // họ, tên
+	Title, Unit      string
+	Agency           string // name
+	AgencyIdentifier string // "G09"
+	Address          string // mail
+	Phone, Mobile    string
+	Office           string
+}
+
+// Directory answers who somebody is and whom they may see. It may be used from
+// many goroutines.
+type Directory interface {
+	// AuthenticatePassword checks a login and its password for scope "ldap".
+	AuthenticatePassword(ctx context.Context, login, password, address, scope string) (identity.Actor, error)
+	// FindEntries finds people by the beginnings of words of their name or
+	// address, marks or not; with q empty, the actor's colleagues.
+	FindEntries(ctx context.Context, actor identity.Actor, q string, limit int) ([]Entry, error)
+	// Entry returns one person; errcode.NotFound where there is none to see.
+	Entry(ctx context.Context, actor identity.Actor, id identity.PersonID) (Entry, error)
+}
+
+// Config holds what New needs. Registerer may be nil.
+type Config struct {
+	Listener   net.Listener
+	TLS        *tls.Config
+	Directory  Directory
+	Domain     string // the installation's: g2g.example gives dc=g2g,dc=example
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+
+	MaxConns        netlimit.Config // zero: its defaults
+	MaxEntries      int             // of one search; 0: 100
+	MaxMessageBytes int             // of one request; 0: 64 KiB
+	MaxFailures     int             // failed binds before a connection is closed; 0: 5
+	Idle            time.Duration   // a signed-in connection without requests; 0: 10 min
+}
+
+const (
+	greetTimeout  = 30 * time.Second // to sign in
+	writeTimeout  = 30 * time.Second
+	searchTimeout = 10 * time.Second
+)
+
+// Server serves the address book.
+type Server struct {
+	// set at construction
+	cfg      Config
+	base     dn // of the installation
+	listener *netlimit.Listener
+	metrics  metrics
+
+	mu      sync.Mutex
+	conns   map[*conn]struct{}               // guarded by mu
+	revoked map[identity.AccountID]time.Time // guarded by mu: ended lately
+}
+
+type metrics struct {
+	binds    *prometheus.CounterVec
+	searches *prometheus.CounterVec
+	panics   prometheus.Counter
+}
+
+// New validates cfg and starts nothing.
+func New(cfg Config) (*Server, error) {
+	if cfg.Listener == nil || cfg.TLS == nil || cfg.Directory == nil || cfg.Domain == "" || cfg.Log == nil {
+		return nil, errors.New("ldapd: Listener, TLS, Directory, Domain and Log are required")
+	}
+	if cfg.MaxEntries == 0 {
+		cfg.MaxEntries = 100
+	}
+	if cfg.MaxMessageBytes == 0 {
+		cfg.MaxMessageBytes = 64 << 10
+	}
+	if cfg.MaxFailures == 0 {
+		cfg.MaxFailures = 5
+	}
+	if cfg.Idle == 0 {
+		cfg.Idle = 10 * time.Minute
+	}
+	s := &Server{
+		cfg: cfg, conns: map[*conn]struct{}{}, revoked: map[identity.AccountID]time.Time{},
+		listener: netlimit.Wrap(cfg.Listener, cfg.MaxConns),
+		metrics: metrics{
+			binds: prometheus.NewCounterVec(prometheus.CounterOpts{
+				Name: "commsd_ldapd_binds_total", Help: "Binds, by outcome (ok, failed, refused).",
+			}, []string{"outcome"}),
+			searches: prometheus.NewCounterVec(prometheus.CounterOpts{
+				Name: "commsd_ldapd_searches_total", Help: "Searches, by outcome (ok, limited, failed, refused).",
+			}, []string{"outcome"}),
+			panics: prometheus.NewCounter(prometheus.CounterOpts{
+				Name: "commsd_ldapd_panics_total", Help: "Panics that ended a connection.",
+			}),
+		},
+	}
+	for label := range strings.SplitSeq(strings.ToLower(cfg.Domain), ".") {
+		s.base = append(s.base, rdn{"dc", label})
+	}
+	if cfg.Registerer != nil {
+		for _, c := range []prometheus.Collector{s.metrics.binds, s.metrics.searches, s.metrics.panics} {
+			if err := cfg.Registerer.Register(c); err != nil {
+				return nil, fmt.Errorf("ldapd: register metrics: %w", err)
+			}
+		}
+	}
+	return s, nil
+}
+
+// BaseDN returns the name that searches begin at: "dc=g2g,dc=example".
+func (s *Server) BaseDN() string { return s.base.String() }
+
+// Run serves until ctx ends, and returns when every connection has ended.
+func (s *Server) Run(ctx context.Context) error {
+	var all sync.WaitGroup
+	all.Go(func() {
+		<-ctx.Done()
+		_ = s.listener.Close() // Accept then says so
+		s.listener.CloseConns()
+	})
+	defer all.Wait()
+	for {
+		nc, err := s.listener.Accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("ldapd: accept: %w", err)
+		}
+		all.Go(func() { s.serve(ctx, nc) })
+	}
+}
+
+func (s *Server) serve(ctx context.Context, nc net.Conn) {
+	c := newConn(ctx, s, nc)
+	s.mu.Lock()
+	s.conns[c] = struct{}{}
+	s.mu.Unlock()
+	defer func() {
+		if r := recover(); r != nil {
+			s.metrics.panics.Inc()
+			s.cfg.Log.ErrorContext(ctx, "ldapd: a request ended its connection", "panic", fmt.Sprint(r), "address", c.address)
+		}
+		s.mu.Lock()
+		delete(s.conns, c)
+		s.mu.Unlock()
+		c.cancel()
+		_ = nc.Close() // it ends either way
+	}()
+	if err := c.run(); err != nil {
+		s.cfg.Log.DebugContext(ctx, "ldapd: a connection ended", "err", err, "address", c.address)
+	}
+}
+
+// keepRevoked covers a bind that was checked before its account ended and is
+// noted after.
+const keepRevoked = time.Minute
+
+// Revoke closes the connections of an account that has ended. Sessions of the
+// web client have none here.
+func (s *Server) Revoke(r identity.Revocation) {
+	if r.Session != "" {
+		return
+	}
+	s.mu.Lock()
+	now := time.Now()
+	for id, at := range s.revoked {
+		if now.Sub(at) > keepRevoked {
+			delete(s.revoked, id)
+		}
+	}
+	s.revoked[r.Account] = now
+	var ended []*conn
+	for c := range s.conns {
+		if c.account == r.Account {
+			ended = append(ended, c)
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range ended {
+		c.cancel()
+		_ = c.netConn.Close() // it ends either way
+	}
+}
+
+// bound notes whose connection c is; false when the account ended after since.
+func (s *Server) bound(c *conn, account identity.AccountID, since time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at, ok := s.revoked[account]; ok && !at.Before(since) {
+		return false
+	}
+	c.account = account
+	return true
+}
