@@ -243,6 +243,25 @@ func (c *Config) listeners() []listener {
 	}
 }
 
+// Listener is an address that a node listens on.
+type Listener struct {
+	Key     string // of the configuration
+	Address string
+	UDP     bool
+}
+
+// Listeners returns every address that a node with this configuration listens
+// on.
+func (c *Config) Listeners() []Listener {
+	var out []Listener
+	for _, l := range c.listeners() {
+		if l.value != "" {
+			out = append(out, Listener{Key: l.key, Address: l.value, UDP: l.key == "media.udp_listen"})
+		}
+	}
+	return out
+}
+
 // Validate checks every key without touching disk or network. The error is a
 // *KeyError.
 func (c *Config) Validate() error {

@@ -32,11 +32,25 @@ type postgres struct {
 }
 
 func openPostgres(ctx context.Context, cfg Config, m *metrics) (engine, error) {
+	p, conn, err := dialPostgres(cfg)
+	if err != nil {
+		return nil, err
+	}
+	p.metrics = m
+	if err := p.start(ctx, conn); err != nil {
+		p.db.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// dialPostgres makes the pool; nothing is connected yet.
+func dialPostgres(cfg Config) (*postgres, *pgx.ConnConfig, error) {
 	conn, err := pgx.ParseConfig(cfg.URL)
 	if err != nil {
 		// pgx repeats the URL in its error; it blanks the password only when it
 		// could parse that far.
-		return nil, errcode.New(errcode.Invalid,
+		return nil, nil, errcode.New(errcode.Invalid,
 			"database.url: cannot be understood: it must read postgres://user:password@host:port/name, special characters in the password as %%XX")
 	}
 	if conn.ConnectTimeout == 0 {
@@ -53,40 +67,45 @@ func openPostgres(ctx context.Context, cfg Config, m *metrics) (engine, error) {
 	db.SetMaxOpenConns(maxConns)
 	db.SetMaxIdleConns(maxConns)
 	db.SetConnMaxIdleTime(5 * time.Minute)
-	p := &postgres{db: db, log: cfg.Log, metrics: m}
-	if err := p.start(ctx, conn); err != nil {
-		db.Close()
-		return nil, err
-	}
-	return p, nil
+	return &postgres{db: db, log: cfg.Log}, conn, nil
 }
 
 // start checks that the server is one we can rely on and migrates it.
 func (p *postgres) start(ctx context.Context, conn *pgx.ConnConfig) error {
+	lax, err := p.check(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if lax {
+		p.log.Warn("synchronous_commit is off in PostgreSQL: a crash there may lose what commsd has acknowledged", "server", conn.Host)
+	}
+	return migrate(ctx, p.db, PostgreSQL, migrations(), "database.url")
+}
+
+// check tells whether the server is one we can rely on; lax when it may lose
+// commits in a crash.
+func (p *postgres) check(ctx context.Context, conn *pgx.ConnConfig) (lax bool, err error) {
 	where := net.JoinHostPort(conn.Host, strconv.Itoa(int(conn.Port)))
 	var encoding, syncCommit string
-	err := p.db.QueryRowContext(ctx,
+	err = p.db.QueryRowContext(ctx,
 		`SELECT current_setting('server_encoding'), current_setting('synchronous_commit')`).Scan(&encoding, &syncCommit)
 	if err != nil {
 		switch state := sqlState(err); {
 		case strings.HasPrefix(state, "28"): // invalid authorization
-			return errcode.New(errcode.Invalid,
+			return false, errcode.New(errcode.Invalid,
 				"database.url: PostgreSQL at %s refuses user %q: correct user and password in the URL, or pg_hba.conf there", where, conn.User)
 		case state == "3D000": // invalid_catalog_name
-			return errcode.New(errcode.Invalid,
+			return false, errcode.New(errcode.Invalid,
 				"database.url: PostgreSQL at %s has no database %q: make it with: createdb --encoding=UTF8 --template=template0 %s", where, conn.Database, conn.Database)
 		}
-		return errcode.New(errcode.Invalid,
+		return false, errcode.New(errcode.Invalid,
 			"database.url: PostgreSQL at %s cannot be reached (%s): start it, or correct the address", where, oneLine(err))
 	}
 	if encoding != "UTF8" {
-		return errcode.New(errcode.Invalid,
+		return false, errcode.New(errcode.Invalid,
 			"database.url: database %q is encoded in %s: make one with: createdb --encoding=UTF8 --template=template0 NAME", conn.Database, encoding)
 	}
-	if syncCommit == "off" {
-		p.log.Warn("synchronous_commit is off in PostgreSQL: a crash there may lose what commsd has acknowledged", "server", where)
-	}
-	return migrate(ctx, p.db, PostgreSQL, migrations(), "database.url")
+	return syncCommit == "off", nil
 }
 
 func (p *postgres) ping(ctx context.Context) error { return p.db.PingContext(ctx) }
