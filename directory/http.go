@@ -213,8 +213,8 @@ func (s *Service) Routes(api *httpapi.API) {
 			return out, nil
 		})
 	httpapi.Get(api, "get-person", tag, "/api/v1/directory/people/{id}", "Show a person",
-		func(ctx context.Context, _ identity.Actor, in *personInput) (*personOutput, error) {
-			card, err := s.Card(ctx, identity.PersonID(in.ID))
+		func(ctx context.Context, actor identity.Actor, in *personInput) (*personOutput, error) {
+			card, err := s.Card(ctx, actor, identity.PersonID(in.ID))
 			if err != nil {
 				return nil, err
 			}
@@ -237,13 +237,13 @@ func (s *Service) Routes(api *httpapi.API) {
 			return out, nil
 		})
 	httpapi.Get(api, "list-unit-people", tag, "/api/v1/directory/units/{id}/people", "List the people of a unit and all below it",
-		func(ctx context.Context, _ identity.Actor, in *staffInput) (*staffOutput, error) {
-			people, next, err := s.UnitPeople(ctx, identity.UnitID(in.ID), in.Cursor, in.Limit)
+		func(ctx context.Context, actor identity.Actor, in *staffInput) (*staffOutput, error) {
+			people, next, err := s.UnitPeople(ctx, actor, identity.UnitID(in.ID), in.Cursor, in.Limit)
 			return staffJSON(people, next), err
 		})
 	httpapi.Get(api, "list-agency-people", tag, "/api/v1/directory/agencies/{id}/people", "List the people of an agency",
-		func(ctx context.Context, _ identity.Actor, in *staffInput) (*staffOutput, error) {
-			people, next, err := s.AgencyPeople(ctx, identity.AgencyID(in.ID), in.Cursor, in.Limit)
+		func(ctx context.Context, actor identity.Actor, in *staffInput) (*staffOutput, error) {
+			people, next, err := s.AgencyPeople(ctx, actor, identity.AgencyID(in.ID), in.Cursor, in.Limit)
 			return staffJSON(people, next), err
 		})
 	s.agencyRoutes(api)

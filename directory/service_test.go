@@ -298,7 +298,7 @@ func TestPeople(t *testing.T) {
 		if people, err := f.People(t.Context(), many); err != nil || len(people) != 1 {
 			t.Errorf("1200 ids: %d people, %v", len(people), err)
 		}
-		if _, err := f.Card(t.Context(), "nobody"); errcode.Of(err) != errcode.NotFound {
+		if _, err := f.Card(t.Context(), an, "nobody"); errcode.Of(err) != errcode.NotFound {
 			t.Errorf("the card of nobody: %v", err)
 		}
 	})
@@ -310,12 +310,13 @@ func TestAgenciesAndUnits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		viewer := f.actor(t, "chi@hanoi.g2g.example")
 		ministry := agencies[0]
 		office := ministry.Units[1]
 		if office.Name != "Văn phòng Bộ" || len(office.Units) != 2 || office.People != 2+2+2 {
 			t.Fatalf("the office is %+v", office)
 		}
-		people, next, err := f.UnitPeople(t.Context(), office.ID, "", 100)
+		people, next, err := f.UnitPeople(t.Context(), viewer, office.ID, "", 100)
 		if err != nil || next != "" {
 			t.Fatal(err, next)
 		}
@@ -334,7 +335,7 @@ func TestAgenciesAndUnits(t *testing.T) {
 		var paged []string
 		cursor := ""
 		for range 20 {
-			page, next, err := f.UnitPeople(t.Context(), office.ID, cursor, 1)
+			page, next, err := f.UnitPeople(t.Context(), viewer, office.ID, cursor, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -346,15 +347,15 @@ func TestAgenciesAndUnits(t *testing.T) {
 		if !slices.Equal(paged, names(people)) {
 			t.Errorf("page by page %q, at once %q", paged, names(people))
 		}
-		all, _, err := f.AgencyPeople(t.Context(), ministry.ID, "", 200)
+		all, _, err := f.AgencyPeople(t.Context(), viewer, ministry.ID, "", 200)
 		if err != nil || len(all) != ministry.People {
 			t.Errorf("the agency lists %d people and counts %d (%v)", len(all), ministry.People, err)
 		}
-		if _, _, err := f.UnitPeople(t.Context(), "no-unit", "", 10); errcode.Of(err) != errcode.NotFound {
+		if _, _, err := f.UnitPeople(t.Context(), viewer, "no-unit", "", 10); errcode.Of(err) != errcode.NotFound {
 			t.Errorf("people of no unit: %v", err)
 		}
 		for _, bad := range []string{"x", "e30", "!!"} {
-			if _, _, err := f.UnitPeople(t.Context(), office.ID, bad, 10); errcode.Of(err) != errcode.Invalid {
+			if _, _, err := f.UnitPeople(t.Context(), viewer, office.ID, bad, 10); errcode.Of(err) != errcode.Invalid {
 				t.Errorf("cursor %q: %v", bad, err)
 			}
 		}

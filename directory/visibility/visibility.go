@@ -118,6 +118,8 @@ type Entry struct {
 	Photo           string  // SHA-256 in hex of the picture
 	Places          []Place // posts held now, the main one first
 
+	AgencyIdentifier string // of the main post's agency, "G09"
+
 	Overrides Overrides
 }
 
@@ -138,54 +140,101 @@ func LevelOf(f Field, e Entry, p Policy) Level {
 
 var defaults = Default()
 
-// View returns what viewer sees of e, whose agency's policy is p; false when
-// that is nothing at all.
+// Sight is what a viewer sees of one entry.
+type Sight struct {
+	policy Policy
+	entry  Entry
+	reach  Level
+}
+
+// Look returns what viewer sees of e, whose agency's policy is p.
 //
 // People see all of themselves, and administrators all of whom their role
 // covers: who may change an entry has to see it. A role elsewhere, and the role
-// of an auditor, count as a post in another agency. e is not changed.
+// of an auditor, count as a post in another agency.
+func Look(viewer identity.Actor, e Entry, p Policy) Sight {
+	return Sight{policy: p, entry: e, reach: reachOf(viewer, e)}
+}
+
+// Sees tells whether field f is seen, which none is where the entry is not.
+func (s Sight) Sees(f Field) bool {
+	if !s.open(FieldEntry) || !s.open(FieldName) {
+		return false
+	}
+	if f == FieldUnit && !s.open(FieldAgency) {
+		return false // a unit tells the agency
+	}
+	return s.open(f)
+}
+
+func (s Sight) open(f Field) bool { return LevelOf(f, s.entry, s.policy) <= s.reach }
+
+// Person empties the fields of p, who is the entry's, that are not seen.
+func (s Sight) Person(p identity.Person) identity.Person {
+	if !s.Sees(FieldEntry) {
+		return identity.Person{}
+	}
+	if !s.Sees(FieldTitle) {
+		p.Title = ""
+	}
+	if !s.Sees(FieldUnit) {
+		p.Unit = ""
+	}
+	if !s.Sees(FieldAgency) {
+		p.Agency, p.AgencyName, p.AgencyShort = "", "", ""
+	}
+	if !s.Sees(FieldAddress) {
+		p.Address = ""
+	}
+	return p
+}
+
+// View returns what viewer sees of e, whose agency's policy is p; false when
+// that is nothing at all. e is not changed.
 func View(viewer identity.Actor, e Entry, p Policy) (Entry, bool) {
-	reach := reachOf(viewer, e)
-	sees := func(f Field) bool { return LevelOf(f, e, p) <= reach }
-	if !sees(FieldEntry) || !sees(FieldName) {
+	s := Look(viewer, e, p)
+	if !s.Sees(FieldEntry) {
 		return Entry{}, false
 	}
 	out := e
-	if reach != Hidden {
+	out.Person = s.Person(e.Person)
+	if s.reach != Hidden {
 		out.Overrides = Overrides{}
 	}
-	title, agency := sees(FieldTitle), sees(FieldAgency)
-	unit := sees(FieldUnit) && agency // a unit tells the agency
-	if !title {
-		out.Title = ""
-	}
-	if !unit {
-		out.Unit = ""
-	}
-	if !agency {
-		out.Agency, out.AgencyName, out.AgencyShort = "", "", ""
+	if !s.Sees(FieldAgency) {
+		out.AgencyIdentifier = ""
 	}
 	out.Places = slices.Clone(e.Places)
 	for i := range out.Places {
 		q := &out.Places[i]
-		if !title {
+		if !s.Sees(FieldTitle) {
 			q.Title = ""
 		}
-		if !unit {
+		if !s.Sees(FieldUnit) {
 			q.UnitID, q.Unit, q.UnitPath = "", "", ""
 		}
-		if !agency {
+		if !s.Sees(FieldAgency) {
 			q.Agency, q.AgencyName = "", ""
 		}
 	}
-	for f, value := range map[Field]*string{
-		FieldAddress: &out.Address, FieldPhone: &out.Phone, FieldMobile: &out.Mobile, FieldOffice: &out.Office, FieldPhoto: &out.Photo,
-	} {
-		if !sees(f) {
+	for f, value := range map[Field]*string{FieldPhone: &out.Phone, FieldMobile: &out.Mobile, FieldOffice: &out.Office, FieldPhoto: &out.Photo} {
+		if !s.Sees(f) {
 			*value = ""
 		}
 	}
 	return out, true
+}
+
+// Known returns what of e may stand beside the name where others show it to
+// people of any agency at once (members of a conversation, those present in a
+// meeting): what officials of all agencies see. The name is there even where
+// the entry is hidden: who takes part is never nameless.
+func Known(e Entry, p Policy) identity.Person {
+	s := Sight{policy: p, entry: e, reach: AllAgencies}
+	if s.Sees(FieldEntry) {
+		return s.Person(e.Person)
+	}
+	return identity.Person{ID: e.ID, Name: e.Name, GivenName: e.GivenName}
 }
 
 // reachOf returns the strictest level that lets viewer in.
