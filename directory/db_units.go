@@ -133,40 +133,27 @@ func movePaths(ctx context.Context, tx *sqldb.Tx, from, to string) error {
 	return nil
 }
 
-// grantsBelow is the condition of the roles that hold at a path or below it;
-// SUBSTR compares characters whatever the collation.
-const grantsBelow = ` agency_id = $1 AND SUBSTR(unit_path, 1, $2) = $3`
-
-// moveGrants puts the administrative roles that hold at from or below it to to,
-// and returns whose they are.
-func moveGrants(ctx context.Context, tx *sqldb.Tx, agency identity.AgencyID, from, to string) ([]identity.AccountID, error) {
-	accounts, err := accountsGranted(ctx, tx, agency, from)
+// removeGrants takes the administrative roles that hold in a unit at path or
+// below it away, and returns whose they were.
+func removeGrants(ctx context.Context, tx *sqldb.Tx, path string) ([]identity.AccountID, error) {
+	accounts, err := accountsGranted(ctx, tx, path)
 	if err != nil {
 		return nil, err
 	}
-	_, err = tx.Exec(ctx, `UPDATE directory_admin_grants SET unit_path = $4 || SUBSTR(unit_path, $2 + 1) WHERE`+grantsBelow,
-		string(agency), len(from), from, to)
+	low, high := prefixRange([]byte(path))
+	_, err = tx.Exec(ctx, `DELETE FROM directory_admin_grants WHERE unit_id IN (SELECT id FROM directory_units WHERE path >= $1 AND path < $2)`, low, high)
 	if err != nil {
-		return nil, fmt.Errorf("move grants: %w", err)
-	}
-	return accounts, nil
-}
-
-// removeGrants takes the administrative roles that hold at path away, and
-// returns whose they were.
-func removeGrants(ctx context.Context, tx *sqldb.Tx, agency identity.AgencyID, path string) ([]identity.AccountID, error) {
-	accounts, err := accountsGranted(ctx, tx, agency, path)
-	if err != nil {
-		return nil, err
-	}
-	if _, err = tx.Exec(ctx, `DELETE FROM directory_admin_grants WHERE`+grantsBelow, string(agency), len(path), path); err != nil {
 		return nil, fmt.Errorf("remove grants: %w", err)
 	}
 	return accounts, nil
 }
 
-func accountsGranted(ctx context.Context, tx *sqldb.Tx, agency identity.AgencyID, path string) ([]identity.AccountID, error) {
-	texts, err := readTexts(ctx, tx, `SELECT DISTINCT account_id FROM directory_admin_grants WHERE`+grantsBelow, string(agency), len(path), path)
+// accountsGranted returns who holds an administrative role in a unit at path or
+// below it.
+func accountsGranted(ctx context.Context, tx *sqldb.Tx, path string) ([]identity.AccountID, error) {
+	low, high := prefixRange([]byte(path))
+	texts, err := readTexts(ctx, tx, `SELECT DISTINCT r.account_id FROM directory_admin_grants r
+		JOIN directory_units u ON u.id = r.unit_id WHERE u.path >= $1 AND u.path < $2`, low, high)
 	if err != nil {
 		return nil, fmt.Errorf("read grants: %w", err)
 	}

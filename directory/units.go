@@ -186,11 +186,12 @@ func (s *Service) moveUnit(ctx context.Context, tx *sqldb.Tx, unit UnitRecord, t
 		return "", errcode.New(errcode.Invalid, "a unit cannot be moved below itself: choose another unit above it")
 	}
 	path := childPath(above.Path, unit.ID)
-	if err := movePaths(ctx, tx, unit.Path, path); err != nil {
+	// Roles hold in units by their ids and move along.
+	accounts, err := accountsGranted(ctx, tx, unit.Path)
+	if err != nil {
 		return "", err
 	}
-	accounts, err := moveGrants(ctx, tx, unit.Agency, unit.Path, path)
-	if err != nil {
+	if err := movePaths(ctx, tx, unit.Path, path); err != nil {
 		return "", err
 	}
 	s.changed(ctx, tx, accounts...)
@@ -227,7 +228,7 @@ func (s *Service) DeleteUnit(ctx context.Context, actor identity.Actor, id ident
 			if err := unitIsEmpty(ctx, tx, id, s.now()); err != nil {
 				return nil, err
 			}
-			accounts, err := removeGrants(ctx, tx, r.Agency, r.Path)
+			accounts, err := removeGrants(ctx, tx, r.Path)
 			if err != nil {
 				return nil, err
 			}
