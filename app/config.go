@@ -11,6 +11,7 @@ import (
 
 	"commsd/audit"
 	"commsd/chat"
+	"commsd/directory"
 	"commsd/meeting"
 )
 
@@ -130,7 +131,13 @@ type MailConfig struct {
 
 // LDAPConfig is the address book's listener.
 type LDAPConfig struct {
-	Listen string `yaml:"listen"`
+	Listen     string `yaml:"listen"`      // LDAPS and StartTLS
+	MaxEntries int    `yaml:"max_entries"` // of one search
+
+	MaxConnections           int           `yaml:"max_connections"`
+	MaxConnectionsPerAddress int           `yaml:"max_connections_per_address"`
+	MaxFailedSignIns         int           `yaml:"max_failed_sign_ins"` // of one connection, then it is closed
+	Idle                     time.Duration `yaml:"idle"`                // a connection without requests is closed
 }
 
 // SignInConfig slows down whoever guesses at passwords.
@@ -192,7 +199,9 @@ func Default() Config {
 			MaxMessageBytes: 50 << 20, MaxRecipients: 500, MaxConnections: 1000, MaxConnectionsPerAddress: 50, MaxFailedSignIns: 5,
 			QueueLifetime: 5 * 24 * time.Hour, QueueWorkers: 4, CollectAfter: 24 * time.Hour,
 		},
-		LDAP:    LDAPConfig{Listen: "127.0.0.1:2389"},
+		LDAP: LDAPConfig{
+			Listen: "127.0.0.1:2389", MaxEntries: 100, MaxConnections: 1000, MaxConnectionsPerAddress: 50, MaxFailedSignIns: 5, Idle: 10 * time.Minute,
+		},
 		SignIn:  SignInConfig{FreeFailures: 10, LongestDelay: time.Minute, AddressBurst: 200, MaxWaiting: 64},
 		Session: SessionConfig{MaxAge: 12 * time.Hour},
 		Audit:   AuditConfig{Retention: 5 * audit.MinRetention},
@@ -431,6 +440,11 @@ func (c *Config) validateLimits() error {
 		{"mail.max_connections", c.Mail.MaxConnections >= 1, "1"},
 		{"mail.max_connections_per_address", c.Mail.MaxConnectionsPerAddress >= 1, "1"},
 		{"mail.max_failed_sign_ins", c.Mail.MaxFailedSignIns >= 1, "1"},
+		{"ldap.max_entries", c.LDAP.MaxEntries >= 1, "1"},
+		{"ldap.max_connections", c.LDAP.MaxConnections >= 1, "1"},
+		{"ldap.max_connections_per_address", c.LDAP.MaxConnectionsPerAddress >= 1, "1"},
+		{"ldap.max_failed_sign_ins", c.LDAP.MaxFailedSignIns >= 1, "1"},
+		{"ldap.idle", c.LDAP.Idle >= time.Second, "1s"},
 		{"mail.queue_lifetime", c.Mail.QueueLifetime >= time.Minute, "1m"},
 		{"mail.queue_workers", c.Mail.QueueWorkers >= 1, "1"},
 		{"mail.collect_after", c.Mail.CollectAfter >= time.Hour, "1h"}, // a message may take a quarter of one to come
@@ -450,6 +464,9 @@ func (c *Config) validateLimits() error {
 		if !l.ok {
 			return keyErrorf(l.key, "is too small; use at least %s", l.min)
 		}
+	}
+	if c.LDAP.MaxEntries >= directory.MaxFound {
+		return keyErrorf("ldap.max_entries", "is too large; use at most %d", directory.MaxFound-1)
 	}
 	if c.Chat.MaxTextBytes > chat.MaxText {
 		return keyErrorf("chat.max_text_bytes", "is too large; use at most %d", chat.MaxText)

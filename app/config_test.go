@@ -70,6 +70,7 @@ func TestBadConfiguration(t *testing.T) {
 		"no media":           {yaml: "media: {udp_listen: '', tcp_listen: ''}\n", want: []string{"media.udp_listen", "media.tcp_listen"}},
 		"short api secret":   {yaml: "media: {api_keys: {APIx: hunter2}}\n", want: []string{"media.api_keys", "APIx"}},
 		"our own api key":    {yaml: "media: {api_keys: {commsd-meeting: 0123456789abcdef0123456789abcdef}}\n", want: []string{"media.api_keys", "commsd-meeting"}},
+		"many entries":       {yaml: "ldap: {max_entries: 200}\n", want: []string{"ldap.max_entries", "199"}},
 		"long messages":      {yaml: "chat: {max_text_bytes: 200000}\n", want: []string{"chat.max_text_bytes", "131072"}},
 		"bad smarthost":      {yaml: "mail: {smarthost: relay}\n", want: []string{"mail.smarthost"}},
 		"bad level":          {yaml: "log: {level: loud}\n", want: []string{"log.level"}},

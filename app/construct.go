@@ -61,8 +61,15 @@ func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.L
 	n.revokes = append(n.revokes, messages.Revoke)
 	n.drains = append(n.drains, messages.Drain)
 
-	post, err := a.openMail(ctx, n, dir, messages, listeners)
+	certificate, err := a.clientCertificate(ctx, n)
 	if err != nil {
+		return nil, err
+	}
+	post, err := a.openMail(n, dir, messages, certificate, listeners)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.openLDAP(n, dir, certificate, listeners["ldap.listen"]); err != nil {
 		return nil, err
 	}
 

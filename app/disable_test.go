@@ -29,6 +29,7 @@ type presence struct {
 	node    *apptest.Node
 	page    *official
 	mailbox *tls.Conn
+	book    *tls.Conn // address book
 	place   *meetingpeer.Peer
 	token   string // of the place
 }
@@ -65,6 +66,7 @@ func present(t *testing.T, n *apptest.Node, login string) *presence {
 			break
 		}
 	}
+	p.book = openBook(t, n, login)
 	_, p.token = joinMeeting(t, n, p.page.client)
 	if p.place, err = meetingpeer.Dial(ctx, meetingpeer.Config{URL: "ws" + strings.TrimPrefix(n.URL, "http"), Token: p.token}); err != nil {
 		t.Fatal(err)
@@ -87,11 +89,13 @@ func (p *presence) ends(where string, by time.Time) {
 	if m, err := p.place.Await(ctx, isLeave); err != nil || m.GetLeave().GetAction() != lkproto.LeaveRequest_DISCONNECT {
 		p.t.Errorf("%s: the place in the meeting: %v, %v", where, m, err)
 	}
-	if err := p.mailbox.SetReadDeadline(by); err != nil {
-		p.t.Error(err)
-	}
-	if said, err := io.ReadAll(p.mailbox); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		p.t.Errorf("%s: the IMAP session goes on: %q, %v", where, said, err)
+	for name, conn := range map[string]*tls.Conn{"IMAP session": p.mailbox, "LDAP connection": p.book} {
+		if err := conn.SetReadDeadline(by); err != nil {
+			p.t.Error(err)
+		}
+		if said, err := io.ReadAll(conn); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+			p.t.Errorf("%s: the %s goes on: %q, %v", where, name, said, err)
+		}
 	}
 	if res, _ := send(p.t, p.page.client, "GET", p.node.URL+"/api/v1/sessions/current", ""); res.StatusCode != 401 {
 		p.t.Errorf("%s: the page's session answers %d", where, res.StatusCode)

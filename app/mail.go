@@ -44,9 +44,9 @@ func (a *App) showCertificate(c *tls.Config, own bool) error {
 	return os.Rename(name+".new", name)
 }
 
-// openMail makes the mail service on its listeners. Its servers use the
-// certificate of http.tls, or one that the installation makes for itself.
-func (a *App) openMail(ctx context.Context, n *node, dir *directory.Service, pages *chat.Service, listeners map[string]net.Listener) (*mail.Service, error) {
+// clientCertificate returns the certificate that mail clients see: that of
+// http.tls, or one that the installation makes for itself.
+func (a *App) clientCertificate(ctx context.Context, n *node) (*tls.Config, error) {
 	certificate, err := tlscert.Own(ctx, n.secret, []string{a.cfg.Domain, "localhost", "127.0.0.1", "::1"}, a.opts.Now())
 	own := a.cfg.HTTP.TLS.Cert == ""
 	if !own {
@@ -58,6 +58,11 @@ func (a *App) openMail(ctx context.Context, n *node, dir *directory.Service, pag
 	if err := a.showCertificate(certificate, own); err != nil {
 		a.log.Warn("the certificate of the mail listeners was not written; mail clients work all the same", "err", err)
 	}
+	return certificate, nil
+}
+
+// openMail makes the mail service on its listeners.
+func (a *App) openMail(n *node, dir *directory.Service, pages *chat.Service, certificate *tls.Config, listeners map[string]net.Listener) (*mail.Service, error) {
 	s, err := mail.New(mail.Config{
 		Domain: a.cfg.Domain, DB: n.db, Bus: n.bus, Blobs: n.blobs, Directory: dir, Notifier: pages, TLS: certificate,
 		Listeners: mail.Listeners{

@@ -62,7 +62,7 @@ func (a *App) open(ctx context.Context) (_ *node, err error) {
 
 	listeners := map[string]net.Listener{}
 	for _, l := range a.cfg.listeners() {
-		if l.value == "" || l.media || l.key == "ldap.listen" {
+		if l.value == "" || l.media {
 			continue
 		}
 		ln, err := listen(ctx, l.key, l.value)
