@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"commsd/audit"
 	"commsd/directory/permission"
@@ -112,6 +113,11 @@ func (s *Service) DisableAccount(ctx context.Context, actor identity.Actor, id i
 		}
 		if err := s.revoke(ctx, tx, id, ""); err != nil {
 			return err
+		}
+		if slices.ContainsFunc(o.TargetGrants, func(g identity.Grant) bool { return g.Role == identity.RoleSystemAdmin }) {
+			if err := keepSystemAdmin(ctx, tx, id); err != nil {
+				return err
+			}
 		}
 		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: permission.AccountDisable, Outcome: audit.OK,
 			Object: o.ObjectRef, Detail: map[string]string{"reason": clip(reason, 500)}})

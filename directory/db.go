@@ -100,27 +100,6 @@ func readPositions(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, 
 	return out, rows.Err()
 }
 
-func readGrants(ctx context.Context, tx *sqldb.Tx, id identity.AccountID) ([]identity.Grant, error) {
-	rows, err := tx.Query(ctx, `SELECT r.role, COALESCE(r.agency_id, ''), u.path FROM directory_admin_grants r
-		LEFT JOIN directory_units u ON u.id = r.unit_id
-		WHERE r.account_id = $1 ORDER BY r.role, r.agency_id, u.path`, string(id))
-	if err != nil {
-		return nil, fmt.Errorf("read grants: %w", err)
-	}
-	defer func() { _ = rows.Close() }() // Err below tells what went wrong
-	var out []identity.Grant
-	for rows.Next() {
-		var g identity.Grant
-		var path []byte
-		if err := rows.Scan(&g.Role, &g.Agency, &path); err != nil {
-			return nil, fmt.Errorf("read grants: %w", err)
-		}
-		g.Path = string(path)
-		out = append(out, g)
-	}
-	return out, rows.Err()
-}
-
 // readAccountObject reads whose a person's account is and what its owner holds, for
 // a permission. The agency and unit are those of the main position.
 func readAccountObject(ctx context.Context, tx *sqldb.Tx, id identity.AccountID, now time.Time) (identity.Object, error) {

@@ -132,28 +132,13 @@ func insertAccount(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, 
 		return fmt.Errorf("insert account %s: %w", login, err)
 	}
 	for _, g := range grants {
-		if g.Path != "" {
-			return fmt.Errorf("grant %s: a role in a unit is given by the unit's id", g.Role)
-		}
-		if err := insertGrant(ctx, tx, identity.AccountID(id), g, "", "", now); err != nil {
+		grant, err := newID()
+		if err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// insertGrant gives an account a role in g.Agency, or the unit of it when unit
-// is not empty; by is empty for the command line. Doing it twice is no error.
-func insertGrant(ctx context.Context, tx *sqldb.Tx, account identity.AccountID, g identity.Grant, unit identity.UnitID, by identity.AccountID, now time.Time) error {
-	id, err := newID()
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec(ctx, `INSERT INTO directory_admin_grants (id, account_id, role, agency_id, unit_id, granted_by, granted_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
-		id, string(account), string(g.Role), orNull(g.Agency), orNull(unit), string(by), now.UnixMicro())
-	if err != nil {
-		return fmt.Errorf("grant %s: %w", g.Role, err)
+		if err := insertGrant(ctx, tx, grant, identity.AccountID(id), g, "", "", now); err != nil {
+			return err
+		}
 	}
 	return nil
 }

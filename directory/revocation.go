@@ -20,12 +20,35 @@ const clockSlack = 10 * time.Second
 // revoke appends to the revocation log within tx. Once it is committed, this
 // node forgets the session at once and the others are told.
 func (s *Service) revoke(ctx context.Context, tx *sqldb.Tx, account identity.AccountID, session identity.SessionID) error {
-	seq, err := appendRevocation(ctx, tx, account, session, s.now())
+	return s.append(ctx, tx, revocationRow{Revocation: identity.Revocation{Account: account, Session: session}})
+}
+
+// refresh tells every node, by the same log, that the roles of an account or
+// the positions that are lent to it have changed: what is cached of it is read
+// anew. Nothing ends.
+func (s *Service) refresh(ctx context.Context, tx *sqldb.Tx, account identity.AccountID) error {
+	return s.append(ctx, tx, revocationRow{Revocation: identity.Revocation{Account: account}, refresh: true})
+}
+
+// leave is revoke for what an account does in one position, which it holds no
+// more; its sessions go on.
+func (s *Service) leave(ctx context.Context, tx *sqldb.Tx, account identity.AccountID, position identity.PositionID) error {
+	return s.append(ctx, tx, revocationRow{Revocation: identity.Revocation{Account: account, Position: position}})
+}
+
+// revocationRow is a line of the log.
+type revocationRow struct {
+	identity.Revocation
+	refresh bool // nothing ends, but what is remembered of the account is out of date
+}
+
+func (s *Service) append(ctx context.Context, tx *sqldb.Tx, row revocationRow) error {
+	seq, err := appendRevocation(ctx, tx, row, s.now())
 	if err != nil {
 		return err
 	}
 	tx.AfterCommit(func() {
-		s.sessions.drop(account, session)
+		s.sessions.drop(row.Account, row.Session)
 		select {
 		case s.poke <- struct{}{}:
 		default: // Run is going to look anyway
@@ -110,7 +133,7 @@ type revocationFollower struct {
 func (f *revocationFollower) poll(ctx context.Context) {
 	s := f.s
 	for {
-		var news []identity.Revocation
+		var news []revocationRow
 		err := s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 			if !f.placed {
 				// What ended before this node was made hangs on nothing here.
@@ -146,9 +169,12 @@ func (f *revocationFollower) poll(ctx context.Context) {
 		}
 		for _, r := range news {
 			s.sessions.drop(r.Account, r.Session)
-			s.metrics.revoked.Inc()
-			s.handOn(r)
 			f.cursor = r.Seq
+			if r.refresh {
+				continue
+			}
+			s.metrics.revoked.Inc()
+			s.handOn(r.Revocation)
 		}
 	}
 }
@@ -165,14 +191,14 @@ func (s *Service) handOn(r identity.Revocation) {
 	}
 }
 
-func appendRevocation(ctx context.Context, tx *sqldb.Tx, account identity.AccountID, session identity.SessionID, at time.Time) (int64, error) {
+func appendRevocation(ctx context.Context, tx *sqldb.Tx, row revocationRow, at time.Time) (int64, error) {
 	var seq int64
 	err := tx.QueryRow(ctx, `UPDATE directory_revocation_head SET seq = seq + 1 WHERE id = 1 RETURNING seq`).Scan(&seq)
 	if err != nil {
 		return 0, fmt.Errorf("number a revocation: %w", err)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO directory_revocations (seq, account_id, session_id, at) VALUES ($1, $2, $3, $4)`,
-		seq, string(account), string(session), at.UnixMicro())
+	_, err = tx.Exec(ctx, `INSERT INTO directory_revocations (seq, account_id, session_id, position_id, refresh, at) VALUES ($1, $2, $3, $4, $5, $6)`,
+		seq, string(row.Account), string(row.Session), string(row.Position), row.refresh, at.UnixMicro())
 	if err != nil {
 		return 0, fmt.Errorf("append a revocation: %w", err)
 	}
@@ -185,18 +211,18 @@ func lastRevocationBefore(ctx context.Context, tx *sqldb.Tx, at time.Time) (int6
 	return seq, err
 }
 
-func readRevocations(ctx context.Context, tx *sqldb.Tx, after int64, limit int) ([]identity.Revocation, error) {
-	rows, err := tx.Query(ctx, `SELECT seq, account_id, session_id, at FROM directory_revocations
+func readRevocations(ctx context.Context, tx *sqldb.Tx, after int64, limit int) ([]revocationRow, error) {
+	rows, err := tx.Query(ctx, `SELECT seq, account_id, session_id, position_id, refresh, at FROM directory_revocations
 		WHERE seq > $1 ORDER BY seq LIMIT $2`, after, limit)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }() // Err below tells what went wrong
-	var out []identity.Revocation
+	var out []revocationRow
 	for rows.Next() {
-		var r identity.Revocation
+		var r revocationRow
 		var at int64
-		if err := rows.Scan(&r.Seq, &r.Account, &r.Session, &at); err != nil {
+		if err := rows.Scan(&r.Seq, &r.Account, &r.Session, &r.Position, &r.refresh, &at); err != nil {
 			return nil, err
 		}
 		r.At = time.UnixMicro(at).UTC()

@@ -148,4 +148,8 @@ type Revocation struct {
 	Account AccountID
 	Session SessionID // empty: all sessions and connections of the account
 	At      time.Time
+
+	// Position, when not empty, is the only one that the account acts in no
+	// more: what it does in others goes on, and so do its sessions.
+	Position PositionID
 }

@@ -29,6 +29,8 @@ CREATE INDEX directory_admin_grants_unit ON directory_admin_grants (unit_id);
 -- What changes about an account without ending anything (roles, lent posts)
 -- goes through the same log, so that every node forgets what it remembers.
 ALTER TABLE directory_revocations ADD COLUMN refresh BOOLEAN NOT NULL DEFAULT FALSE;
+-- What ends is only what the account does in this position; '': all of it.
+ALTER TABLE directory_revocations ADD COLUMN position_id TEXT NOT NULL DEFAULT '';
 
 -- A position that its holder lends (ủy quyền).
 CREATE TABLE directory_delegations (
