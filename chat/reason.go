@@ -38,4 +38,5 @@ var errorCodes = map[errcode.Code]string{
 	errcode.RateLimited:     "rate_limited",
 	errcode.Unavailable:     "unavailable",
 	errcode.Gone:            "gone",
+	errcode.Locked:          "locked",
 }

@@ -23,6 +23,9 @@ func (s *Service) Check(actor identity.Actor, action identity.Action, o identity
 func (s *Service) permit(ctx context.Context, actor identity.Actor, action identity.Action, o identity.Object) error {
 	d := s.Check(actor, action, o)
 	if d.Allowed {
+		if actor.LockedAdmin && administrative(d) {
+			return errLocked()
+		}
 		return nil
 	}
 	s.log.InfoContext(ctx, "directory: refused", "account", actor.Account, "action", action, "kind", o.Kind, "object", o.ID, "reason", d.Reason)

@@ -61,8 +61,8 @@ func readAccount(ctx context.Context, tx *sqldb.Tx, login string) (account, erro
 // must not be disabled meanwhile.
 func readHolder(ctx context.Context, tx *sqldb.Tx, id identity.AccountID, now time.Time, lock string) (holder, error) {
 	h := holder{account: id}
-	err := tx.QueryRow(ctx, `SELECT person_id, login, disabled_at IS NOT NULL
-		FROM directory_accounts WHERE id = $1`+lock, string(id)).Scan(&h.person, &h.login, &h.disabled)
+	err := tx.QueryRow(ctx, `SELECT person_id, login, disabled_at IS NOT NULL, must_change
+		FROM directory_accounts WHERE id = $1`+lock, string(id)).Scan(&h.person, &h.login, &h.disabled, &h.mustChange)
 	if err != nil {
 		return h, fmt.Errorf("read account %s: %w", id, err)
 	}
@@ -130,6 +130,31 @@ func accountOfPerson(ctx context.Context, tx *sqldb.Tx, person identity.PersonID
 	return id, err
 }
 
+// readPersonObject reads where a person works, for a permission on them.
+func readPersonObject(ctx context.Context, tx *sqldb.Tx, id identity.PersonID, now time.Time) (identity.Object, error) {
+	o := identity.Object{ObjectRef: identity.ObjectRef{Kind: "person", ID: string(id)}}
+	var path []byte
+	err := tx.QueryRow(ctx, `SELECT COALESCE(q.agency_id, ''), u.path FROM directory_people p
+		LEFT JOIN directory_positions q ON q.id = (
+			SELECT m.id FROM directory_positions m WHERE m.person_id = p.id AND `+validAt("m", "$2")+` ORDER BY m.rank, m.id LIMIT 1)
+		LEFT JOIN directory_units u ON u.id = q.unit_id
+		WHERE p.id = $1`, string(id), now.UnixMicro()).Scan(&o.Agency, &path)
+	if errors.Is(err, sql.ErrNoRows) {
+		return o, errcode.New(errcode.NotFound, "there is no such person in the directory")
+	}
+	if err != nil {
+		return o, fmt.Errorf("read person %s: %w", id, err)
+	}
+	o.Path = string(path)
+	return o, nil
+}
+
+// updatePassword replaces the password of an account.
+func updatePassword(ctx context.Context, tx *sqldb.Tx, id identity.AccountID, hash string, now time.Time) error {
+	return one(tx.Exec(ctx, `UPDATE directory_accounts SET password_hash = $1, password_changed_at = $2, must_change = FALSE WHERE id = $3`,
+		hash, now.UnixMicro(), string(id)))
+}
+
 func updatePasswordHash(ctx context.Context, tx *sqldb.Tx, id identity.AccountID, old, fresh string) error {
 	// Only over the hash that was verified: the password may have changed since.
 	_, err := tx.Exec(ctx, `UPDATE directory_accounts SET password_hash = $1 WHERE id = $2 AND password_hash = $3`,
@@ -151,11 +176,11 @@ func disableAccount(ctx context.Context, tx *sqldb.Tx, id identity.AccountID, no
 	return err == nil, err
 }
 
-func insertSession(ctx context.Context, tx *sqldb.Tx, s Session, account identity.AccountID, token tokenHash, now time.Time, address, agent string) error {
+func insertSession(ctx context.Context, tx *sqldb.Tx, s Session, account identity.AccountID, token tokenHash, now time.Time, address, agent, method string) error {
 	_, err := tx.Exec(ctx, `INSERT INTO directory_sessions
-		(id, token_hash, account_id, created_at, expires_at, last_seen_at, address, user_agent)
-		VALUES ($1, $2, $3, $4, $5, $4, $6, $7)`,
-		string(s.ID), token[:], string(account), now.UnixMicro(), s.ExpiresAt.UnixMicro(), address, agent)
+		(id, token_hash, account_id, created_at, expires_at, last_seen_at, address, user_agent, method, proven_at, active_at)
+		VALUES ($1, $2, $3, $4, $5, $4, $6, $7, $8, $4, $4)`,
+		string(s.ID), token[:], string(account), now.UnixMicro(), s.ExpiresAt.UnixMicro(), address, agent, method)
 	if err != nil {
 		return fmt.Errorf("insert session: %w", err)
 	}
@@ -167,13 +192,14 @@ func insertSession(ctx context.Context, tx *sqldb.Tx, s Session, account identit
 func readSession(ctx context.Context, tx *sqldb.Tx, token tokenHash, now time.Time) (*cachedSession, error) {
 	c := &cachedSession{readAt: now}
 	var account identity.AccountID
-	var expires, seen int64
-	err := tx.QueryRow(ctx, `SELECT id, account_id, expires_at, last_seen_at FROM directory_sessions
-		WHERE token_hash = $1 AND expires_at > $2`, token[:], now.UnixMicro()).Scan(&c.id, &account, &expires, &seen)
+	var expires, seen, proven, active, gap int64
+	err := tx.QueryRow(ctx, `SELECT id, account_id, expires_at, last_seen_at, proven_at, active_at, idle_gap FROM directory_sessions
+		WHERE token_hash = $1 AND expires_at > $2`, token[:], now.UnixMicro()).Scan(&c.id, &account, &expires, &seen, &proven, &active, &gap)
 	if err != nil {
 		return nil, err
 	}
 	c.expiresAt, c.lastSeen = time.UnixMicro(expires), time.UnixMicro(seen)
+	c.provenAt, c.activeAt, c.idleGap = time.UnixMicro(proven), time.UnixMicro(active), time.Duration(gap)*time.Microsecond
 	if c.holder, err = readHolder(ctx, tx, account, now, ""); err != nil {
 		return nil, err
 	}

@@ -121,13 +121,13 @@ func insertPosition(ctx context.Context, tx *sqldb.Tx, person identity.PersonID,
 	return nil
 }
 
-func insertAccount(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, login string, hash passwordHash, now time.Time, grants ...identity.Grant) error {
+func insertAccount(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, login string, hash string, now time.Time, grants ...identity.Grant) error {
 	id, err := newID()
 	if err != nil {
 		return err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO directory_accounts (id, person_id, login, password_hash, password_changed_at, created_at)
-		VALUES ($1, $2, $3, $4, $5, $5)`, id, string(person), normalAddress(login), hash.String(), now.UnixMicro())
+		VALUES ($1, $2, $3, $4, $5, $5)`, id, string(person), normalAddress(login), hash, now.UnixMicro())
 	if err != nil {
 		return fmt.Errorf("insert account %s: %w", login, err)
 	}

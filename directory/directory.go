@@ -22,10 +22,14 @@ import (
 
 	"commsd/audit"
 	"commsd/directory/factor"
+	"commsd/directory/password"
 	"commsd/identity"
 	"commsd/internal/bus"
 	"commsd/internal/sqldb"
 )
+
+// PasswordParams is the cost of one password hash.
+type PasswordParams = password.Params
 
 // Config holds what New needs. Fields without a default are required.
 type Config struct {
@@ -44,14 +48,22 @@ type Config struct {
 	Now        func() time.Time      // nil: time.Now
 	Rand       io.Reader             // nil: crypto/rand; tokens and salts
 
-	SessionLifetime time.Duration  // from sign-in to the end; 0: 12 h
-	Passwords       PasswordParams // cost of new password hashes; zero: 19 MiB, 2 passes, 1 lane
-	MaxHashes       int            // password hashes at once; 0: one less than processors, at least one
-	MaxHashQueue    int            // sign-ins that may wait for a hash; 0: 64
-	FreeFailures    int            // failed sign-ins of one account from one address before the first delay; 0: 10
-	LongestDelay    time.Duration  // what that delay grows to; 0: 1 min
-	AddressBurst    int            // failed sign-ins of one address at once, one more each second; 0: 200
-	CachedSessions  int            // sessions kept in memory; 0: 20000
+	SessionLifetime time.Duration   // from sign-in to the end; 0: 12 h
+	IdleLock        time.Duration   // a session that nobody works in for so long is locked; 0: never
+	AdminIdleLock   time.Duration   // likewise for administrative acts alone; 0: never
+	FreshFor        time.Duration   // sensitive acts need a proof of who one is not older than this; 0: none is asked for
+	TicketLifetime  time.Duration   // from one step of a sign-in to the next; 0: 10 min
+	CodeLifetime    time.Duration   // of one-time codes; 0: 72 h
+	Passwords       PasswordParams  // cost of new password hashes; zero: 19 MiB, 2 passes, 1 lane
+	MaxHashes       int             // password hashes at once; 0: one less than processors, at least one
+	MaxHashQueue    int             // sign-ins that may wait for a hash; 0: 64
+	FreeFailures    int             // failed sign-ins of one account from one address before the first delay; 0: 10
+	LongestDelay    time.Duration   // what that delay grows to; 0: 1 min
+	AddressBurst    int             // failed sign-ins of one address at once, one more each second; 0: 200
+	Policy          password.Policy // of new passwords; zero lengths: 15 alone, 8 with a second factor
+	AppPasswordKey  []byte          // the same on all nodes, 32 bytes; nil: random, and no app password outlives the process
+	Mailer          Mailer          // sends codes to outside addresses; nil: none are sent
+	CachedSessions  int             // sessions kept in memory; 0: 20000
 }
 
 // Validate names what is missing or out of range.
@@ -67,6 +79,8 @@ func (c Config) Validate() error {
 		return errors.New("directory: Config.Domain is required")
 	case c.SessionLifetime < 0:
 		return errors.New("directory: Config.SessionLifetime is negative")
+	case c.IdleLock < 0 || c.AdminIdleLock < 0 || c.FreshFor < 0 || c.TicketLifetime < 0 || c.CodeLifetime < 0:
+		return errors.New("directory: a duration of Config is negative")
 	}
 	switch c.RequireFactor {
 	case "", RequireFactorAdmins, RequireFactorAll, RequireFactorNone:
@@ -74,7 +88,7 @@ func (c Config) Validate() error {
 		return fmt.Errorf("directory: Config.RequireFactor is %q", c.RequireFactor)
 	}
 	if c.Passwords != (PasswordParams{}) {
-		if err := c.Passwords.validate(); err != nil {
+		if err := c.Passwords.Validate(); err != nil {
 			return fmt.Errorf("directory: Config.Passwords: %w", err)
 		}
 	}
@@ -113,6 +127,18 @@ func (c *Config) setDefaults() {
 	if c.AddressBurst <= 0 {
 		c.AddressBurst = 200
 	}
+	if c.TicketLifetime == 0 {
+		c.TicketLifetime = 10 * time.Minute
+	}
+	if c.CodeLifetime == 0 {
+		c.CodeLifetime = 72 * time.Hour
+	}
+	if c.Policy.Alone == 0 {
+		c.Policy.Alone = 15
+	}
+	if c.Policy.WithFactor == 0 {
+		c.Policy.WithFactor = 8
+	}
 	if c.CachedSessions <= 0 {
 		c.CachedSessions = 20000
 	}
@@ -128,8 +154,8 @@ type Service struct {
 	log      *slog.Logger
 	now      func() time.Time
 	metrics  *metrics
-	hasher   *hasher
-	dummy    passwordHash         // verified against where there is no account
+	hasher   *password.Hasher
+	factors  secondFactors
 	site     *factor.RelyingParty // nil: public_url has no name, and passkeys are bound to one
 	throttle *throttle
 	sessions *sessionCache
@@ -141,7 +167,8 @@ type Service struct {
 	recent   []identity.Revocation // guarded by watchMu: the last that were handed on
 
 	seenMu sync.Mutex
-	seen   map[string]time.Time // guarded by seenMu: session id → last use not yet written
+	seen   map[string]time.Time            // guarded by seenMu: session id → last use not yet written
+	active map[identity.SessionID]activity // guarded by seenMu: when somebody last worked in it
 }
 
 // New checks cfg and returns a Service; it starts nothing.
@@ -150,9 +177,15 @@ func New(cfg Config) (*Service, error) {
 		return nil, err
 	}
 	cfg.setDefaults()
+	if cfg.AppPasswordKey == nil {
+		cfg.AppPasswordKey = make([]byte, 32)
+		if _, err := io.ReadFull(cfg.Rand, cfg.AppPasswordKey); err != nil {
+			return nil, fmt.Errorf("directory: key of app passwords: %w", err)
+		}
+	}
 	m := newMetrics(cfg.Registerer)
-	h := newHasher(cfg.Passwords, cfg.MaxHashes, cfg.MaxHashQueue, cfg.Rand, m)
-	dummy, err := h.dummy()
+	h, err := password.NewHasher(password.HasherConfig{Params: cfg.Passwords, AtOnce: cfg.MaxHashes, Queue: cfg.MaxHashQueue,
+		Rand: cfg.Rand, Computed: m.hashes, Waiting: m.hashQueue})
 	if err != nil {
 		return nil, fmt.Errorf("directory: %w", err)
 	}
@@ -164,13 +197,16 @@ func New(cfg Config) (*Service, error) {
 	}
 	return &Service{
 		cfg: cfg, db: cfg.DB, log: cfg.Log, now: cfg.Now, metrics: m,
-		hasher: h, dummy: dummy, site: site,
+		hasher:   h,
+		factors:  noFactors{},
+		site:     site,
 		throttle: newThrottle(throttleLimits{free: cfg.FreeFailures, longest: cfg.LongestDelay, burst: cfg.AddressBurst}, cfg.Now),
 		sessions: newSessionCache(cfg.CachedSessions),
 		started:  cfg.Now(),
 		poke:     make(chan struct{}, 1),
 		watchers: map[*watcher]struct{}{},
 		seen:     map[string]time.Time{},
+		active:   map[identity.SessionID]activity{},
 	}, nil
 }
 
@@ -209,6 +245,7 @@ func (s *Service) Run(ctx context.Context) error {
 			// write is left.
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 			s.flushSeen(last)
+			s.flushActive(last)
 			cancel()
 			return nil
 		case <-poll.C:
@@ -228,6 +265,7 @@ func (s *Service) Run(ctx context.Context) error {
 			}
 		case <-flush.C:
 			s.flushSeen(ctx)
+			s.flushActive(ctx)
 		case <-sweep.C:
 			s.sweepSessions(ctx)
 		}

@@ -34,13 +34,14 @@ const (
 // holder is the owner of an account with what may change from one request to
 // the next: positions and roles.
 type holder struct {
-	account   identity.AccountID
-	person    identity.PersonID
-	login     string
-	name      string
-	disabled  bool
-	positions []Position // valid now, the main one first
-	grants    []identity.Grant
+	account    identity.AccountID
+	person     identity.PersonID
+	login      string
+	name       string
+	disabled   bool
+	mustChange bool       // a new password at the next sign-in
+	positions  []Position // valid now, the main one first
+	grants     []identity.Grant
 }
 
 // main is the position that acts when a request names none; the zero Position

@@ -2,10 +2,6 @@ package directory
 
 import (
 	"context"
-	"net/http"
-	"time"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"commsd/identity"
 	"commsd/internal/httpapi"
@@ -49,14 +45,6 @@ type directoryGrant struct {
 	UnitPath string `json:"unit_path" doc:"that unit and all below it; empty: the whole agency"`
 }
 
-// directorySession is who is signed in.
-type directorySession struct {
-	Person    directoryPerson     `json:"person"`
-	Positions []directoryPosition `json:"positions" nullable:"false" doc:"the main one first; it acts when a request names none"`
-	Grants    []directoryGrant    `json:"grants" nullable:"false" doc:"administrative roles, each with where it holds"`
-	ExpiresAt time.Time           `json:"expires_at" doc:"the session ends then, used or not"`
-}
-
 // directoryCard is all that the directory shows of one person. The fields stand
 // here once more because huma does not see those of an embedded private type.
 type directoryCard struct {
@@ -97,29 +85,6 @@ type directoryUnit struct {
 	Units  []directoryUnit `json:"units" nullable:"false"`
 }
 
-type signInInput struct {
-	UserAgent string `header:"User-Agent"`
-	Cookie    string `header:"Cookie" hidden:"true"`
-	Body      struct {
-		Login    string `json:"login" maxLength:"320" doc:"main mail address"`
-		Password string `json:"password" maxLength:"1024"`
-	}
-}
-
-type signInOutput struct {
-	SetCookie http.Cookie `header:"Set-Cookie"`
-	Body      directorySession
-}
-
-type currentSessionOutput struct {
-	CacheControl string `header:"Cache-Control"`
-	Body         directorySession
-}
-
-type signOutOutput struct {
-	SetCookie http.Cookie `header:"Set-Cookie"`
-}
-
 type findPeopleInput struct {
 	Q     string `query:"q" maxLength:"200" doc:"beginnings of words of the name, marks or not, in any order; or of the mail address; empty: colleagues"`
 	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"20"`
@@ -133,13 +98,6 @@ type findPeopleOutput struct {
 
 type personInput struct {
 	ID string `path:"id" maxLength:"64"`
-}
-
-type disablePersonInput struct {
-	ID   string `path:"id" maxLength:"64"`
-	Body struct {
-		Reason string `json:"reason" minLength:"1" maxLength:"500" doc:"why, for the audit log"`
-	}
 }
 
 type personOutput struct{ Body directoryCard }
@@ -168,40 +126,9 @@ const tag = "directory"
 // Routes registers the REST interface.
 func (s *Service) Routes(api *httpapi.API) {
 	s.factorRoutes(api)
-	httpapi.RegisterPublic(api, huma.Operation{Method: http.MethodPost, OperationID: "sign-in", Tags: []string{tag},
-		Path: "/api/v1/sessions", Summary: "Sign in", DefaultStatus: http.StatusCreated, MaxBodyBytes: 16 << 10},
-		func(ctx context.Context, in *signInInput) (*signInOutput, error) {
-			token, session, err := s.SignIn(ctx, SignInRequest{
-				Login: in.Body.Login, Password: in.Body.Password, Address: httpapi.RemoteAddr(ctx),
-				UserAgent: in.UserAgent, OldToken: tokenOf(in.Cookie, api.Secure()),
-			})
-			if err != nil {
-				return nil, err
-			}
-			cookie := sessionCookie(api.Secure(), token)
-			// The cookie outlives neither the session nor, by the same clock
-			// of ours, a browser that is set right; the server decides anyway.
-			cookie.MaxAge = int(session.ExpiresAt.Sub(s.now()).Seconds())
-			return &signInOutput{SetCookie: cookie, Body: sessionJSON(session)}, nil
-		})
-	httpapi.Get(api, "current-session", tag, "/api/v1/sessions/current", "Who is signed in",
-		func(ctx context.Context, actor identity.Actor, _ *struct{}) (*currentSessionOutput, error) {
-			session, err := s.CurrentSession(ctx, actor)
-			if err != nil {
-				return nil, err
-			}
-			return &currentSessionOutput{CacheControl: "no-store", Body: sessionJSON(session)}, nil
-		})
-	httpapi.Register(api, huma.Operation{Method: http.MethodDelete, OperationID: "sign-out", Tags: []string{tag},
-		Path: "/api/v1/sessions/current", Summary: "Sign out", DefaultStatus: http.StatusNoContent},
-		func(ctx context.Context, actor identity.Actor, _ *struct{}) (*signOutOutput, error) {
-			if err := s.SignOut(ctx, actor); err != nil {
-				return nil, err
-			}
-			cookie := sessionCookie(api.Secure(), "")
-			cookie.MaxAge = -1
-			return &signOutOutput{SetCookie: cookie}, nil
-		})
+	s.signInRoutes(api)
+	s.accountRoutes(api)
+	s.personAccountRoutes(api)
 	httpapi.Get(api, "find-people", tag, "/api/v1/directory/people", "Find people",
 		func(ctx context.Context, actor identity.Actor, in *findPeopleInput) (*findPeopleOutput, error) {
 			people, err := s.FindPeople(ctx, actor, in.Q, in.Limit)
@@ -219,12 +146,6 @@ func (s *Service) Routes(api *httpapi.API) {
 				return nil, err
 			}
 			return &personOutput{Body: cardJSON(card)}, nil
-		})
-	httpapi.Register(api, huma.Operation{Method: http.MethodPost, OperationID: "disable-person", Tags: []string{tag},
-		Path: "/api/v1/directory/people/{id}/disable", Summary: "Disable a person's account", DefaultStatus: http.StatusNoContent,
-		Description: "For system administrators. Ends the account's sessions, sockets, mail connections and places in meetings within seconds; it signs in no more. Doing it twice is no error."},
-		func(ctx context.Context, actor identity.Actor, in *disablePersonInput) (*struct{}, error) {
-			return nil, s.DisablePerson(ctx, actor, identity.PersonID(in.ID), in.Body.Reason)
 		})
 	httpapi.Get(api, "list-agencies", tag, "/api/v1/directory/agencies", "List agencies with their units",
 		func(ctx context.Context, _ identity.Actor, _ *struct{}) (*agenciesOutput, error) {
@@ -257,34 +178,6 @@ func (s *Service) Routes(api *httpapi.API) {
 	s.delegationRoutes(api)
 	s.grantRoutes(api)
 	s.policyRoutes(api)
-}
-
-func sessionCookie(secure bool, token string) http.Cookie {
-	// __Host- demands Path=/, Secure and no Domain.
-	return http.Cookie{Name: httpapi.CookieName(secure), Value: token, Path: "/", Secure: secure,
-		HttpOnly: true, SameSite: http.SameSiteLaxMode}
-}
-
-// tokenOf finds the session token in a Cookie header.
-func tokenOf(header string, secure bool) string {
-	cookies, err := http.ParseCookie(header)
-	if err != nil {
-		return ""
-	}
-	for _, c := range cookies {
-		if c.Name == httpapi.CookieName(secure) {
-			return c.Value
-		}
-	}
-	return ""
-}
-
-func sessionJSON(s Session) directorySession {
-	grants := make([]directoryGrant, len(s.Grants))
-	for i, g := range s.Grants {
-		grants[i] = directoryGrant{Role: string(g.Role), AgencyID: string(g.Agency), UnitPath: g.Path}
-	}
-	return directorySession{Person: personJSON(s.Person), Positions: positionsJSON(s.Positions), Grants: grants, ExpiresAt: s.ExpiresAt.UTC()}
 }
 
 func personJSON(p identity.Person) directoryPerson {

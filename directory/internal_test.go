@@ -3,11 +3,7 @@ package directory
 import (
 	"bytes"
 	"cmp"
-	"context"
-	"crypto/rand"
-	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -15,137 +11,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"commsd/identity"
-	"commsd/internal/errcode"
 )
 
 var cheap = PasswordParams{MemoryKiB: 64, Passes: 1, Lanes: 1}
-
-func testHasher(atOnce, queue int) *hasher {
-	return newHasher(cheap, atOnce, queue, rand.Reader, newMetrics(nil))
-}
-
-func TestPasswordHash(t *testing.T) {
-	h := testHasher(1, 1)
-	const password = "mật khẩu đủ dài"
-	stored, err := h.hash(t.Context(), password)
-	if err != nil {
-		t.Fatal(err)
-	}
-	read, err := parsePasswordHash(stored.String())
-	if err != nil {
-		t.Fatalf("parse %q: %v", stored, err)
-	}
-	for _, c := range []struct {
-		password string
-		want     bool
-	}{
-		{password, true},
-		{password + " ", false},
-		{"", false},
-		{norm.NFD.String(password), false}, // bytes are taken as they are
-	} {
-		if got, err := h.verify(t.Context(), read, c.password); err != nil || got != c.want {
-			t.Errorf("verify(%q) = %v, %v; want %v", c.password, got, err, c.want)
-		}
-	}
-	again, err := h.hash(t.Context(), password)
-	if err != nil || bytes.Equal(again.salt, stored.salt) {
-		t.Errorf("two hashes share a salt (err %v)", err)
-	}
-}
-
-// The dummy costs what a fresh hash costs, so that an unknown account takes as
-// long as a wrong password.
-func TestDummyCostsTheSame(t *testing.T) {
-	h := testHasher(1, 1)
-	dummy, err := h.dummy()
-	if err != nil {
-		t.Fatal(err)
-	}
-	fresh, err := h.hash(t.Context(), "x")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if dummy.params != fresh.params || len(dummy.salt) != len(fresh.salt) || len(dummy.key) != len(fresh.key) {
-		t.Errorf("dummy %v costs other than fresh %v", dummy, fresh)
-	}
-}
-
-const validHash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
-
-func TestParsePasswordHashRefuses(t *testing.T) {
-	if _, err := parsePasswordHash(validHash); err != nil {
-		t.Fatalf("the valid hash is refused: %v", err)
-	}
-	for _, s := range []string{
-		"",
-		"commsd-demo-only",
-		"$argon2i$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
-		"$argon2id$v=16$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
-		"$argon2id$v=19$t=2,m=19456,p=1$c29tZXNhbHRzb21lc2FsdA$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
-		"$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
-		"$argon2id$v=19$m=19456,t=0,p=1$c29tZXNhbHRzb21lc2FsdA$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
-		"$argon2id$v=19$m=19456,t=2,p=257$c29tZXNhbHRzb21lc2FsdA$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
-		"$argon2id$v=19$m=019456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
-		"$argon2id$v=19$m=19456,t=2,p=1$$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
-		"$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$",
-		"$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9",
-		validHash + "\n",
-		validHash + "$",
-	} {
-		if h, err := parsePasswordHash(s); !errors.Is(err, errPasswordHash) {
-			t.Errorf("parsePasswordHash(%q) = %v, %v; want errPasswordHash", s, h, err)
-		}
-	}
-}
-
-func FuzzParsePasswordHash(f *testing.F) {
-	f.Add(validHash)
-	f.Add("$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA")
-	f.Add("$argon2id$v=19$m=,t=,p=$$")
-	f.Fuzz(func(t *testing.T, s string) {
-		h, err := parsePasswordHash(s)
-		if err != nil {
-			return
-		}
-		if h.String() != s {
-			t.Errorf("%q is read as %q", s, h)
-		}
-		if err := h.params.validate(); err != nil {
-			t.Errorf("%q is read with params out of range: %v", s, err)
-		}
-	})
-}
-
-// With all slots taken, as many wait as the queue holds, the next is turned
-// away, and one who leaves the queue gives the place back.
-func TestHasherQueue(t *testing.T) {
-	h := testHasher(1, 1)
-	h.slots <- struct{}{} // somebody hashes for long
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() {
-		_, err := h.hash(ctx, "waits")
-		done <- err
-	}()
-	for h.waiting.Load() == 0 { // until the other goroutine stands in the queue
-		runtime.Gosched()
-	}
-	if _, err := h.hash(t.Context(), "one too many"); errcode.Of(err) != errcode.RateLimited {
-		t.Errorf("a hash beyond the queue: %v; want RateLimited", err)
-	}
-	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("the waiting hash: %v; want canceled", err)
-	}
-	if n := h.waiting.Load(); n != 0 {
-		t.Errorf("%d still wait", n)
-	}
-	<-h.slots
-	if _, err := h.hash(t.Context(), "free again"); err != nil {
-		t.Error(err)
-	}
-}
 
 var testLimits = throttleLimits{free: 10, longest: time.Minute, burst: 200}
 

@@ -90,7 +90,7 @@ func crowd(t *testing.T, db *sqldb.DB, n int, now time.Time) (viewer identity.Ac
 				return err
 			}
 			login := fmt.Sprintf("p%d@large.example", i)
-			if err := insertAccount(ctx, tx, p, login, passwordHash{}, now); err != nil {
+			if err := insertAccount(ctx, tx, p, login, "", now); err != nil {
 				return err
 			}
 			acc, err := readAccount(ctx, tx, login)
@@ -98,7 +98,7 @@ func crowd(t *testing.T, db *sqldb.DB, n int, now time.Time) (viewer identity.Ac
 				return err
 			}
 			session := Session{ID: identity.SessionID(login), ExpiresAt: now.Add(time.Hour)}
-			if err := insertSession(ctx, tx, session, acc.id, tokenHash{byte(i), byte(i >> 8)}, now, "", ""); err != nil {
+			if err := insertSession(ctx, tx, session, acc.id, tokenHash{byte(i), byte(i >> 8)}, now, "", "", "password"); err != nil {
 				return err
 			}
 		}

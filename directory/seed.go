@@ -31,22 +31,22 @@ func (s *Service) HoldsDemo(ctx context.Context) (bool, error) {
 // transaction. A directory that holds anything is left as it is.
 func (s *Service) SeedDemo(ctx context.Context) error {
 	// Before the transaction: a hash takes longer than others should wait.
-	hashes := map[string]passwordHash{}
+	hashes := map[string]string{}
 	for _, a := range demoAgencies {
 		for _, u := range a.units {
 			for _, p := range u.people {
 				if !p.account {
 					continue
 				}
-				h, err := s.hasher.hash(ctx, DemoPassword)
+				h, err := s.hasher.Hash(ctx, DemoPassword)
 				if err != nil {
 					return fmt.Errorf("directory: demo accounts: %w", err)
 				}
-				hashes[p.address+"@"+a.domain] = h
+				hashes[p.address+"@"+a.domain] = h.String()
 			}
 		}
 	}
-	admin, err := s.hasher.hash(ctx, DemoPassword)
+	admin, err := s.hasher.Hash(ctx, DemoPassword)
 	if err != nil {
 		return fmt.Errorf("directory: demo accounts: %w", err)
 	}
@@ -63,7 +63,7 @@ func (s *Service) SeedDemo(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := insertAccount(ctx, tx, adminID, "admin@"+s.cfg.Domain, admin, now, identity.Grant{Role: identity.RoleSystemAdmin}); err != nil {
+		if err := insertAccount(ctx, tx, adminID, "admin@"+s.cfg.Domain, admin.String(), now, identity.Grant{Role: identity.RoleSystemAdmin}); err != nil {
 			return err
 		}
 		// RFC 5321 section 4.5.1: postmaster is always received.
@@ -90,7 +90,7 @@ func (s *Service) SeedDemo(ctx context.Context) error {
 	return nil
 }
 
-func seedAgency(ctx context.Context, tx *sqldb.Tx, a demoAgency, postmaster identity.PersonID, hashes map[string]passwordHash, now time.Time) error {
+func seedAgency(ctx context.Context, tx *sqldb.Tx, a demoAgency, postmaster identity.PersonID, hashes map[string]string, now time.Time) error {
 	id, err := insertAgency(ctx, tx, AgencyRecord{Identifier: a.identifier, Name: a.name, NameEN: a.nameEN, ShortName: a.shortName,
 		Domains: []string{a.domain}}, now)
 	if err != nil {

@@ -80,11 +80,11 @@ func each(t *testing.T, fn func(t *testing.T, f *fixture)) {
 // signIn opens a session for a demo account.
 func (f *fixture) signIn(t *testing.T, login string) (string, directory.Session) {
 	t.Helper()
-	token, session, err := f.SignIn(t.Context(), directory.SignInRequest{Login: login, Password: directory.DemoPassword, Address: "192.0.2.9", UserAgent: "test"})
+	in, err := f.SignIn(t.Context(), directory.SignInRequest{Login: login, Password: directory.DemoPassword, Address: "192.0.2.9", UserAgent: "test"})
 	if err != nil {
 		t.Fatalf("sign in %s: %v", login, err)
 	}
-	return token, session
+	return in.Token, in.Session
 }
 
 func (f *fixture) actor(t *testing.T, login string) identity.Actor {

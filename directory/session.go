@@ -37,6 +37,7 @@ type Session struct {
 	Positions []Position // valid now, the main one first
 	Grants    []identity.Grant
 	ExpiresAt time.Time
+	Locked    bool // idle for too long; UnlockSession opens it again
 }
 
 // SignInRequest is one attempt to sign in at a page.
@@ -48,55 +49,66 @@ type SignInRequest struct {
 	OldToken  string // session token that came with the request; its session ends
 }
 
-// SignIn checks a password and opens a session. The token is always new: one
-// that the request brought is never taken over, and its session ends. Errors
-// are those of AuthenticatePassword.
-func (s *Service) SignIn(ctx context.Context, rq SignInRequest) (token string, session Session, err error) {
+// SignIn checks a password, and opens a session unless the account asks for
+// more: then it answers a ticket for SignInNext. Errors are those of
+// AuthenticatePassword.
+func (s *Service) SignIn(ctx context.Context, rq SignInRequest) (SignedIn, error) {
 	acc, err := s.checkPassword(ctx, rq.Login, rq.Password, rq.Address, "web")
 	if err != nil {
-		return "", Session{}, err
+		return SignedIn{}, err
 	}
-	secret := make([]byte, tokenBytes)
-	if _, err := io.ReadFull(s.cfg.Rand, secret); err != nil {
-		return "", Session{}, fmt.Errorf("directory: session token: %w", err)
-	}
-	token = base64.RawURLEncoding.EncodeToString(secret)
-	now := s.now()
-	id, err := newID()
-	if err != nil {
-		return "", Session{}, err
-	}
-	session = Session{ID: identity.SessionID(id), ExpiresAt: now.Add(s.cfg.SessionLifetime)}
+	var in SignedIn
 	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		h, err := readHolder(ctx, tx, acc.id, now, tx.ForUpdate())
-		if err != nil {
-			return err
-		}
-		if h.disabled {
-			return errWrongPassword()
-		}
-		if old, ok := hashToken(rq.OldToken); ok {
-			if err := s.endByToken(ctx, tx, old); err != nil {
-				return err
-			}
-		}
-		if err := insertSession(ctx, tx, session, acc.id, sha256.Sum256([]byte(token)), now, rq.Address, clip(rq.UserAgent, maxAgent)); err != nil {
-			return err
-		}
-		session.Positions, session.Grants = h.positions, h.grants
-		people, err := readPeople(ctx, tx, []identity.PersonID{h.person}, now)
-		if err != nil {
-			return err
-		}
-		session.Person = people[h.person]
-		actor := h.actor(h.main(), session.ID, rq.Address)
-		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: "session.create",
-			Object: identity.ObjectRef{Kind: "session", ID: id}, Outcome: audit.OK, Detail: map[string]string{"scope": "web"}})
+		var err error
+		in, err = s.begin(ctx, tx, acc.id, []string{provenPassword}, origin{rq.Address, rq.UserAgent, rq.OldToken})
+		return err
 	})
 	if err != nil {
-		return "", Session{}, fmt.Errorf("directory: open a session: %w", err)
+		return SignedIn{}, fmt.Errorf("directory: sign in: %w", err)
 	}
-	return token, session, nil
+	return in, nil
+}
+
+// newToken returns a secret of 256 bits and what is stored of it.
+func (s *Service) newToken() (string, tokenHash, error) {
+	secret := make([]byte, tokenBytes)
+	if _, err := io.ReadFull(s.cfg.Rand, secret); err != nil {
+		return "", tokenHash{}, fmt.Errorf("directory: token: %w", err)
+	}
+	token := base64.RawURLEncoding.EncodeToString(secret)
+	return token, sha256.Sum256([]byte(token)), nil
+}
+
+// openSession ends the session that the request came with and opens one for h,
+// who has proven enough. The token is always new: one that a request brought is
+// never taken over.
+func (s *Service) openSession(ctx context.Context, tx *sqldb.Tx, h holder, proven []string, from origin) (SignedIn, error) {
+	token, hash, err := s.newToken()
+	if err != nil {
+		return SignedIn{}, err
+	}
+	id, err := newID()
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if old, ok := hashToken(from.OldToken); ok {
+		if err := s.endByToken(ctx, tx, old); err != nil {
+			return SignedIn{}, err
+		}
+	}
+	now, method := s.now(), strings.Join(proven, " ")
+	session := Session{ID: identity.SessionID(id), Positions: h.positions, Grants: h.grants, ExpiresAt: now.Add(s.cfg.SessionLifetime)}
+	if err := insertSession(ctx, tx, session, h.account, hash, now, from.Address, clip(from.UserAgent, maxAgent), method); err != nil {
+		return SignedIn{}, err
+	}
+	people, err := readPeople(ctx, tx, []identity.PersonID{h.person}, now)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	session.Person = people[h.person]
+	err = s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: h.actor(h.main(), session.ID, from.Address), Action: "session.create",
+		Object: identity.ObjectRef{Kind: "session", ID: id}, Outcome: audit.OK, Detail: map[string]string{"scope": "web", "method": method}})
+	return SignedIn{Token: token, Session: session}, err
 }
 
 // AuthenticateSession finds who a session token belongs to, acting in the given
@@ -110,8 +122,17 @@ func (s *Service) AuthenticateSession(ctx context.Context, token string, positio
 	}
 	now := s.now()
 	c, generation := s.sessions.get(hash, now)
-	if c == nil {
+	var locked, lockedAdmin bool
+	if c != nil {
+		s.metrics.cacheHits.Inc()
+		locked, lockedAdmin = s.locks(c, now)
+		if locked || lockedAdmin && len(c.holder.grants) > 0 {
+			c = nil // another node may know that it was unlocked or worked in
+		}
+	} else {
 		s.metrics.cacheMiss.Inc()
+	}
+	if c == nil {
 		err := s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 			var err error
 			c, err = readSession(ctx, tx, hash, now)
@@ -124,8 +145,7 @@ func (s *Service) AuthenticateSession(ctx context.Context, token string, positio
 			return identity.Actor{}, fmt.Errorf("directory: read a session: %w", err)
 		}
 		s.sessions.put(hash, c, generation)
-	} else {
-		s.metrics.cacheHits.Inc()
+		locked, lockedAdmin = s.locks(c, now)
 	}
 	p := c.holder.main()
 	if position != "" {
@@ -135,7 +155,8 @@ func (s *Service) AuthenticateSession(ctx context.Context, token string, positio
 	}
 	s.noteSeen(c, now)
 	actor := c.holder.actor(p, c.id, address)
-	actor.Until = c.expiresAt
+	actor.Until, actor.ProvenAt, actor.ActiveAt = c.expiresAt, c.provenAt, s.lastActive(c)
+	actor.Locked, actor.LockedAdmin = locked, lockedAdmin
 	return actor, nil
 }
 
@@ -156,7 +177,7 @@ func (s *Service) CurrentSession(ctx context.Context, actor identity.Actor) (Ses
 		if err != nil {
 			return err
 		}
-		out = Session{ID: actor.Session, Person: people[h.person], Positions: h.positions, Grants: h.grants, ExpiresAt: expires}
+		out = Session{ID: actor.Session, Person: people[h.person], Positions: h.positions, Grants: h.grants, ExpiresAt: expires, Locked: actor.Locked}
 		return nil
 	})
 	if errors.Is(err, sql.ErrNoRows) {
@@ -238,7 +259,10 @@ func (s *Service) flushSeen(ctx context.Context) {
 func (s *Service) sweepSessions(ctx context.Context) {
 	before := s.now().Add(-keepExpired)
 	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		return deleteExpired(ctx, tx, before)
+		if err := deleteExpired(ctx, tx, before); err != nil {
+			return err
+		}
+		return deleteExpiredTickets(ctx, tx, s.now())
 	})
 	if err != nil {
 		s.log.WarnContext(ctx, "directory: could not remove expired sessions", "err", err)

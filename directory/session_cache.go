@@ -22,6 +22,9 @@ type cachedSession struct {
 	holder    holder
 	expiresAt time.Time
 	lastSeen  time.Time // as stored when it was read
+	provenAt  time.Time // likewise
+	activeAt  time.Time // likewise
+	idleGap   time.Duration
 	readAt    time.Time
 }
 

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"commsd/audit"
+	"commsd/directory/password"
 	"commsd/identity"
 	"commsd/internal/errcode"
 	"commsd/internal/sqldb"
@@ -20,33 +22,82 @@ func errWrongPassword() error {
 	return errcode.New(errcode.Unauthenticated, "the account or the password is wrong")
 }
 
+func errLimited(wait time.Duration) error {
+	return errcode.New(errcode.RateLimited,
+		"too many failed attempts from here; try again in %d seconds", int(math.Ceil(wait.Seconds()))).After(wait)
+}
+
 // AuthenticatePassword checks a login and its password for a protocol without
-// sessions; scope names it ("smtp", "imap"). The actor acts in the main
-// position. The error is errcode.Unauthenticated when the pair is wrong,
+// sessions; scope names it ("smtp", "imap", one of AppScopes). An app password
+// of that scope lets in; the account's own password does only where nothing
+// else is asked for at a page. The actor acts in the main position. The error is errcode.Unauthenticated when the pair is wrong,
 // errcode.RateLimited when this address failed too often on this account, or
 // too many sign in at once: trying again later is right.
 func (s *Service) AuthenticatePassword(ctx context.Context, login, password, address, scope string) (identity.Actor, error) {
-	acc, err := s.checkPassword(ctx, login, password, address, scope)
+	app, ok, err := s.tryAppPassword(ctx, normalAddress(clip(login, 320)), password, scope)
 	if err != nil {
 		return identity.Actor{}, err
 	}
+	id, session := app.account, appSession(app.id)
+	if !ok {
+		acc, err := s.checkPassword(ctx, login, password, address, scope)
+		if err != nil {
+			return identity.Actor{}, err
+		}
+		id, session = acc.id, identity.PasswordSession
+	} else {
+		s.metrics.signIns.WithLabelValues(scope, "ok").Inc()
+	}
 	var actor identity.Actor
+	needsApp := false
+	now := s.now()
 	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		h, err := readHolder(ctx, tx, acc.id, s.now(), "")
+		needsApp = false
+		h, err := readHolder(ctx, tx, id, now, "")
 		if err != nil {
 			return err
 		}
 		if h.disabled {
 			return errWrongPassword()
 		}
-		actor = h.actor(h.main(), "", address)
-		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: "account.sign_in",
-			Object: identity.ObjectRef{Kind: "account", ID: string(acc.id)}, Outcome: audit.OK, Detail: map[string]string{"scope": scope}})
+		if ok {
+			if now.Sub(app.lastUsed) >= usedMinimum {
+				err = updateAppUsed(ctx, tx, app.id, now)
+			}
+		} else {
+			needsApp, err = s.needsAppPassword(ctx, tx, h)
+		}
+		if err != nil {
+			return err
+		}
+		actor = h.actor(h.main(), session, address)
+		event := audit.Event{Actor: actor, Action: "account.sign_in", Object: identity.ObjectRef{Kind: "account", ID: string(id)},
+			Outcome: audit.OK, Detail: map[string]string{"scope": scope}}
+		switch {
+		case ok:
+			event.Detail["app_password"] = app.id
+		case needsApp:
+			// The words are those of a wrong password: whoever guesses here
+			// must not learn that the password is right.
+			event.Outcome, event.Detail["reason"] = audit.Denied, "app_password_needed"
+		}
+		return s.cfg.Audit.Record(ctx, tx, event)
 	})
+	if errors.Is(err, sql.ErrNoRows) || err == nil && needsApp {
+		return identity.Actor{}, errWrongPassword() // the app password was ended meanwhile
+	}
 	if err != nil {
 		return identity.Actor{}, fmt.Errorf("directory: sign in: %w", err)
 	}
 	return actor, nil
+}
+
+// needsAppPassword tells whether h's own password opens no protocol without
+// sessions: where a second factor is asked for, or a new password must be chosen
+// first, the password alone would go around that.
+func (s *Service) needsAppPassword(ctx context.Context, tx *sqldb.Tx, h holder) (bool, error) {
+	offered, enroll, err := s.factors.Needs(ctx, tx, h.account, h.grants)
+	return len(offered) > 0 || enroll || h.mustChange, err
 }
 
 // account is what a password is checked against.
@@ -64,8 +115,7 @@ func (s *Service) checkPassword(ctx context.Context, login, password, address, s
 	if wait := s.throttle.admit(login, address); wait > 0 {
 		s.metrics.signIns.WithLabelValues(scope, "limited").Inc()
 		s.log.WarnContext(ctx, "directory: sign-in limited", "address", address, "scope", scope)
-		return account{}, errcode.New(errcode.RateLimited,
-			"too many failed attempts from here; try again in %d seconds", int(math.Ceil(wait.Seconds()))).After(wait)
+		return account{}, errLimited(wait)
 	}
 	acc, ok, err := s.tryPassword(ctx, login, password)
 	if err != nil {
@@ -86,7 +136,7 @@ func (s *Service) checkPassword(ctx context.Context, login, password, address, s
 
 // tryPassword answers false, and the account if there is one, when the pair is
 // wrong.
-func (s *Service) tryPassword(ctx context.Context, login, password string) (account, bool, error) {
+func (s *Service) tryPassword(ctx context.Context, login, typed string) (account, bool, error) {
 	var acc account
 	err := s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		var err error
@@ -96,29 +146,29 @@ func (s *Service) tryPassword(ctx context.Context, login, password string) (acco
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return account{}, false, err
 	}
-	stored, known := s.dummy, err == nil && !acc.disabled && len(password) <= maxPassword
+	stored, known := s.hasher.Dummy(), err == nil && !acc.disabled && acc.hash != "" && len(typed) <= password.MaxBytes
 	if known {
-		if stored, err = parsePasswordHash(acc.hash); err != nil {
+		if stored, err = password.Parse(acc.hash); err != nil {
 			return account{}, false, fmt.Errorf("account %s: %w", acc.id, err)
 		}
 	}
-	if len(password) > maxPassword {
-		password = password[:maxPassword]
+	if len(typed) > password.MaxBytes {
+		typed = typed[:password.MaxBytes]
 	}
-	ok, err := s.hasher.verify(ctx, stored, password)
+	ok, err := s.hasher.Verify(ctx, stored, typed)
 	if err != nil || !ok || !known {
 		return acc, false, err
 	}
-	if stored.params != s.hasher.params || len(stored.salt) != saltLength || len(stored.key) != keyLength {
-		s.rehash(ctx, acc, password)
+	if s.hasher.Stale(stored) {
+		s.rehash(ctx, acc, typed)
 	}
 	return acc, true, nil
 }
 
 // rehash stores the password at today's cost, now that it is known. A failure
 // is no reason to turn the person away.
-func (s *Service) rehash(ctx context.Context, acc account, password string) {
-	fresh, err := s.hasher.hash(ctx, password)
+func (s *Service) rehash(ctx context.Context, acc account, typed string) {
+	fresh, err := s.hasher.Hash(ctx, typed)
 	if err == nil {
 		err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 			return updatePasswordHash(ctx, tx, acc.id, acc.hash, fresh.String())

@@ -38,7 +38,7 @@ func TestRefusedSignInsAreAlike(t *testing.T) {
 			{"empty", "", ""},
 		} {
 			hashes, failures := f.counter(t, hashesMetric), len(f.events(t, "account.sign_in"))
-			_, _, err := f.SignIn(t.Context(), directory.SignInRequest{Login: c.login, Password: c.password, Address: "192.0.2.1"})
+			_, err := f.SignIn(t.Context(), directory.SignInRequest{Login: c.login, Password: c.password, Address: "192.0.2.1"})
 			if errcode.Of(err) != errcode.Unauthenticated {
 				t.Errorf("%s: %v", c.name, err)
 			}
@@ -161,26 +161,26 @@ func TestSignInRotatesTheToken(t *testing.T) {
 		// Planted by an attacker: a session of his own.
 		planted, _ := f.signIn(t, "chi@hanoi.g2g.example")
 		victim.OldToken = planted
-		token, _, err := f.SignIn(t.Context(), victim)
+		in, err := f.SignIn(t.Context(), victim)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if token == planted {
+		if in.Token == planted {
 			t.Fatal("the planted token became the victim's")
 		}
 		if _, err := f.AuthenticateSession(t.Context(), planted, "", ""); errcode.Of(err) != errcode.Unauthenticated {
 			t.Errorf("the planted token still opens a session: %v", err)
 		}
 		// Planted: a token that was never given out.
-		victim.OldToken = strings.Repeat("A", len(token))
-		token, _, err = f.SignIn(t.Context(), victim)
-		if err != nil || token == victim.OldToken {
-			t.Fatal(token, err)
+		victim.OldToken = strings.Repeat("A", len(in.Token))
+		in, err = f.SignIn(t.Context(), victim)
+		if err != nil || in.Token == victim.OldToken {
+			t.Fatal(in.Token, err)
 		}
 		if _, err := f.AuthenticateSession(t.Context(), victim.OldToken, "", ""); errcode.Of(err) != errcode.Unauthenticated {
 			t.Errorf("a made-up token opens a session: %v", err)
 		}
-		actor, err := f.AuthenticateSession(t.Context(), token, "", "")
+		actor, err := f.AuthenticateSession(t.Context(), in.Token, "", "")
 		if err != nil || actor.Login != victim.Login {
 			t.Errorf("the victim is %+v, %v", actor, err)
 		}

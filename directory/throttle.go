@@ -51,6 +51,10 @@ func newThrottle(limits throttleLimits, now func() time.Time) *throttle {
 	return &throttle{limits: limits, now: now, pairs: map[pair]*failures{}, addresses: map[string]*bucket{}}
 }
 
+// anywhere is the address of those who are slowed down from wherever they come:
+// they have shown the password, and guess at what else is asked.
+const anywhere = "*"
+
 // admit says whether one may try login from address now, and else how long to
 // wait. An attempt that is admitted counts as failed until succeed or cancel,
 // so that many at once do not slip through together.
@@ -61,6 +65,9 @@ func (t *throttle) admit(login, address string) (wait time.Duration) {
 	now := t.now()
 
 	b := t.addresses[address]
+	if address == anywhere {
+		b = &bucket{left: 1, at: now}
+	}
 	if b == nil {
 		makeRoom(t.addresses, func(b *bucket) bool { return now.Sub(b.at) > time.Duration(t.limits.burst)*addressRefill })
 		b = &bucket{left: float64(t.limits.burst), at: now}

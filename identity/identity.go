@@ -28,6 +28,10 @@ type (
 	DelegationID string
 )
 
+// PasswordSession is the Session of connections without one that were opened by
+// the account's own password (SMTP, IMAP). Those of app passwords have one each.
+const PasswordSession SessionID = "password"
+
 // Actor is who a request acts as. One person may hold several positions; the
 // active one travels with each request, so two tabs may differ.
 type Actor struct {
@@ -36,14 +40,20 @@ type Actor struct {
 	Position PositionID // active position; empty for an account without one (system administrator)
 	Agency   AgencyID   // agency of the active position; empty likewise
 	UnitPath string     // path of its unit, "/<root>/…/<unit>/"; empty likewise
-	Session  SessionID  // empty when not signed in by a session (SMTP, IMAP)
+	Session  SessionID  // of a page; of a mail connection, the credential that opened it, as revocations name it
 	Until    time.Time  // when the session ends by itself; zero without a session
 	Login    string     // login name, which is the main mail address
 	Name     string     // display name, "Họ đệm tên"
 	Address  string     // remote IP address, for the audit log
 	Grants   []Grant    // administrative roles of the account, each with where it holds
 
-	Clearance  int          // of the active position: up to which classification it reads
+	Clearance int // of the active position: up to which classification it reads
+
+	Locked      bool      // the session was idle for too long: nothing is read or done until its owner proves who they are
+	LockedAdmin bool      // likewise for administrative acts alone
+	ProvenAt    time.Time // when the owner of the session last proved who they are; zero without a session
+	ActiveAt    time.Time // when a person last did something in the session, as far as this node knows
+
 	Delegation DelegationID // set when Position is another's, lent to this person
 	Scopes     []Scope      // then: what for
 }
@@ -146,7 +156,7 @@ type Person struct {
 type Revocation struct {
 	Seq     int64 // position in the revocation log; rises by one
 	Account AccountID
-	Session SessionID // empty: all sessions and connections of the account
+	Session SessionID // or PasswordSession, or an app password's; empty: all sessions and connections of the account
 	At      time.Time
 
 	// Position, when not empty, is the only one that the account acts in no

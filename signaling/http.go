@@ -70,7 +70,7 @@ func refusal(err error) (status int, message string) {
 	switch errcode.Of(err) {
 	case errcode.Unauthenticated:
 		return http.StatusUnauthorized, message
-	case errcode.Forbidden, errcode.Gone, errcode.Invalid, errcode.Conflict, errcode.TooLarge:
+	case errcode.Forbidden, errcode.Gone, errcode.Invalid, errcode.Conflict, errcode.TooLarge, errcode.Locked:
 		return http.StatusForbidden, message
 	case errcode.NotFound:
 		return http.StatusNotFound, "requested room does not exist: " + message

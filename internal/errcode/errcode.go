@@ -28,13 +28,14 @@ const (
 	RateLimited                 // too many, too fast; the same request may pass later
 	Unavailable                 // a dependency is away or the server is stopping; retry
 	Gone                        // it was here and is no more
+	Locked                      // signed in, but the session waits for its owner to prove who they are again
 )
 
 var names = [...]string{
 	Internal: "internal", Invalid: "invalid", Unauthenticated: "unauthenticated",
 	Forbidden: "forbidden", NotFound: "not_found", Conflict: "conflict",
 	TooLarge: "too_large", RateLimited: "rate_limited", Unavailable: "unavailable",
-	Gone: "gone",
+	Gone: "gone", Locked: "locked",
 }
 
 // String returns the code's wire name, such as "not_found".

@@ -35,6 +35,38 @@ type Authenticator interface {
 	AuthenticateSession(ctx context.Context, token string, position identity.PositionID, address string) (identity.Actor, error)
 }
 
+// BackgroundHeader marks a writing request that no person asked for; every
+// other one is taken as a sign that somebody works in the session.
+const BackgroundHeader = "Commsd-Background"
+
+// ActivityNoter is an Authenticator that locks sessions nobody works in.
+type ActivityNoter interface {
+	// NoteActivity says that a person did something in actor's session.
+	NoteActivity(ctx context.Context, actor identity.Actor) error
+}
+
+// whileLocked is the key of an operation's Metadata.
+const whileLocked = "while_locked"
+
+// WhileLocked lets op answer in a session that is locked. All others answer
+// errcode.Locked there.
+func WhileLocked(op huma.Operation) huma.Operation {
+	op.Metadata = map[string]any{whileLocked: true}
+	return op
+}
+
+// admit refuses a locked session, and notes that a person works in another.
+func (a *API) admit(ctx context.Context, actor identity.Actor, method, background string) error {
+	if actor.Locked {
+		return errcode.New(errcode.Locked, "this session was idle for too long; prove who you are, with your password or a passkey, and repeat")
+	}
+	noter, ok := a.cfg.Authenticator.(ActivityNoter)
+	if !ok || background != "" || method == http.MethodGet || method == http.MethodHead {
+		return nil
+	}
+	return noter.NoteActivity(ctx, actor)
+}
+
 // Config holds what New needs. All fields are required unless said otherwise.
 type Config struct {
 	Title         string // of the OpenAPI document
@@ -134,8 +166,18 @@ func (p *statusProbe) WriteHeader(int)             {}
 func (a *API) Secure() bool { return a.cfg.Secure }
 
 // Actor finds who sent r. The error is errcode.Unauthenticated when nobody is
-// signed in.
+// signed in, errcode.Locked when the session is locked.
 func (a *API) Actor(r *http.Request) (identity.Actor, error) {
+	actor, err := a.ActorWhileLocked(r)
+	if err != nil {
+		return identity.Actor{}, err
+	}
+	return actor, a.admit(r.Context(), actor, r.Method, r.Header.Get(BackgroundHeader))
+}
+
+// ActorWhileLocked is Actor for what goes on in a locked session; actor.Locked
+// tells.
+func (a *API) ActorWhileLocked(r *http.Request) (identity.Actor, error) {
 	token := ""
 	if c, err := r.Cookie(CookieName(a.cfg.Secure)); err == nil {
 		token = c.Value
@@ -208,6 +250,11 @@ func Register[I, O any](a *API, op huma.Operation, h func(context.Context, ident
 		if err != nil {
 			return nil, err
 		}
+		if _, ok := op.Metadata[whileLocked]; !ok {
+			if err := a.admit(ctx, actor, op.Method, rq.Header(BackgroundHeader)); err != nil {
+				return nil, err
+			}
+		}
 		return h(ctx, actor, in)
 	})
 }
@@ -264,6 +311,7 @@ var statuses = map[errcode.Code]int{
 	errcode.RateLimited:     http.StatusTooManyRequests,
 	errcode.Unavailable:     http.StatusServiceUnavailable,
 	errcode.Gone:            http.StatusGone,
+	errcode.Locked:          http.StatusLocked,
 }
 
 // Status maps a code to its HTTP status.

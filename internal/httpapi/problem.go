@@ -20,7 +20,7 @@ import (
 type Problem struct {
 	Status int                 `json:"status" doc:"HTTP status"`
 	Title  string              `json:"title" doc:"the status in words"`
-	Code   string              `json:"code" doc:"stable code: invalid, unauthenticated, forbidden, not_found, conflict, too_large, rate_limited, unavailable, gone, internal"`
+	Code   string              `json:"code" doc:"stable code: invalid, unauthenticated, forbidden, not_found, conflict, too_large, rate_limited, unavailable, gone, locked, internal"`
 	Detail string              `json:"detail" doc:"what is wrong and how to mend it"`
 	Errors []*huma.ErrorDetail `json:"errors,omitempty" doc:"each field at fault"`
 

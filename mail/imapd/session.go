@@ -121,6 +121,7 @@ var answers = map[errcode.Code]imap.ResponseCode{
 	errcode.RateLimited:     imap.ResponseCodeLimit,
 	errcode.Unavailable:     imap.ResponseCodeUnavailable,
 	errcode.Gone:            imap.ResponseCodeNonExistent,
+	errcode.Locked:          imap.ResponseCodeNoPerm, // no session of a page comes here
 }
 
 func (s *session) answer(command string, err error) error {

@@ -44,6 +44,7 @@ var answers = map[errcode.Code]struct {
 	errcode.RateLimited:     {451, smtp.EnhancedCode{4, 7, 1}},
 	errcode.Unavailable:     {451, smtp.EnhancedCode{4, 3, 2}},
 	errcode.Gone:            {550, smtp.EnhancedCode{5, 1, 6}},
+	errcode.Locked:          {454, smtp.EnhancedCode{4, 7, 0}}, // no session of a page comes here
 }
 
 // Answer turns err into what the other side is told; an error without a code is

@@ -1,11 +1,11 @@
 /** The stable codes of the server's problem documents, and "offline" of our own. */
 export type ErrorCode =
   | "invalid" | "unauthenticated" | "forbidden" | "not_found" | "conflict" | "too_large"
-  | "rate_limited" | "unavailable" | "gone" | "internal" | "offline";
+  | "rate_limited" | "unavailable" | "gone" | "locked" | "internal" | "offline";
 
 const known: ReadonlySet<string> = new Set<ErrorCode>([
   "invalid", "unauthenticated", "forbidden", "not_found", "conflict", "too_large",
-  "rate_limited", "unavailable", "gone", "internal", "offline",
+  "rate_limited", "unavailable", "gone", "locked", "internal", "offline",
 ]);
 
 /** One field at fault, as the server names it. */
@@ -38,7 +38,7 @@ export function codeOf(err: unknown): ErrorCode {
 }
 
 const byStatus: Record<number, ErrorCode> = {
-  401: "unauthenticated", 403: "forbidden", 404: "not_found", 408: "unavailable", 409: "conflict", 410: "gone",
+  401: "unauthenticated", 403: "forbidden", 404: "not_found", 408: "unavailable", 409: "conflict", 410: "gone", 423: "locked",
   413: "too_large", 422: "invalid", 429: "rate_limited", 502: "unavailable", 503: "unavailable", 504: "unavailable",
 };
 
