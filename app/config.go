@@ -147,11 +147,20 @@ type SignInConfig struct {
 	AddressBurst int           `yaml:"address_burst"` // failures of one address; one more a second
 	MaxHashes    int           `yaml:"max_hashes"`    // passwords checked at once, 19 MiB each; 0: one less than processors
 	MaxWaiting   int           `yaml:"max_waiting"`   // sign-ins that may wait for that
+
+	PasswordMin           int           `yaml:"password_min"`             // characters of a new password where nothing else is asked for
+	PasswordMinWithFactor int           `yaml:"password_min_with_factor"` // and with a second factor
+	PasswordList          string        `yaml:"password_list"`            // a file with more passwords to refuse, one a line
+	TicketLifetime        time.Duration `yaml:"ticket_lifetime"`          // from one step of a sign-in to the next
+	CodeLifetime          time.Duration `yaml:"code_lifetime"`            // of one-time codes for invitations and resets
 }
 
 // SessionConfig limits sign-in sessions.
 type SessionConfig struct {
-	MaxAge time.Duration `yaml:"max_age"` // absolute; a new sign-in is needed after it
+	MaxAge        time.Duration `yaml:"max_age"`         // absolute; a new sign-in is needed after it
+	IdleLock      time.Duration `yaml:"idle_lock"`       // without a person's act; 0: never
+	AdminIdleLock time.Duration `yaml:"admin_idle_lock"` // likewise for administrative acts alone; 0: never
+	FreshFor      time.Duration `yaml:"fresh_for"`       // how old a proof of who one is may be for sensitive acts; 0: as old as the session
 }
 
 // AuditConfig says how long the audit log keeps what is personal, and who gets
@@ -202,8 +211,9 @@ func Default() Config {
 		LDAP: LDAPConfig{
 			Listen: "127.0.0.1:2389", MaxEntries: 100, MaxConnections: 1000, MaxConnectionsPerAddress: 50, MaxFailedSignIns: 5, Idle: 10 * time.Minute,
 		},
-		SignIn:  SignInConfig{FreeFailures: 10, LongestDelay: time.Minute, AddressBurst: 200, MaxWaiting: 64},
-		Session: SessionConfig{MaxAge: 12 * time.Hour},
+		SignIn: SignInConfig{FreeFailures: 10, LongestDelay: time.Minute, AddressBurst: 200, MaxWaiting: 64,
+			PasswordMin: 15, PasswordMinWithFactor: 8, TicketLifetime: 10 * time.Minute, CodeLifetime: 72 * time.Hour},
+		Session: SessionConfig{MaxAge: 12 * time.Hour, IdleLock: 15 * time.Minute, AdminIdleLock: 5 * time.Minute, FreshFor: 10 * time.Minute},
 		Audit:   AuditConfig{Retention: 5 * audit.MinRetention},
 		Log:     LogConfig{Format: "text", Level: "info"},
 		Stop:    StopConfig{Timeout: 15 * time.Second},
@@ -453,6 +463,13 @@ func (c *Config) validateLimits() error {
 		{"sign_in.address_burst", c.SignIn.AddressBurst >= 1, "1"},
 		{"sign_in.max_hashes", c.SignIn.MaxHashes >= 0, "0"},
 		{"sign_in.max_waiting", c.SignIn.MaxWaiting >= 1, "1"},
+		{"sign_in.password_min", c.SignIn.PasswordMin >= 8, "8"},
+		{"sign_in.password_min_with_factor", c.SignIn.PasswordMinWithFactor >= 8, "8"},
+		{"sign_in.ticket_lifetime", c.SignIn.TicketLifetime >= time.Minute, "1m"},
+		{"sign_in.code_lifetime", c.SignIn.CodeLifetime >= time.Minute, "1m"},
+		{"session.idle_lock", c.Session.IdleLock == 0 || c.Session.IdleLock >= 10*time.Second, "10s, or 0 to switch it off"},
+		{"session.admin_idle_lock", c.Session.AdminIdleLock == 0 || c.Session.AdminIdleLock >= 10*time.Second, "10s, or 0 to switch it off"},
+		{"session.fresh_for", c.Session.FreshFor == 0 || c.Session.FreshFor >= 10*time.Second, "10s, or 0 to switch it off"},
 		{"http.max_connections", c.HTTP.MaxConnections >= 0, "0"},
 		{"http.max_connections_per_address", c.HTTP.MaxConnectionsPerAddress >= 1, "1"},
 		{"mail.max_message_bytes", c.Mail.MaxMessageBytes >= 64<<10, "65536"},

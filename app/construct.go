@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"io"
 	"net"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"commsd/audit"
 	"commsd/chat"
 	"commsd/directory"
+	"commsd/directory/password"
 	"commsd/identity"
 	"commsd/internal/httpapi"
 	"commsd/internal/wsconn"
@@ -20,10 +22,18 @@ import (
 // construct makes every domain on the opened stores, connects them, and
 // returns what the public listener serves.
 func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.Listener) (http.Handler, error) {
+	appPasswords, err := n.secret.Get(ctx, "app_password.key", randomKey)
+	if err != nil {
+		return nil, err
+	}
 	auditLog := audit.New(audit.Config{DB: n.db, Log: a.log, Now: a.opts.Now})
 	dir, err := directory.New(directory.Config{
 		DB: n.db, Bus: n.bus, Audit: auditLog, Domain: a.cfg.Domain, SessionLifetime: a.cfg.Session.MaxAge,
 		FreeFailures: a.cfg.SignIn.FreeFailures, LongestDelay: a.cfg.SignIn.LongestDelay, AddressBurst: a.cfg.SignIn.AddressBurst,
+		AppPasswordKey: appPasswords,
+		Policy:         password.Policy{Alone: a.cfg.SignIn.PasswordMin, WithFactor: a.cfg.SignIn.PasswordMinWithFactor},
+		TicketLifetime: a.cfg.SignIn.TicketLifetime, CodeLifetime: a.cfg.SignIn.CodeLifetime,
+		IdleLock: a.cfg.Session.IdleLock, AdminIdleLock: a.cfg.Session.AdminIdleLock, FreshFor: a.cfg.Session.FreshFor,
 		MaxHashes: a.cfg.SignIn.MaxHashes, MaxHashQueue: a.cfg.SignIn.MaxWaiting,
 		PublicURL: a.public.String(), Secrets: n.secret,
 		Log: a.log, Registerer: a.reg, Now: a.opts.Now,
@@ -104,6 +114,13 @@ func (a *App) seed(ctx context.Context, dir *directory.Service) error {
 		return keyErrorf("database.url", "this database was filled by the demo, whose password is public; name another one, or add --demo")
 	}
 	return keyErrorf("data_dir", "%s was filled by the demo, whose password is public; name another folder, or add --demo", a.cfg.DataDir)
+}
+
+// randomKey makes a key of 256 bits.
+func randomKey() ([]byte, error) {
+	key := make([]byte, 32)
+	_, err := rand.Read(key)
+	return key, err
 }
 
 // WriteOpenAPI writes the OpenAPI document of the HTTP API as JSON. The domains
