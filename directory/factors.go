@@ -162,8 +162,10 @@ func (s *Service) factorRequired(h holder) bool {
 	}
 }
 
-// factorsNeedFresh will ask for a recent proof of who the actor is.
-func (s *Service) factorsNeedFresh(context.Context, identity.Actor) error { return nil }
+// factorsNeedFresh asks for a recent proof of who the actor is.
+func (s *Service) factorsNeedFresh(ctx context.Context, actor identity.Actor) error {
+	return s.requireFresh(ctx, actor)
+}
 
 // totpName binds a sealed secret to its account.
 func totpName(id identity.AccountID) string { return "directory.totp/" + string(id) }

@@ -4,6 +4,59 @@
  */
 
 export interface paths {
+    "/api/v1/account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** My account */
+        get: operations["get-account"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Change my telephone numbers and office */
+        patch: operations["update-account"];
+        trace?: never;
+    };
+    "/api/v1/account/app-passwords": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** My app passwords */
+        get: operations["list-app-passwords"];
+        put?: never;
+        /** Make a password for a program */
+        post: operations["make-app-password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/app-passwords/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End an app password and the connections that it opened */
+        delete: operations["end-app-password"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/account/delegations": {
         parameters: {
             query?: never;
@@ -56,6 +109,41 @@ export interface paths {
         get: operations["list-factors"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/outside-address": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Name an outside address for one-time codes; a code to confirm it is mailed there */
+        put: operations["set-outside-address"];
+        post?: never;
+        /** Forget my outside address */
+        delete: operations["remove-outside-address"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/outside-address/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirm the outside address by the code that was mailed to it */
+        post: operations["confirm-outside-address"];
         delete?: never;
         options?: never;
         head?: never;
@@ -117,6 +205,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/account/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Change my password; ends my other sessions */
+        post: operations["change-password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/photo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set my picture: JPEG, PNG or WebP, at most 2 MiB */
+        put: operations["set-photo"];
+        post?: never;
+        /** Remove my picture */
+        delete: operations["remove-photo"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/account/recovery-codes": {
         parameters: {
             query?: never;
@@ -129,6 +252,41 @@ export interface paths {
         /** Make new recovery codes; those before end */
         post: operations["new-recovery-codes"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** My sessions, the newest first */
+        get: operations["list-my-sessions"];
+        put?: never;
+        post?: never;
+        /** End all my sessions but this one */
+        delete: operations["end-my-other-sessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End one of my sessions */
+        delete: operations["end-my-session"];
         options?: never;
         head?: never;
         patch?: never;
@@ -695,6 +853,41 @@ export interface paths {
         patch: operations["update-person"];
         trace?: never;
     };
+    "/api/v1/directory/people/{id}/account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A person's account, for administrators */
+        get: operations["get-person-account"];
+        put?: never;
+        /** Make an account for a person; a one-time code lets them in */
+        post: operations["create-person-account"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/people/{id}/codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a one-time code for an invitation or a reset; an earlier one ends */
+        post: operations["make-code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/directory/people/{id}/disable": {
         parameters: {
             query?: never;
@@ -706,9 +899,60 @@ export interface paths {
         put?: never;
         /**
          * Disable a person's account
-         * @description For system administrators. Ends the account's sessions, sockets, mail connections and places in meetings within seconds; it signs in no more. Doing it twice is no error.
+         * @description Ends the account's sessions, sockets, mail connections and places in meetings within seconds; it signs in no more. Doing it twice is no error.
          */
         post: operations["disable-person"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/people/{id}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a disabled account sign in again */
+        post: operations["enable-person"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/people/{id}/factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take away the second factors of somebody who lost them */
+        delete: operations["remove-person-factors"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/people/{id}/photo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A person's picture */
+        get: operations["get-photo"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -748,6 +992,40 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/people/{id}/require-new-password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for a new password at the next sign-in */
+        post: operations["require-new-password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/people/{id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End all sessions and connections of a person */
+        delete: operations["end-person-sessions"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1274,8 +1552,31 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sign in */
+        /**
+         * Sign in
+         * @description Answers 201 with the session, or 202 with a ticket where the account asks for more: a second factor, a new password.
+         */
         post: operations["sign-in"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/code": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin a sign-in by a one-time code
+         * @description For an invitation or a reset. Answers 202 with a ticket; what it asks for ends in change_password.
+         */
+        post: operations["sign-in-code"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1295,6 +1596,66 @@ export interface paths {
         post?: never;
         /** Sign out */
         delete: operations["sign-out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/current/activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that somebody works in the session
+         * @description A page sends it when keys or pointer were used, at most once a minute. Every other writing request counts too, unless it has the header Commsd-Background.
+         */
+        post: operations["note-activity"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/current/unlock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Prove who one is again
+         * @description Opens a session that was idle for too long, and makes it fresh for acts that ask for that: whatever answered 423 may be repeated.
+         */
+        post: operations["unlock-session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/next": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a sign-in one step on
+         * @description One of the answers that the ticket asks for. 410: the ticket is over, begin again. 401: the answer is wrong; the ticket takes five.
+         */
+        post: operations["sign-in-next"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1370,6 +1731,9 @@ export interface components {
              * @description rises with each change; a change that names it is refused after another
              */
             version: number;
+        };
+        AppPasswordsOutputBody: {
+            app_passwords: components["schemas"]["DirectoryAppPassword"][];
         };
         AttachmentView: {
             name: string;
@@ -1472,6 +1836,10 @@ export interface components {
             /** @description id of the mailbox to move to */
             mailbox?: string;
             seen?: boolean;
+        };
+        ChangePasswordInputBody: {
+            current: string;
+            new: string;
         };
         ChatAddInBody: {
             people: string[] | null;
@@ -1626,6 +1994,29 @@ export interface components {
             login: string;
             name: string;
         };
+        DirectoryAccount: {
+            /** @description what the account proves itself by beside its password: totp, passkey, recovery_code */
+            factors: string[];
+            has_password: boolean;
+            login: string;
+            mobile: string;
+            /** @description room and building */
+            office: string;
+            /** @description verified; empty: none */
+            outside_address: string;
+            /** @description waits for the code that was mailed to it; empty: none */
+            outside_pending: string;
+            /** Format: date-time */
+            password_changed_at: string;
+            person: components["schemas"]["DirectoryPerson"];
+            /** @description of the desk */
+            phone: string;
+            /** @description address of the picture; empty: none */
+            photo: string;
+            policy: components["schemas"]["DirectoryPasswordPolicy"];
+            /** @description mail can be sent to an outside address */
+            sends_outside: boolean;
+        };
         DirectoryAdminGrant: {
             /** @description empty: the whole installation */
             agency_id: string;
@@ -1661,6 +2052,23 @@ export interface components {
             people: number;
             short_name: string;
             units: components["schemas"]["DirectoryUnit"][];
+        };
+        DirectoryAppPassword: {
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description absent: never
+             */
+            expires_at?: string;
+            id: string;
+            /**
+             * Format: date-time
+             * @description absent: never
+             */
+            last_used_at?: string;
+            name: string;
+            scopes: ("imap" | "smtp" | "ldap" | "xmpp" | "carddav")[];
         };
         DirectoryCard: {
             /** @description main mail address; empty without a mailbox */
@@ -1766,6 +2174,17 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        DirectoryPasswordPolicy: {
+            /** Format: int64 */
+            max_bytes: number;
+            /**
+             * Format: int64
+             * @description characters at least, for this account as it is now
+             */
+            min_length: number;
+            /** @description a second factor is asked for too, so that fewer characters do */
+            second: boolean;
+        };
         DirectoryPerson: {
             /** @description main mail address; empty without a mailbox */
             address: string;
@@ -1781,6 +2200,36 @@ export interface components {
             /** @description of the main position, or of the one in the unit that was asked for */
             title: string;
             unit: string;
+        };
+        DirectoryPersonAccount: {
+            /** Format: int64 */
+            app_passwords: number;
+            /**
+             * Format: date-time
+             * @description a one-time code is out until then
+             */
+            code_until?: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            disabled_at?: string;
+            /** @description totp, passkey, recovery_code */
+            factors: string[];
+            has_password: boolean;
+            id: string;
+            login: string;
+            /** @description a new password is asked for at the next sign-in */
+            must_change: boolean;
+            /** @description half hidden; empty: none that a code could be sent to */
+            outside_address: string;
+            /** Format: date-time */
+            password_changed_at: string;
+            sessions: components["schemas"]["DirectorySessionEntry"][];
+            /**
+             * @description invited: there is no password yet
+             * @enum {string}
+             */
+            state: "active" | "invited" | "disabled";
         };
         DirectoryPolicy: {
             /** @description fields whose level people may set for themselves */
@@ -1821,9 +2270,39 @@ export interface components {
             expires_at: string;
             /** @description administrative roles, each with where it holds */
             grants: components["schemas"]["DirectoryGrant"][];
+            /**
+             * Format: int64
+             * @description seconds without a person's act after which it locks; 0: never
+             */
+            idle_lock: number;
+            /** @description idle for too long: all else answers 423 until it is unlocked */
+            locked: boolean;
             person: components["schemas"]["DirectoryPerson"];
             /** @description the main one first; it acts when a request names none */
             positions: components["schemas"]["DirectoryPosition"][];
+        };
+        DirectorySessionEntry: {
+            /** @description network address that it was opened from */
+            address: string;
+            /** Format: date-time */
+            created_at: string;
+            /** @description this request came by it */
+            current: boolean;
+            /** Format: date-time */
+            expires_at: string;
+            id: string;
+            /** Format: date-time */
+            last_seen_at: string;
+            locked: boolean;
+            /** @description how it was opened: password, totp, passkey, recovery_code, code, oidc */
+            method: string[];
+            user_agent: string;
+        };
+        DirectoryTicket: {
+            /** @description any one of these is asked for now: totp, passkey, recovery_code, change_password, enroll */
+            next: string[];
+            /** @description secret; for POST /api/v1/sessions/next, once, within 10 minutes */
+            ticket: string;
         };
         DirectoryTOTP: {
             /** Format: date-time */
@@ -1884,10 +2363,6 @@ export interface components {
             title: "public" | "all_agencies" | "own_agency" | "own_unit" | "hidden";
             /** @enum {string} */
             unit: "public" | "all_agencies" | "own_agency" | "own_unit" | "hidden";
-        };
-        DisablePersonInputBody: {
-            /** @description why, for the audit log */
-            reason: string;
         };
         DraftView: {
             /** @description id of the message here that this answers */
@@ -2106,6 +2581,35 @@ export interface components {
             total: number;
             /** Format: int64 */
             unread: number;
+        };
+        MakeAppPasswordInputBody: {
+            /**
+             * Format: date-time
+             * @description absent: never
+             */
+            expires_at?: string;
+            /** @description which program or device it is for */
+            name: string;
+            scopes: ("imap" | "smtp" | "ldap" | "xmpp" | "carddav")[];
+        };
+        MakeAppPasswordOutputBody: {
+            app_password: components["schemas"]["DirectoryAppPassword"];
+            /** @description shown this once; works with or without its gaps */
+            password: string;
+        };
+        MakeCodeInputBody: {
+            /** @description its use ends the app passwords too */
+            end_app_passwords?: boolean;
+            /** @description mail it to the verified outside address instead of answering it */
+            send?: boolean;
+        };
+        MakeCodeOutputBody: {
+            /** @description shown this once; absent when it was sent */
+            code?: string;
+            /** Format: date-time */
+            expires_at: string;
+            /** @description half hidden */
+            sent_to?: string;
         };
         MeetingDetail: {
             /** Format: date-time */
@@ -2393,6 +2897,12 @@ export interface components {
             content: string;
             name: string;
         };
+        OutsideCodeInputBody: {
+            code: string;
+        };
+        OutsideInputBody: {
+            address: string;
+        };
         OwnVisibilityOutputBody: {
             /** @description what my agency lets me set */
             allowed: ("phone" | "mobile" | "office" | "photo")[];
@@ -2491,6 +3001,10 @@ export interface components {
              */
             version: number;
         };
+        PhotoSetOutputBody: {
+            /** @description address of the picture */
+            photo: string;
+        };
         PositionChange: {
             /** @enum {string} */
             kind?: "main" | "concurrent" | "acting";
@@ -2544,7 +3058,7 @@ export interface components {
             version: number;
         };
         Problem: {
-            /** @description stable code: invalid, unauthenticated, forbidden, not_found, conflict, too_large, rate_limited, unavailable, gone, internal */
+            /** @description stable code: invalid, unauthenticated, forbidden, not_found, conflict, too_large, rate_limited, unavailable, gone, locked, internal */
             code: string;
             /** @description what is wrong and how to mend it */
             detail: string;
@@ -2557,6 +3071,15 @@ export interface components {
             status: number;
             /** @description the status in words */
             title: string;
+        };
+        ProfileInputBody: {
+            mobile?: string;
+            office?: string;
+            phone?: string;
+        };
+        ReasonInputBody: {
+            /** @description why, for the audit log */
+            reason: string;
         };
         RecoveryCodesOutputBody: {
             /** @description each is good once; they are shown this once */
@@ -2649,6 +3172,9 @@ export interface components {
             name: string;
             position_id: string;
         };
+        SessionsOutputBody: {
+            sessions: components["schemas"]["DirectorySessionEntry"][];
+        };
         SetOwnVisibilityInputBody: {
             /** @description all that I set; what is not in it follows the agency again */
             own: components["schemas"]["DirectoryOverride"][];
@@ -2657,10 +3183,24 @@ export interface components {
             /** @description all that an administrator sets; what is not in it follows the agency again */
             set_by_administrator: components["schemas"]["DirectoryOverride"][];
         };
+        SignInCodeInputBody: {
+            /** @description one-time code, with or without its gaps */
+            code: string;
+            /** @description main mail address */
+            login: string;
+        };
         SignInInputBody: {
             /** @description main mail address */
             login: string;
             password: string;
+        };
+        SignInNextInputBody: {
+            new_password?: string;
+            /** @description the credential as the browser gives it (PublicKeyCredential.toJSON) */
+            passkey?: unknown;
+            recovery_code?: string;
+            ticket: string;
+            totp?: string;
         };
         StaffOutputBody: {
             /** @description cursor of the following page; absent on the last */
@@ -2741,6 +3281,11 @@ export interface components {
              */
             version: number;
         };
+        UnlockInputBody: {
+            /** @description the credential as the browser gives it (PublicKeyCredential.toJSON) */
+            passkey?: unknown;
+            password?: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -2755,6 +3300,7 @@ export type AdminGrantsOutputBody = components['schemas']['AdminGrantsOutputBody
 export type AgenciesOutputBody = components['schemas']['AgenciesOutputBody'];
 export type AgencyChange = components['schemas']['AgencyChange'];
 export type AgencyRecord = components['schemas']['AgencyRecord'];
+export type AppPasswordsOutputBody = components['schemas']['AppPasswordsOutputBody'];
 export type AttachmentView = components['schemas']['AttachmentView'];
 export type AuditAgency = components['schemas']['AuditAgency'];
 export type AuditCheckpoint = components['schemas']['AuditCheckpoint'];
@@ -2763,6 +3309,7 @@ export type AuditEvent = components['schemas']['AuditEvent'];
 export type AuditPerson = components['schemas']['AuditPerson'];
 export type AuditProof = components['schemas']['AuditProof'];
 export type ChangeInBody = components['schemas']['ChangeInBody'];
+export type ChangePasswordInputBody = components['schemas']['ChangePasswordInputBody'];
 export type ChatAddInBody = components['schemas']['ChatAddInBody'];
 export type ChatCreateInBody = components['schemas']['ChatCreateInBody'];
 export type ChatEventsOutBody = components['schemas']['ChatEventsOutBody'];
@@ -2775,8 +3322,10 @@ export type ConversationMember = components['schemas']['ConversationMember'];
 export type CreateMeetingInputBody = components['schemas']['CreateMeetingInputBody'];
 export type DelegationsOutputBody = components['schemas']['DelegationsOutputBody'];
 export type DemoAccount = components['schemas']['DemoAccount'];
+export type DirectoryAccount = components['schemas']['DirectoryAccount'];
 export type DirectoryAdminGrant = components['schemas']['DirectoryAdminGrant'];
 export type DirectoryAgency = components['schemas']['DirectoryAgency'];
+export type DirectoryAppPassword = components['schemas']['DirectoryAppPassword'];
 export type DirectoryCard = components['schemas']['DirectoryCard'];
 export type DirectoryCodesState = components['schemas']['DirectoryCodesState'];
 export type DirectoryDelegation = components['schemas']['DirectoryDelegation'];
@@ -2786,17 +3335,20 @@ export type DirectoryGroupOwner = components['schemas']['DirectoryGroupOwner'];
 export type DirectoryOverride = components['schemas']['DirectoryOverride'];
 export type DirectoryPasskey = components['schemas']['DirectoryPasskey'];
 export type DirectoryPasskeyOptions = components['schemas']['DirectoryPasskeyOptions'];
+export type DirectoryPasswordPolicy = components['schemas']['DirectoryPasswordPolicy'];
 export type DirectoryPerson = components['schemas']['DirectoryPerson'];
+export type DirectoryPersonAccount = components['schemas']['DirectoryPersonAccount'];
 export type DirectoryPolicy = components['schemas']['DirectoryPolicy'];
 export type DirectoryPolicySignInStruct = components['schemas']['DirectoryPolicySignInStruct'];
 export type DirectoryPosition = components['schemas']['DirectoryPosition'];
 export type DirectorySession = components['schemas']['DirectorySession'];
+export type DirectorySessionEntry = components['schemas']['DirectorySessionEntry'];
+export type DirectoryTicket = components['schemas']['DirectoryTicket'];
 export type DirectoryTotp = components['schemas']['DirectoryTOTP'];
 export type DirectoryTotpSetup = components['schemas']['DirectoryTOTPSetup'];
 export type DirectoryTransfer = components['schemas']['DirectoryTransfer'];
 export type DirectoryUnit = components['schemas']['DirectoryUnit'];
 export type DirectoryVisibility = components['schemas']['DirectoryVisibility'];
-export type DisablePersonInputBody = components['schemas']['DisablePersonInputBody'];
 export type DraftView = components['schemas']['DraftView'];
 export type ErrorDetail = components['schemas']['ErrorDetail'];
 export type EventOutputBody = components['schemas']['EventOutputBody'];
@@ -2823,6 +3375,10 @@ export type MailAddress = components['schemas']['MailAddress'];
 export type MailboxesOutBody = components['schemas']['MailboxesOutBody'];
 export type MailboxesOutputBody = components['schemas']['MailboxesOutputBody'];
 export type MailboxView = components['schemas']['MailboxView'];
+export type MakeAppPasswordInputBody = components['schemas']['MakeAppPasswordInputBody'];
+export type MakeAppPasswordOutputBody = components['schemas']['MakeAppPasswordOutputBody'];
+export type MakeCodeInputBody = components['schemas']['MakeCodeInputBody'];
+export type MakeCodeOutputBody = components['schemas']['MakeCodeOutputBody'];
 export type MeetingDetail = components['schemas']['MeetingDetail'];
 export type MeetingParticipant = components['schemas']['MeetingParticipant'];
 export type MeetingPerson = components['schemas']['MeetingPerson'];
@@ -2841,6 +3397,8 @@ export type NewServiceMailboxUser = components['schemas']['NewServiceMailboxUser
 export type NewUnit = components['schemas']['NewUnit'];
 export type Outgoing = components['schemas']['Outgoing'];
 export type OutgoingFile = components['schemas']['OutgoingFile'];
+export type OutsideCodeInputBody = components['schemas']['OutsideCodeInputBody'];
+export type OutsideInputBody = components['schemas']['OutsideInputBody'];
 export type OwnVisibilityOutputBody = components['schemas']['OwnVisibilityOutputBody'];
 export type PartnerGrant = components['schemas']['PartnerGrant'];
 export type PartnerGrantsOutputBody = components['schemas']['PartnerGrantsOutputBody'];
@@ -2848,9 +3406,12 @@ export type PartnerPersonBody = components['schemas']['PartnerPersonBody'];
 export type PersonChange = components['schemas']['PersonChange'];
 export type PersonPositionsOutputBody = components['schemas']['PersonPositionsOutputBody'];
 export type PersonRecord = components['schemas']['PersonRecord'];
+export type PhotoSetOutputBody = components['schemas']['PhotoSetOutputBody'];
 export type PositionChange = components['schemas']['PositionChange'];
 export type PositionRecord = components['schemas']['PositionRecord'];
 export type Problem = components['schemas']['Problem'];
+export type ProfileInputBody = components['schemas']['ProfileInputBody'];
+export type ReasonInputBody = components['schemas']['ReasonInputBody'];
 export type RecoveryCodesOutputBody = components['schemas']['RecoveryCodesOutputBody'];
 export type RenamePasskeyInputBody = components['schemas']['RenamePasskeyInputBody'];
 export type ResourceChange = components['schemas']['ResourceChange'];
@@ -2860,9 +3421,12 @@ export type SendOutBody = components['schemas']['SendOutBody'];
 export type ServiceMailbox = components['schemas']['ServiceMailbox'];
 export type ServiceMailboxChange = components['schemas']['ServiceMailboxChange'];
 export type ServiceMailboxUser = components['schemas']['ServiceMailboxUser'];
+export type SessionsOutputBody = components['schemas']['SessionsOutputBody'];
 export type SetOwnVisibilityInputBody = components['schemas']['SetOwnVisibilityInputBody'];
 export type SetPersonVisibilityInputBody = components['schemas']['SetPersonVisibilityInputBody'];
+export type SignInCodeInputBody = components['schemas']['SignInCodeInputBody'];
 export type SignInInputBody = components['schemas']['SignInInputBody'];
+export type SignInNextInputBody = components['schemas']['SignInNextInputBody'];
 export type StaffOutputBody = components['schemas']['StaffOutputBody'];
 export type SummaryOutBody = components['schemas']['SummaryOutBody'];
 export type TotpConfirmInputBody = components['schemas']['TotpConfirmInputBody'];
@@ -2870,8 +3434,163 @@ export type Transfer = components['schemas']['Transfer'];
 export type TreeOutputBody = components['schemas']['TreeOutputBody'];
 export type UnitChange = components['schemas']['UnitChange'];
 export type UnitRecord = components['schemas']['UnitRecord'];
+export type UnlockInputBody = components['schemas']['UnlockInputBody'];
 export type $defs = Record<string, never>;
 export interface operations {
+    "get-account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryAccount"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "update-account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryAccount"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-app-passwords": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppPasswordsOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "make-app-password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MakeAppPasswordInputBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    "Cache-Control"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MakeAppPasswordOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "end-app-password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-delegations": {
         parameters: {
             query?: never;
@@ -2980,6 +3699,95 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["DirectoryFactors"];
                 };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "set-outside-address": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OutsideInputBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "remove-outside-address": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "confirm-outside-address": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OutsideCodeInputBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -3116,6 +3924,97 @@ export interface operations {
             };
         };
     };
+    "change-password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangePasswordInputBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "set-photo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PhotoSetOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "remove-photo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "new-recovery-codes": {
         parameters: {
             query?: never;
@@ -3133,6 +4032,91 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["RecoveryCodesOutputBody"];
                 };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-my-sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionsOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "end-my-other-sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "end-my-session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -4618,6 +5602,104 @@ export interface operations {
             };
         };
     };
+    "get-person-account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryPersonAccount"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-person-account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryPersonAccount"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "make-code": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["MakeCodeInputBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    "Cache-Control"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MakeCodeOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "disable-person": {
         parameters: {
             query?: never;
@@ -4629,7 +5711,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["DisablePersonInputBody"];
+                "application/json": components["schemas"]["ReasonInputBody"];
             };
         };
         responses: {
@@ -4639,6 +5721,105 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "enable-person": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonInputBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "remove-person-factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-photo": {
+        parameters: {
+            query?: {
+                /** @description hash of the picture; with it the answer is kept for long */
+                v?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "Cache-Control"?: string;
+                    "Content-Type"?: string;
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
+                };
             };
             /** @description Error */
             default: {
@@ -4736,6 +5917,64 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PersonRecord"];
                 };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "require-new-password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "end-person-sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -6050,7 +7289,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Created */
+            /** @description Signed in */
             201: {
                 headers: {
                     "Set-Cookie"?: string;
@@ -6060,13 +7299,49 @@ export interface operations {
                     "application/json": components["schemas"]["DirectorySession"];
                 };
             };
-            /** @description Error */
-            default: {
+            /** @description More is asked for */
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["DirectoryTicket"];
+                };
+            };
+        };
+    };
+    "sign-in-code": {
+        parameters: {
+            query?: never;
+            header?: {
+                "User-Agent"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignInCodeInputBody"];
+            };
+        };
+        responses: {
+            /** @description Signed in */
+            201: {
+                headers: {
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectorySession"];
+                };
+            };
+            /** @description More is asked for */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryTicket"];
                 };
             };
         };
@@ -6125,6 +7400,100 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "note-activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "unlock-session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UnlockInputBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "sign-in-next": {
+        parameters: {
+            query?: never;
+            header?: {
+                "User-Agent"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignInNextInputBody"];
+            };
+        };
+        responses: {
+            /** @description Signed in */
+            201: {
+                headers: {
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectorySession"];
+                };
+            };
+            /** @description More is asked for */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryTicket"];
                 };
             };
         };
