@@ -26,6 +26,8 @@ export const an: Session = {
   ],
   grants: [],
   expires_at: "2099-01-01T00:00:00Z",
+  locked: false,
+  idle_lock: 0,
 };
 
 interface Options {
