@@ -40,6 +40,7 @@ func insertUnit(ctx context.Context, tx *sqldb.Tx, parent place, name, nameEN st
 }
 
 // insertPerson makes a person; address, the main mail address, may be empty.
+// Who holds no post is found by nobody: insertPosition makes the search rows.
 func insertPerson(ctx context.Context, tx *sqldb.Tx, n personName, address string, now time.Time) (identity.PersonID, error) {
 	text, err := newID()
 	if err != nil {
@@ -59,7 +60,7 @@ func insertPerson(ctx context.Context, tx *sqldb.Tx, n personName, address strin
 			return "", err
 		}
 	}
-	return id, indexPerson(ctx, tx, id)
+	return id, nil
 }
 
 func insertAddress(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, address, kind string) error {
@@ -67,33 +68,6 @@ func insertAddress(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, 
 		normalAddress(address), string(person), kind)
 	if err != nil {
 		return fmt.Errorf("insert address %s: %w", address, err)
-	}
-	return nil
-}
-
-// indexPerson writes the words that a person is found by. It is called after
-// any change of name or main address.
-func indexPerson(ctx context.Context, tx *sqldb.Tx, id identity.PersonID) error {
-	var name, address string
-	err := tx.QueryRow(ctx, `SELECT p.display_name, COALESCE(a.address, '') FROM directory_people p
-		LEFT JOIN directory_addresses a ON a.person_id = p.id AND a.kind = 'main' WHERE p.id = $1`, string(id)).Scan(&name, &address)
-	if err != nil {
-		return fmt.Errorf("index person %s: %w", id, err)
-	}
-	if _, err := tx.Exec(ctx, `DELETE FROM directory_search_tokens WHERE person_id = $1`, string(id)); err != nil {
-		return fmt.Errorf("index person %s: %w", id, err)
-	}
-	words := fold.Words(name)
-	for _, w := range fold.Words(address) {
-		// An address has no marks to be right or wrong about.
-		words = append(words, fold.Word{Folded: w.Folded})
-	}
-	for _, w := range words {
-		_, err := tx.Exec(ctx, `INSERT INTO directory_search_tokens (token, person_id, marked) VALUES ($1, $2, $3)
-			ON CONFLICT DO NOTHING`, []byte(w.Folded), string(id), []byte(w.Marked))
-		if err != nil {
-			return fmt.Errorf("index person %s: %w", id, err)
-		}
 	}
 	return nil
 }
@@ -112,13 +86,13 @@ func insertPosition(ctx context.Context, tx *sqldb.Tx, person identity.PersonID,
 		return fmt.Errorf("insert position: unknown kind %q", kind)
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO directory_positions
-		(id, person_id, unit_id, agency_id, title, kind, rank, seniority, valid_from)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		(id, person_id, unit_id, agency_id, title, kind, rank, seniority, valid_from, sort_key)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, (SELECT sort_key FROM directory_people WHERE id = $2))`,
 		id, string(person), string(in.id), string(in.agency), normalText(title), kind, rank, seniority, now.UnixMicro())
 	if err != nil {
 		return fmt.Errorf("insert position: %w", err)
 	}
-	return nil
+	return indexPerson(ctx, tx, person, now)
 }
 
 func insertAccount(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, login string, hash string, now time.Time, grants ...identity.Grant) error {

@@ -236,6 +236,23 @@ func (s *Service) Run(ctx context.Context) error {
 	defer flush.Stop()
 	defer sweep.Stop()
 
+	var sweeps sync.WaitGroup // of the search, which after an upgrade takes minutes
+	defer sweeps.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	sweeps.Go(func() {
+		again := time.NewTicker(sweepEvery)
+		defer again.Stop()
+		for {
+			s.sweepSearch(ctx)
+			select {
+			case <-ctx.Done():
+				return
+			case <-again.C:
+			}
+		}
+	})
+
 	follower := revocationFollower{s: s}
 	for {
 		follower.poll(ctx)

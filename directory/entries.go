@@ -4,12 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
+	"commsd/directory/searchkey"
 	"commsd/directory/visibility"
 	"commsd/identity"
 	"commsd/internal/errcode"
-	"commsd/internal/fold"
 	"commsd/internal/sqldb"
 )
 
@@ -120,19 +119,11 @@ func (s *Service) viewPeople(ctx context.Context, tx *sqldb.Tx, viewer identity.
 	return out, nil
 }
 
-// foundBy returns the condition that a person whom a search for words found is
+// foundBy returns the condition that a person whom a search found is
 // found by what is seen of them: a search by a hidden address finds nobody.
-func foundBy(words []fold.Word) func(visibility.Sight, identity.Person) bool {
+func foundBy(query searchkey.Query) func(visibility.Sight, identity.Person) bool {
 	return func(sight visibility.Sight, p identity.Person) bool {
-		if sight.Sees(visibility.FieldAddress) || p.Address == "" {
-			return true
-		}
-		name := fold.Words(p.Name)
-		for _, w := range words {
-			if !slices.ContainsFunc(name, func(n fold.Word) bool { return strings.HasPrefix(n.Folded, w.Folded) }) {
-				return false
-			}
-		}
-		return true
+		return query.Empty() || sight.Sees(visibility.FieldAddress) || p.Address == "" ||
+			query.Match(searchkey.Name{Given: p.Name}).Found
 	}
 }

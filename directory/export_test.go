@@ -6,4 +6,5 @@ type (
 	DirectorySession = directorySession
 	DirectoryCard    = directoryCard
 	DirectoryAgency  = directoryAgency
+	DirectoryUnit    = directoryUnit
 )

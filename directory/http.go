@@ -64,16 +64,15 @@ type directoryCard struct {
 	Positions   []directoryPosition `json:"positions" nullable:"false"`
 }
 
-// directoryAgency is an agency with its units.
+// directoryAgency is an agency; its units are asked for one agency at a time.
 type directoryAgency struct {
-	ID         string          `json:"id"`
-	Identifier string          `json:"identifier" doc:"electronic identifier, root first: G09, H26.05"`
-	Name       string          `json:"name"`
-	NameEN     string          `json:"name_en"`
-	ShortName  string          `json:"short_name"`
-	ParentID   string          `json:"parent_id,omitempty"`
-	People     int             `json:"people" doc:"people who hold a position in it"`
-	Units      []directoryUnit `json:"units" nullable:"false"`
+	ID         string `json:"id"`
+	Identifier string `json:"identifier" doc:"electronic identifier, root first: G09, H26.05"`
+	Name       string `json:"name"`
+	NameEN     string `json:"name_en"`
+	ShortName  string `json:"short_name"`
+	ParentID   string `json:"parent_id,omitempty"`
+	People     int    `json:"people" doc:"people who hold a position in it"`
 }
 
 // directoryUnit is a unit with those below it.
@@ -105,6 +104,16 @@ type personOutput struct{ Body directoryCard }
 type agenciesOutput struct {
 	Body struct {
 		Agencies []directoryAgency `json:"agencies" nullable:"false"`
+	}
+}
+
+type agencyInput struct {
+	ID string `path:"id" maxLength:"64"`
+}
+
+type agencyUnitsOutput struct {
+	Body struct {
+		Units []directoryUnit `json:"units" nullable:"false"`
 	}
 }
 
@@ -147,7 +156,7 @@ func (s *Service) Routes(api *httpapi.API) {
 			}
 			return &personOutput{Body: cardJSON(card)}, nil
 		})
-	httpapi.Get(api, "list-agencies", tag, "/api/v1/directory/agencies", "List agencies with their units",
+	httpapi.Get(api, "list-agencies", tag, "/api/v1/directory/agencies", "List agencies",
 		func(ctx context.Context, _ identity.Actor, _ *struct{}) (*agenciesOutput, error) {
 			agencies, err := s.Agencies(ctx)
 			if err != nil {
@@ -157,7 +166,17 @@ func (s *Service) Routes(api *httpapi.API) {
 			out.Body.Agencies = agenciesJSON(agencies)
 			return out, nil
 		})
-	httpapi.Get(api, "list-unit-people", tag, "/api/v1/directory/units/{id}/people", "List the people of a unit and all below it",
+	httpapi.Get(api, "list-agency-units", tag, "/api/v1/directory/agencies/{id}/units", "List the units of an agency as a tree",
+		func(ctx context.Context, _ identity.Actor, in *agencyInput) (*agencyUnitsOutput, error) {
+			units, err := s.AgencyUnits(ctx, identity.AgencyID(in.ID))
+			if err != nil {
+				return nil, err
+			}
+			out := &agencyUnitsOutput{}
+			out.Body.Units = unitsJSON(units)
+			return out, nil
+		})
+	httpapi.Get(api, "list-unit-people", tag, "/api/v1/directory/units/{id}/people", "List the people of a unit and all below it, unit by unit, leaders first",
 		func(ctx context.Context, actor identity.Actor, in *staffInput) (*staffOutput, error) {
 			people, next, err := s.UnitPeople(ctx, actor, identity.UnitID(in.ID), in.Cursor, in.Limit)
 			return staffJSON(people, next), err
@@ -228,7 +247,7 @@ func agenciesJSON(agencies []Agency) []directoryAgency {
 	out := make([]directoryAgency, len(agencies))
 	for i, a := range agencies {
 		out[i] = directoryAgency{ID: string(a.ID), Identifier: a.Identifier, Name: a.Name, NameEN: a.NameEN,
-			ShortName: a.ShortName, ParentID: string(a.Parent), People: a.People, Units: unitsJSON(a.Units)}
+			ShortName: a.ShortName, ParentID: string(a.Parent), People: a.People}
 	}
 	return out
 }

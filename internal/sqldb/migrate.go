@@ -1,12 +1,16 @@
 package sqldb
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"regexp"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -29,6 +33,9 @@ func migrations() fs.FS {
 // newProvider returns goose on db. On PostgreSQL it holds a session lock, so
 // nodes that start together migrate one after the other.
 func newProvider(db *sql.DB, dialect Dialect, files fs.FS) (*goose.Provider, error) {
+	if dialect == SQLite {
+		files = sqliteFiles{files}
+	}
 	options := []goose.ProviderOption{
 		goose.WithDisableGlobalRegistry(true),
 		goose.WithTableName("sqldb_migration"),
@@ -44,6 +51,40 @@ func newProvider(db *sql.DB, dialect Dialect, files fs.FS) (*goose.Provider, err
 	}
 	return goose.NewProvider(gooseDialect, db, files, options...)
 }
+
+// sqliteFiles shows migrations as SQLite is to read them: what stands in
+// /*sqlite …*/, a comment on PostgreSQL, counts. It is meant for WITHOUT ROWID
+// alone, without which SQLite stores a table whose key is most of the row twice.
+type sqliteFiles struct{ fs.FS }
+
+var sqliteOnly = regexp.MustCompile(`/\*sqlite ([^*]*)\*/`)
+
+// Open implements fs.FS.
+func (s sqliteFiles) Open(name string) (fs.File, error) {
+	f, err := s.FS.Open(name)
+	if err != nil || !strings.HasSuffix(name, ".sql") {
+		return f, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return &sqlFile{Reader: bytes.NewReader(sqliteOnly.ReplaceAll(text, []byte("$1"))), info: info}, nil
+}
+
+// sqlFile is a file of sqliteFiles.
+type sqlFile struct {
+	*bytes.Reader
+	info fs.FileInfo
+}
+
+func (f *sqlFile) Stat() (fs.FileInfo, error) { return f.info, nil }
+func (f *sqlFile) Close() error               { return nil }
 
 // migrate applies what is missing of files to db. key names the database in
 // errors: "database.url" or "data_dir".

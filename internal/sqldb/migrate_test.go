@@ -166,3 +166,17 @@ func TestNodesThatStartTogetherMigrateOnce(t *testing.T) {
 		}
 	}
 }
+
+// What a migration says to SQLite alone is said to no other engine.
+func TestMigrationsForSQLiteAlone(t *testing.T) {
+	eachRaw(t, func(t *testing.T, db *sql.DB, dialect Dialect) {
+		set := files(`CREATE TABLE one (id BIGINT PRIMARY KEY) /*sqlite WITHOUT ROWID*/;`)
+		if err := migrate(t.Context(), db, dialect, set, "key"); err != nil {
+			t.Fatal(err)
+		}
+		_, err := db.Exec(`SELECT rowid FROM one`) // PostgreSQL knows no such column, and SQLite only where the words were not read
+		if err == nil {
+			t.Error("the table has a rowid")
+		}
+	})
+}

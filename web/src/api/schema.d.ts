@@ -571,7 +571,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List agencies with their units */
+        /** List agencies */
         get: operations["list-agencies"];
         put?: never;
         /**
@@ -631,6 +631,23 @@ export interface paths {
         get: operations["get-agency-policy"];
         /** Decide who sees what of an agency's people, and how they sign in */
         put: operations["set-agency-policy"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/agencies/{id}/units": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the units of an agency as a tree */
+        get: operations["list-agency-units"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -1259,7 +1276,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the people of a unit and all below it */
+        /** List the people of a unit and all below it, unit by unit, leaders first */
         get: operations["list-unit-people"];
         put?: never;
         post?: never;
@@ -1732,6 +1749,9 @@ export interface components {
              */
             version: number;
         };
+        AgencyUnitsOutputBody: {
+            units: components["schemas"]["DirectoryUnit"][];
+        };
         AppPasswordsOutputBody: {
             app_passwords: components["schemas"]["DirectoryAppPassword"][];
         };
@@ -2051,7 +2071,6 @@ export interface components {
              */
             people: number;
             short_name: string;
-            units: components["schemas"]["DirectoryUnit"][];
         };
         DirectoryAppPassword: {
             /** Format: date-time */
@@ -3300,6 +3319,7 @@ export type AdminGrantsOutputBody = components['schemas']['AdminGrantsOutputBody
 export type AgenciesOutputBody = components['schemas']['AgenciesOutputBody'];
 export type AgencyChange = components['schemas']['AgencyChange'];
 export type AgencyRecord = components['schemas']['AgencyRecord'];
+export type AgencyUnitsOutputBody = components['schemas']['AgencyUnitsOutputBody'];
 export type AppPasswordsOutputBody = components['schemas']['AppPasswordsOutputBody'];
 export type AttachmentView = components['schemas']['AttachmentView'];
 export type AuditAgency = components['schemas']['AuditAgency'];
@@ -5004,6 +5024,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DirectoryPolicy"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-agency-units": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgencyUnitsOutputBody"];
                 };
             };
             /** @description Error */

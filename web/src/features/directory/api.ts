@@ -25,7 +25,7 @@ export const agenciesQuery = queryOptions({
 export const unitsQuery = (agency: string) =>
   queryOptions({
     queryKey: ["directory", "units", agency],
-    queryFn: async ({ client }): Promise<Unit[]> => (await client.ensureQueryData(agenciesQuery)).find((a) => a.id === agency)?.units ?? [],
+    queryFn: async ({ signal }) => (await data(api.GET("/api/v1/directory/agencies/{id}/units", { params: { path: { id: agency } }, signal }))).units,
     staleTime: 5 * 60_000,
   });
 

@@ -21,12 +21,13 @@ const card = {
 const agencies = [
   {
     id: "a1", identifier: "G09", name: "Bộ Nội vụ", name_en: "Ministry of Home Affairs", short_name: "BNV", people: 7,
-    units: [{ id: "u1", name: "Văn phòng Bộ", name_en: "Ministry Office", people: 3, units: [{ id: "u11", name: "Phòng Tổng hợp", name_en: "", people: 1, units: [] }] }],
   },
 ];
+const units = [{ id: "u1", name: "Văn phòng Bộ", name_en: "Ministry Office", people: 3, units: [{ id: "u11", name: "Phòng Tổng hợp", name_en: "", people: 1, units: [] }] }];
 const people = (list: unknown[], next?: string) => ({ body: { people: list, ...(next ? { next } : {}) } });
 const standing = {
   "GET /api/v1/directory/agencies": { body: { agencies } },
+  "GET /api/v1/directory/agencies/a1/units": { body: { units } },
   "GET /api/v1/directory/people/p-duc": { body: card },
 };
 
@@ -92,7 +93,7 @@ describe("the directory", () => {
   });
 
   it("draws a few of 2,000 agencies, and finds one by its name or identifier", async () => {
-    const many = Array.from({ length: 2000 }, (_, i) => ({ id: `m${i}`, identifier: `H${i}.01`, name: `Sở Nội vụ số ${i}`, name_en: "", short_name: "", people: 1, units: [] }));
+    const many = Array.from({ length: 2000 }, (_, i) => ({ id: `m${i}`, identifier: `H${i}.01`, name: `Sở Nội vụ số ${i}`, name_en: "", short_name: "", people: 1 }));
     serve({ ...standing, "GET /api/v1/directory/agencies": { body: { agencies: [...many, ...agencies] } }, "GET /api/v1/directory/people": people([]) });
     renderRoutes(routes, "/directory");
     const first = await screen.findByRole("treeitem", { name: /Sở Nội vụ số 0/ });
