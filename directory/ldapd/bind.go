@@ -6,6 +6,7 @@ import (
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 
+	"commsd/identity"
 	"commsd/internal/errcode"
 )
 
@@ -13,9 +14,7 @@ import (
 // mail address, or a name such as "mail=an@noivu.g2g.example,dc=g2g,dc=example".
 func (c *conn) bind(m message) (done bool, err error) {
 	c.signedIn = false // whatever comes of it (RFC 4511, 4.2.1)
-	if !c.server.bound(c, "", time.Time{}) {
-		return true, nil
-	}
+	c.server.bind(c, identity.Actor{}, time.Now())
 	refuse := func(code result, words string) (bool, error) {
 		c.server.metrics.binds.WithLabelValues("refused").Inc()
 		return false, c.result(m.id, opBind+1, code, words)
@@ -63,7 +62,7 @@ func (c *conn) bind(m message) (done bool, err error) {
 		}
 		return false, nil
 	}
-	if !c.server.bound(c, actor.Account, began) {
+	if !c.server.bind(c, actor, began) {
 		return true, nil // the account ended meanwhile
 	}
 	c.signedIn, c.actor, c.failures = true, actor, 0

@@ -59,7 +59,7 @@ const (
 var results = map[errcode.Code]result{
 	errcode.Internal: other, errcode.Invalid: protocolError, errcode.Unauthenticated: invalidCredentials,
 	errcode.Forbidden: insufficientAccessRights, errcode.NotFound: noSuchObject, errcode.Conflict: other,
-	errcode.TooLarge: sizeLimitExceeded, errcode.RateLimited: busy, errcode.Unavailable: unavailable, errcode.Gone: noSuchObject,
+	errcode.TooLarge: sizeLimitExceeded, errcode.Locked: unwillingToPerform, errcode.RateLimited: busy, errcode.Unavailable: unavailable, errcode.Gone: noSuchObject,
 }
 
 func resultOf(err error) (result, string) {
@@ -89,7 +89,7 @@ type conn struct {
 	actor    identity.Actor
 	failures int
 
-	account identity.AccountID // guarded by server.mu
+	bound identity.Actor // guarded by server.mu: actor, for whoever ends it
 }
 
 func newConn(ctx context.Context, s *Server, nc net.Conn) *conn {

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -85,8 +86,8 @@ type Server struct {
 	metrics  metrics
 
 	mu      sync.Mutex
-	conns   map[*conn]struct{}               // guarded by mu
-	revoked map[identity.AccountID]time.Time // guarded by mu: ended lately
+	conns   map[*conn]struct{} // guarded by mu
+	revoked []ended            // guarded by mu: lately
 }
 
 type metrics struct {
@@ -113,7 +114,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.Idle = 10 * time.Minute
 	}
 	s := &Server{
-		cfg: cfg, conns: map[*conn]struct{}{}, revoked: map[identity.AccountID]time.Time{},
+		cfg: cfg, conns: map[*conn]struct{}{},
 		listener: netlimit.Wrap(cfg.Listener, cfg.MaxConns),
 		metrics: metrics{
 			binds: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -189,40 +190,49 @@ func (s *Server) serve(ctx context.Context, nc net.Conn) {
 // noted after.
 const keepRevoked = time.Minute
 
-// Revoke closes the connections of an account that has ended. Sessions of the
-// web client have none here.
-func (s *Server) Revoke(r identity.Revocation) {
-	if r.Session != "" {
-		return
+// ended is a revocation and when this node learnt of it.
+type ended struct {
+	identity.Revocation
+	at time.Time
+}
+
+// hits tells whether r ends a connection that acts as a.
+func hits(r identity.Revocation, a identity.Actor) bool {
+	switch {
+	case r.Account != a.Account:
+		return false
+	case r.Position != "":
+		return r.Position == a.Position
+	default:
+		return r.Session == "" || r.Session == a.Session
 	}
+}
+
+// Revoke closes the connections of an account that has ended, of an app
+// password, or in a position that is held no more. Sessions of the web client
+// have none here.
+func (s *Server) Revoke(r identity.Revocation) {
 	s.mu.Lock()
 	now := time.Now()
-	for id, at := range s.revoked {
-		if now.Sub(at) > keepRevoked {
-			delete(s.revoked, id)
-		}
-	}
-	s.revoked[r.Account] = now
-	var ended []*conn
+	s.revoked = slices.DeleteFunc(s.revoked, func(e ended) bool { return now.Sub(e.at) > keepRevoked })
+	s.revoked = append(s.revoked, ended{r, now})
+	var over []*conn
 	for c := range s.conns {
-		if c.account == r.Account {
-			ended = append(ended, c)
+		if hits(r, c.bound) {
+			over = append(over, c)
 		}
 	}
 	s.mu.Unlock()
-	for _, c := range ended {
+	for _, c := range over {
 		c.cancel()
 		_ = c.netConn.Close() // it ends either way
 	}
 }
 
-// bound notes whose connection c is; false when the account ended after since.
-func (s *Server) bound(c *conn, account identity.AccountID, since time.Time) bool {
+// bind notes who acts on c; false when that ended after since.
+func (s *Server) bind(c *conn, actor identity.Actor, since time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if at, ok := s.revoked[account]; ok && !at.Before(since) {
-		return false
-	}
-	c.account = account
-	return true
+	c.bound = actor
+	return !slices.ContainsFunc(s.revoked, func(e ended) bool { return !e.at.Before(since) && hits(e.Revocation, actor) })
 }

@@ -224,18 +224,27 @@ func TestFailedBindSignsOut(t *testing.T) {
 
 func TestRevokeEndsConnections(t *testing.T) {
 	s := serve(t, nil)
-	p, other := s.dial(t, true), s.dial(t, true)
-	p.send(bind(login, password))
-	p.want(1, 0)
-	s.Revoke(identity.Revocation{Account: "a-an", Session: "of the web"})
-	p.send(search("dc=g2g,dc=example", equal("cn", "zzz")))
-	p.want(5, 0)
-	s.Revoke(identity.Revocation{Account: "a-an"})
-	if _, _, _, err := p.next(); err == nil {
-		t.Error("the connection of a disabled account goes on")
+	for name, r := range map[string]identity.Revocation{
+		"of the account":      {Account: "a-an"},
+		"of the app password": {Account: "a-an", Session: "app:1"},
+		"of the position":     {Account: "a-an", Position: "p-main"},
+	} {
+		p, other := s.dial(t, true), s.dial(t, true)
+		p.send(bind(login, password))
+		p.want(1, 0)
+		s.Revoke(identity.Revocation{Account: "a-an", Session: "of the web"})
+		s.Revoke(identity.Revocation{Account: "a-an", Session: "app:2"})
+		s.Revoke(identity.Revocation{Account: "a-an", Position: "p-other"})
+		s.Revoke(identity.Revocation{Account: "a-binh"})
+		p.send(search("dc=g2g,dc=example", equal("cn", "zzz")))
+		p.want(5, 0)
+		s.Revoke(r)
+		if _, _, _, err := p.next(); err == nil {
+			t.Errorf("%s: the connection goes on", name)
+		}
+		other.send(bind("nobody", "wrong"))
+		other.want(1, 49) // others go on
 	}
-	other.send(bind("nobody", "wrong"))
-	other.want(1, 49) // others go on
 }
 
 // One client's panic ends its connection and nobody else's.

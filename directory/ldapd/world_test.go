@@ -61,7 +61,7 @@ func (b *book) AuthenticatePassword(_ context.Context, l, p, _, scope string) (i
 	case l != login || p != password:
 		return identity.Actor{}, errcode.New(errcode.Unauthenticated, "the account or the password is wrong")
 	}
-	return identity.Actor{Account: "a-an", Login: login}, nil
+	return identity.Actor{Account: "a-an", Session: "app:1", Position: "p-main", Login: login}, nil
 }
 
 func (b *book) FindEntries(_ context.Context, _ identity.Actor, q string, limit int) ([]ldapd.Entry, error) {
