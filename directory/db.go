@@ -101,13 +101,13 @@ func readPositions(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, 
 }
 
 // readAccountObject reads whose a person's account is and what its owner holds, for
-// a permission. The agency and unit are those of the main position.
+// a permission. The agency and unit are those of the main
+// position, or of the last one held.
 func readAccountObject(ctx context.Context, tx *sqldb.Tx, id identity.AccountID, now time.Time) (identity.Object, error) {
 	o := identity.Object{ObjectRef: identity.ObjectRef{Kind: "account", ID: string(id)}}
 	var path []byte
 	err := tx.QueryRow(ctx, `SELECT COALESCE(q.agency_id, ''), u.path FROM directory_accounts c
-		LEFT JOIN directory_positions q ON q.id = (
-			SELECT m.id FROM directory_positions m WHERE m.person_id = c.person_id AND `+validAt("m", "$2")+` ORDER BY m.rank, m.id LIMIT 1)
+		LEFT JOIN directory_positions q ON q.id = `+homePosition("c.person_id", "$2")+`
 		LEFT JOIN directory_units u ON u.id = q.unit_id
 		WHERE c.id = $1`, string(id), now.UnixMicro()).Scan(&o.Agency, &path)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -2,10 +2,15 @@ package directory
 
 import (
 	"context"
+	"slices"
+	"strconv"
+	"strings"
 
+	"commsd/directory/permission"
 	"commsd/directory/visibility"
 	"commsd/identity"
 	"commsd/internal/errcode"
+	"commsd/internal/sqldb"
 )
 
 // AgencyPolicy is what an agency decided for its people.
@@ -45,27 +50,193 @@ func defaultPolicy() AgencyPolicy {
 	}
 }
 
-// AgencyPolicy returns what an agency decided.
-func (s *Service) AgencyPolicy(context.Context, identity.Actor, identity.AgencyID) (AgencyPolicy, error) {
-	return defaultPolicy(), nil
+// AgencyPolicy returns what an agency decided. Everybody may know it.
+func (s *Service) AgencyPolicy(ctx context.Context, _ identity.Actor, id identity.AgencyID) (AgencyPolicy, error) {
+	var p AgencyPolicy
+	err := s.read(ctx, "policy", func(ctx context.Context, tx *sqldb.Tx) error {
+		if _, err := readAgency(ctx, tx, id, ""); err != nil {
+			return err
+		}
+		policies, err := readPolicies(ctx, tx, []identity.AgencyID{id})
+		p = policies[id]
+		return err
+	})
+	return p, err
 }
 
-// SetAgencyPolicy decides it.
-func (s *Service) SetAgencyPolicy(context.Context, identity.Actor, identity.AgencyID, AgencyPolicy) (AgencyPolicy, error) {
-	return AgencyPolicy{}, errcode.New(errcode.Unavailable, "not yet")
+// SetAgencyPolicy decides it, at once. What people see of each other is decided
+// by administrators and security administrators of the whole agency, sign-in by
+// security administrators alone.
+func (s *Service) SetAgencyPolicy(ctx context.Context, actor identity.Actor, id identity.AgencyID, p AgencyPolicy) (AgencyPolicy, error) {
+	if err := p.check(); err != nil {
+		return AgencyPolicy{}, err
+	}
+	old, err := s.AgencyPolicy(ctx, actor, id)
+	if err != nil {
+		return AgencyPolicy{}, err
+	}
+	o := identity.Object{ObjectRef: identity.ObjectRef{Kind: "agency", ID: string(id)}, Agency: id}
+	shows, signs := old.shown(p), old.SignIn != p.SignIn
+	act := deed{action: permission.Visibility, objects: on(o)}
+	if signs {
+		act.action = permission.PolicyWrite
+		if len(shows) > 0 {
+			if err := s.permit(ctx, actor, permission.Visibility, o); err != nil {
+				return AgencyPolicy{}, err
+			}
+		}
+	}
+	act.do = func(ctx context.Context, tx *sqldb.Tx) (map[string]string, error) {
+		if signs {
+			shows["second_factor"], shows["app_passwords"] = string(p.SignIn.SecondFactor), strconv.FormatBool(p.SignIn.AppPasswords)
+		}
+		return shows, writePolicy(ctx, tx, id, p, s.now())
+	}
+	return p, s.act(ctx, actor, act)
 }
 
-// PersonVisibility returns who sees what of a person.
-func (s *Service) PersonVisibility(context.Context, identity.Actor, identity.PersonID) (PersonVisibility, error) {
-	return PersonVisibility{Effective: visibility.Default()}, nil
+// shown says, for the log, what is new in who sees what.
+func (p AgencyPolicy) shown(is AgencyPolicy) map[string]string {
+	out := map[string]string{}
+	for f, level := range is.Visibility.Levels {
+		if p.Visibility.Levels[f] != level {
+			out[string(f)] = level.String()
+		}
+	}
+	slices.Sort(is.Visibility.Personal)
+	if !slices.Equal(p.Visibility.Personal, is.Visibility.Personal) {
+		words := make([]string, len(is.Visibility.Personal))
+		for i, f := range is.Visibility.Personal {
+			words[i] = string(f)
+		}
+		out["personal"] = strings.Join(words, " ")
+	}
+	return out
 }
 
-// SetOwnVisibility sets who sees what of the actor.
-func (s *Service) SetOwnVisibility(context.Context, identity.Actor, visibility.Levels) (PersonVisibility, error) {
-	return PersonVisibility{}, errcode.New(errcode.Unavailable, "not yet")
+func (p AgencyPolicy) check() error {
+	for _, f := range visibility.Fields() {
+		if p.Visibility.Levels[f] == 0 {
+			return errcode.New(errcode.Invalid, "visibility: %s has no level; choose public, all_agencies, own_agency, own_unit or hidden", f)
+		}
+	}
+	for _, f := range p.Visibility.Personal {
+		if !visibility.Personal(f) {
+			return errcode.New(errcode.Invalid, "personal: %s is the agency's to show; people may set phone, mobile, office and photo", f)
+		}
+	}
+	switch p.SignIn.SecondFactor {
+	case SecondFactorAdministrators, SecondFactorEverybody:
+		return nil
+	}
+	return errcode.New(errcode.Invalid, "sign_in.second_factor: choose administrators or everybody")
 }
 
-// SetPersonVisibility sets who sees what of a person.
-func (s *Service) SetPersonVisibility(context.Context, identity.Actor, identity.PersonID, visibility.Levels) (PersonVisibility, error) {
-	return PersonVisibility{}, errcode.New(errcode.Unavailable, "not yet")
+// signInPolicy is what the agency of an account's owner demands of sign-in; the
+// default for who has no post.
+func signInPolicy(ctx context.Context, tx *sqldb.Tx, agency identity.AgencyID) (SignInPolicy, error) {
+	if agency == "" {
+		return defaultPolicy().SignIn, nil
+	}
+	policies, err := readPolicies(ctx, tx, []identity.AgencyID{agency})
+	return policies[agency].SignIn, err
+}
+
+// PersonVisibility returns who sees what of a person: for the person and who
+// administers them.
+func (s *Service) PersonVisibility(ctx context.Context, actor identity.Actor, id identity.PersonID) (PersonVisibility, error) {
+	var out PersonVisibility
+	var o identity.Object
+	err := s.read(ctx, "visibility", func(ctx context.Context, tx *sqldb.Tx) (err error) {
+		if o, err = personObject(ctx, tx, id, s.now()); err != nil {
+			return err
+		}
+		out, err = s.readVisibility(ctx, tx, id)
+		return err
+	})
+	if err == nil && actor.Person != id {
+		o.TargetGrants = nil // reading touches nobody
+		err = s.permit(ctx, actor, permission.Visibility, o)
+	}
+	if err != nil {
+		return PersonVisibility{}, err
+	}
+	return out, nil
+}
+
+func (s *Service) readVisibility(ctx context.Context, tx *sqldb.Tx, id identity.PersonID) (PersonVisibility, error) {
+	entries, policies, err := s.readWithPolicies(ctx, tx, []identity.PersonID{id})
+	if err != nil {
+		return PersonVisibility{}, err
+	}
+	e := entries[id]
+	if e == nil {
+		return PersonVisibility{}, errcode.New(errcode.NotFound, "there is no such person in the directory")
+	}
+	p := policies[e.Agency].Visibility
+	out := PersonVisibility{Effective: visibility.Levels{}, Allowed: p.Personal, Own: e.Overrides.Own, SetBy: e.Overrides.SetBy}
+	for _, f := range visibility.Fields() {
+		out.Effective[f] = visibility.LevelOf(f, *e, p)
+	}
+	return out, nil
+}
+
+// SetOwnVisibility sets who sees what of the actor; errcode.Forbidden for a
+// field that the agency's policy does not leave to people.
+func (s *Service) SetOwnVisibility(ctx context.Context, actor identity.Actor, levels visibility.Levels) (PersonVisibility, error) {
+	o := identity.Object{ObjectRef: identity.ObjectRef{Kind: "person", ID: string(actor.Person)}, Relations: []identity.Relation{identity.RelationSelf}}
+	var out PersonVisibility
+	err := s.act(ctx, actor, deed{
+		action: permission.PersonProfile, objects: on(o),
+		do: func(ctx context.Context, tx *sqldb.Tx) (map[string]string, error) {
+			v, err := s.readVisibility(ctx, tx, actor.Person)
+			if err != nil {
+				return nil, err
+			}
+			for f := range levels {
+				if !visibility.Personal(f) || !slices.Contains(v.Allowed, f) {
+					return nil, errcode.New(errcode.Forbidden, "%s: your agency decides who sees this; ask its administrator", f)
+				}
+			}
+			if err := writeOverrides(ctx, tx, actor.Person, levels, v.SetBy); err != nil {
+				return nil, err
+			}
+			out, err = s.readVisibility(ctx, tx, actor.Person)
+			return levelDetail(levels), err
+		},
+	})
+	return out, err
+}
+
+// SetPersonVisibility sets who sees what of a person, above the policy and the
+// person's own choice.
+func (s *Service) SetPersonVisibility(ctx context.Context, actor identity.Actor, id identity.PersonID, levels visibility.Levels) (PersonVisibility, error) {
+	var out PersonVisibility
+	err := s.act(ctx, actor, deed{
+		action: permission.Visibility,
+		objects: func(ctx context.Context, tx *sqldb.Tx) ([]identity.Object, error) {
+			o, err := personObject(ctx, tx, id, s.now())
+			return []identity.Object{o}, err
+		},
+		do: func(ctx context.Context, tx *sqldb.Tx) (map[string]string, error) {
+			v, err := s.readVisibility(ctx, tx, id)
+			if err != nil {
+				return nil, err
+			}
+			if err := writeOverrides(ctx, tx, id, v.Own, levels); err != nil {
+				return nil, err
+			}
+			out, err = s.readVisibility(ctx, tx, id)
+			return levelDetail(levels), err
+		},
+	})
+	return out, err
+}
+
+func levelDetail(levels visibility.Levels) map[string]string {
+	out := map[string]string{"visibility": strconv.Itoa(len(levels)) + " set"}
+	for f, level := range levels {
+		out[string(f)] = level.String()
+	}
+	return out
 }
