@@ -164,32 +164,25 @@ func unique(err error, format string, args ...any) error {
 	return errcode.Wrap(err, errcode.Conflict, format, args...)
 }
 
-// changedTopic hints on the bus that an account's positions or roles have
-// changed; the payload is the account's id.
-const changedTopic = "directory.changed"
-
-// changed drops what is cached of an account, here when tx is committed and on
-// the other nodes soon after, so that the next request sees its positions and
-// roles as they are. Nobody is signed out. A hint that is lost costs cacheFor.
-func (s *Service) changed(ctx context.Context, tx *sqldb.Tx, accounts ...identity.AccountID) {
-	tx.AfterCommit(func() {
-		for _, account := range accounts {
-			s.sessions.drop(account, "")
-			if err := s.cfg.Bus.Publish(context.WithoutCancel(ctx), changedTopic, []byte(account)); err != nil {
-				s.log.WarnContext(ctx, "directory: other nodes see a change of positions only after "+cacheFor.String(), "account", account, "err", err)
-			}
-		}
-	})
-}
-
-// changedPerson is changed for the account of a person, if there is one.
+// changedPerson has every node read anew what it remembers of a person's
+// account, if there is one. Nobody is signed out.
 func (s *Service) changedPerson(ctx context.Context, tx *sqldb.Tx, person identity.PersonID) error {
 	account, err := accountOfPerson(ctx, tx, person)
 	if errcode.Of(err) == errcode.NotFound {
 		return nil
 	}
-	if err == nil {
-		s.changed(ctx, tx, account)
+	if err != nil {
+		return err
 	}
-	return err
+	return s.refresh(ctx, tx, account)
+}
+
+// refreshAll is refresh for several accounts.
+func (s *Service) refreshAll(ctx context.Context, tx *sqldb.Tx, accounts []identity.AccountID) error {
+	for _, account := range accounts {
+		if err := s.refresh(ctx, tx, account); err != nil {
+			return err
+		}
+	}
+	return nil
 }

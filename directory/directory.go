@@ -217,7 +217,7 @@ const (
 	sweepEvery = time.Hour
 )
 
-// Run follows the revocation log and the hints of changed positions, writes when sessions were last used, and
+// Run follows the revocation log, writes when sessions were last used, and
 // removes expired sessions, until ctx ends. It returns nil then. Only one Run
 // may be called on a Service.
 func (s *Service) Run(ctx context.Context) error {
@@ -226,11 +226,6 @@ func (s *Service) Run(ctx context.Context) error {
 		return fmt.Errorf("directory: subscribe to %s: %w", revokedTopic, err)
 	}
 	defer sub.Close()
-	changes, err := s.cfg.Bus.Subscribe(changedTopic)
-	if err != nil {
-		return fmt.Errorf("directory: subscribe to %s: %w", changedTopic, err)
-	}
-	defer changes.Close()
 	poll, flush, sweep := time.NewTicker(pollEvery), time.NewTicker(seenEvery), time.NewTicker(sweepEvery)
 	defer poll.Stop()
 	defer flush.Stop()
@@ -270,15 +265,6 @@ func (s *Service) Run(ctx context.Context) error {
 		case _, ok := <-sub.C:
 			if !ok {
 				return errors.New("directory: the bus closed before Run ended")
-			}
-		case e, ok := <-changes.C:
-			if !ok {
-				return errors.New("directory: the bus closed before Run ended")
-			}
-			if e.Gap {
-				s.sessions.dropAll()
-			} else {
-				s.sessions.drop(identity.AccountID(e.Payload), "")
 			}
 		case <-flush.C:
 			s.flushSeen(ctx)

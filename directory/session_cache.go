@@ -107,16 +107,6 @@ func (c *sessionCache) drop(account identity.AccountID, session identity.Session
 	}
 }
 
-// dropAll forgets every session: something has changed, and nobody knows what.
-func (c *sessionCache) dropAll() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.generation++
-	clear(c.byToken)
-	clear(c.byAccount)
-	c.used.Init()
-}
-
 func (c *sessionCache) len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

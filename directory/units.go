@@ -194,8 +194,7 @@ func (s *Service) moveUnit(ctx context.Context, tx *sqldb.Tx, unit UnitRecord, t
 	if err := movePaths(ctx, tx, unit.Path, path); err != nil {
 		return "", err
 	}
-	s.changed(ctx, tx, accounts...)
-	return path, nil
+	return path, s.refreshAll(ctx, tx, accounts)
 }
 
 // DeleteUnit closes a unit that holds nothing any more: neither units, nor
@@ -232,7 +231,9 @@ func (s *Service) DeleteUnit(ctx context.Context, actor identity.Actor, id ident
 			if err != nil {
 				return nil, err
 			}
-			s.changed(ctx, tx, accounts...)
+			if err := s.refreshAll(ctx, tx, accounts); err != nil {
+				return nil, err
+			}
 			return map[string]string{"deleted": r.Name}, closeUnit(ctx, tx, id, s.now())
 		},
 	})

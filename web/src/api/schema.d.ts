@@ -3157,6 +3157,10 @@ export interface components {
             address: string;
             agency_id: string;
             id: string;
+            /** @description the reader may read it, in the active position */
+            may_read: boolean;
+            /** @description the reader may write in its name, in the active position */
+            may_send: boolean;
             name: string;
             name_en: string;
             unit: string;
