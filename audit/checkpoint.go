@@ -72,10 +72,14 @@ type keys struct {
 // key, which is the origin of all checkpoints, stays with it when the domain of
 // the configuration changes.
 func openKeys(ctx context.Context, secrets *secret.Store, domain string) (*keys, error) {
-	text, err := secrets.Get(ctx, keySecret, func() ([]byte, error) {
+	return openKeysWith(ctx, secrets, func() ([]byte, error) {
 		private, public, err := note.GenerateKey(rand.Reader, domain+"/audit")
 		return []byte(private + "\n" + public + "\n"), err
 	})
+}
+
+func openKeysWith(ctx context.Context, secrets *secret.Store, generate func() ([]byte, error)) (*keys, error) {
+	text, err := secrets.Get(ctx, keySecret, generate)
 	if err != nil {
 		return nil, err
 	}
