@@ -45,3 +45,12 @@ func Rewrite(ctx context.Context, tx *sqldb.Tx) error {
 	}
 	return appendLeaves(ctx, tx, 0, list)
 }
+
+// Forward takes the lease and forwards once.
+func (s *Service) Forward(ctx context.Context) error {
+	if _, err := s.sequencer.Step(ctx); err != nil {
+		return err
+	}
+	_, err := s.forwarder.forward(ctx, s.sequencer.lease.Load())
+	return err
+}

@@ -90,6 +90,7 @@ type Service struct {
 	log       *slog.Logger
 	now       func() time.Time
 	sequencer *Sequencer
+	forwarder *forwarder // nil: nothing is forwarded
 
 	keysMu sync.Mutex
 	keys   *keys // guarded by keysMu; nil until first used
@@ -114,7 +115,13 @@ func NewService(cfg ServiceConfig) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{cfg: cfg, db: cfg.DB, log: cfg.Logger, now: cfg.Now, sequencer: sequencer}, nil
+	s := &Service{cfg: cfg, db: cfg.DB, log: cfg.Logger, now: cfg.Now, sequencer: sequencer}
+	if cfg.Syslog.URL != "" {
+		if s.forwarder, err = s.newForwarder(); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
 // scope is what actor may do action to: nil for the whole installation, else
@@ -219,8 +226,8 @@ func (s *Service) Run(ctx context.Context) error {
 	sequencer.Go(func() error { return s.sequencer.Run(tree) })
 	rest.Go(func() error { return s.cfg.Log.Run(ctx) })
 	rest.Go(func() error { return s.runEraser(ctx) })
-	if s.cfg.Syslog.URL != "" {
-		rest.Go(func() error { return s.runForwarder(ctx) })
+	if s.forwarder != nil {
+		rest.Go(func() error { return s.forwarder.run(ctx) })
 	}
 	err := rest.Wait()
 	end()

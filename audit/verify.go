@@ -310,14 +310,7 @@ func (v *verifier) leaf(e *Entry, stored map[int64]tlog.Hash) error {
 	default:
 		v.entry(e, kept)
 	}
-	fresh, err := tlog.StoredHashesForRecordHash(n, hash, tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		out := make([]tlog.Hash, len(indexes))
-		for i, idx := range indexes {
-			out[i] = v.frontier[idx]
-			delete(v.frontier, idx) // its subtree is a part of a larger one from now on
-		}
-		return out, nil
-	}))
+	fresh, err := tlog.StoredHashesForRecordHash(n, hash, frontierReader(v.frontier, true))
 	if err != nil {
 		return err
 	}
@@ -435,13 +428,7 @@ func (v *verifier) head(c *Checkpoint) {
 
 // root is the hash of the tree of the leaves below v.next.
 func (v *verifier) root() tlog.Hash {
-	h, err := tlog.TreeHash(v.next, tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		out := make([]tlog.Hash, len(indexes))
-		for i, idx := range indexes {
-			out[i] = v.frontier[idx]
-		}
-		return out, nil
-	}))
+	h, err := tlog.TreeHash(v.next, frontierReader(v.frontier, false))
 	if err != nil {
 		return tlog.Hash{} // cannot be: the reader never fails
 	}
