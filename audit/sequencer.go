@@ -47,6 +47,7 @@ type Sequencer struct {
 	// Owned by whoever runs Step: Run's goroutine, or a test's.
 	keys  *keys
 	watch watchedLease
+	said  string // the error that was logged last
 
 	// Written by whoever runs Step, read by all.
 	lease atomic.Int64 // epoch of the lease that is held; 0: none
@@ -99,6 +100,15 @@ func (s *Sequencer) Run(ctx context.Context) error {
 	tick := time.NewTicker(s.cfg.Every)
 	defer tick.Stop()
 	for {
+		if _, err := s.Step(ctx); err != nil && ctx.Err() == nil {
+			s.metrics.errors.Inc()
+			if err.Error() != s.said { // once, not each second
+				s.said = err.Error()
+				s.log.ErrorContext(ctx, "audit: events wait to enter the tree", "err", err)
+			}
+		} else {
+			s.said = ""
+		}
 		select {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Lease)
@@ -108,10 +118,6 @@ func (s *Sequencer) Run(ctx context.Context) error {
 			}
 			return nil
 		case <-tick.C:
-		}
-		if _, err := s.Step(ctx); err != nil && ctx.Err() == nil {
-			s.metrics.errors.Inc()
-			s.log.ErrorContext(ctx, "audit: events wait to enter the tree", "err", err)
 		}
 	}
 }

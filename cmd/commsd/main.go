@@ -22,6 +22,7 @@ var version = "dev"
 type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run a node."`
 	Doctor  doctorCmd  `cmd:"" help:"Check configuration, storage, clock, certificates, ports and names, and say the cure."`
+	Audit   auditCmd   `cmd:"" help:"The audit log: verify, export."`
 	OpenAPI openAPICmd `cmd:"" name:"openapi" help:"Print the OpenAPI document of the HTTP API."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

@@ -122,3 +122,24 @@ func refuseNewer(ctx context.Context, provider *goose.Provider, key string) erro
 	}
 	return nil
 }
+
+// refuseOther refuses a database whose schema is another than this version's,
+// without changing anything.
+func refuseOther(ctx context.Context, db *sql.DB, key string) error {
+	files, err := fs.Glob(migrations(), "*.sql")
+	if err != nil || len(files) == 0 {
+		return fmt.Errorf("sqldb: read the migrations: %w", err)
+	}
+	var knows, has int64
+	if _, err := fmt.Sscanf(files[len(files)-1], "%d_", &knows); err != nil {
+		return fmt.Errorf("sqldb: number of %s: %w", files[len(files)-1], err)
+	}
+	if err := db.QueryRowContext(ctx, `SELECT MAX(version_id) FROM sqldb_migration`).Scan(&has); err != nil {
+		return errcode.New(errcode.Invalid, "%s: cannot read the version of the database: %s", key, oneLine(err))
+	}
+	if has != knows {
+		return errcode.New(errcode.Invalid,
+			"%s: the schema of the database is %d, this commsd knows %d: use the version that serves it", key, has, knows)
+	}
+	return nil
+}

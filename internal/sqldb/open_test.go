@@ -177,3 +177,37 @@ func metric(t *testing.T, reg *prometheus.Registry, name string) (n uint64) {
 	}
 	return n
 }
+
+// A database that a server has open is read beside it, and not changed.
+func TestReadOnlyBesideAServer(t *testing.T) {
+	sqldbtest.EachConfig(t, func(t *testing.T, cfg sqldb.Config) {
+		readOnly := cfg
+		readOnly.ReadOnly = true
+		if cfg.URL == "" {
+			if db, err := sqldb.Open(t.Context(), readOnly); err == nil || !strings.Contains(err.Error(), "data_dir: cannot read") {
+				t.Errorf("nothing is there to be read: %v, %v", db, err)
+			}
+		}
+		server := sqldbtest.Open(t, cfg)
+		put := func(db *sqldb.DB) error {
+			return db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
+				_, err := tx.Exec(ctx, `INSERT INTO secret_store (name, sealed, created_at) VALUES ('a', $1, 0)`, []byte{1})
+				return err
+			})
+		}
+		if err := put(server); err != nil {
+			t.Fatal(err)
+		}
+		beside := sqldbtest.Open(t, readOnly)
+		if err := put(beside); !errors.Is(err, sqldb.ErrReadOnly) {
+			t.Errorf("a Write on it: %v", err)
+		}
+		n := 0
+		err := beside.Read(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
+			return tx.QueryRow(ctx, `SELECT COUNT(*) FROM secret_store`).Scan(&n)
+		})
+		if err != nil || n != 1 {
+			t.Errorf("%d rows are read: %v", n, err)
+		}
+	})
+}

@@ -29,6 +29,8 @@ type postgres struct {
 	db      *sql.DB
 	log     *slog.Logger
 	metrics *metrics
+
+	readOnly bool
 }
 
 func openPostgres(ctx context.Context, cfg Config, m *metrics) (engine, error) {
@@ -67,7 +69,7 @@ func dialPostgres(cfg Config) (*postgres, *pgx.ConnConfig, error) {
 	db.SetMaxOpenConns(maxConns)
 	db.SetMaxIdleConns(maxConns)
 	db.SetConnMaxIdleTime(5 * time.Minute)
-	return &postgres{db: db, log: cfg.Log}, conn, nil
+	return &postgres{db: db, log: cfg.Log, readOnly: cfg.ReadOnly}, conn, nil
 }
 
 // start checks that the server is one we can rely on and migrates it.
@@ -78,6 +80,9 @@ func (p *postgres) start(ctx context.Context, conn *pgx.ConnConfig) error {
 	}
 	if lax {
 		p.log.Warn("synchronous_commit is off in PostgreSQL: a crash there may lose what commsd has acknowledged", "server", conn.Host)
+	}
+	if p.readOnly {
+		return refuseOther(ctx, p.db, "database.url")
 	}
 	return migrate(ctx, p.db, PostgreSQL, migrations(), "database.url")
 }
@@ -118,6 +123,9 @@ func (p *postgres) read(ctx context.Context, fn func(*Tx) error) error {
 }
 
 func (p *postgres) write(ctx context.Context, fn func(*Tx) error) ([]func(), error) {
+	if p.readOnly {
+		return nil, ErrReadOnly
+	}
 	pause := firstRetryPause
 	for attempt := 1; ; attempt++ {
 		hooks, err := p.once(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, fn)

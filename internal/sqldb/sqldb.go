@@ -56,6 +56,9 @@ var (
 	// PostgreSQL it would take a second connection and deadlock a full pool.
 	ErrNested = errors.New("sqldb: a transaction was begun inside a transaction: pass tx down, or call it before or after")
 
+	// ErrReadOnly is returned by a Write on a database that was opened ReadOnly.
+	ErrReadOnly = errors.New("sqldb: the database was opened to be read only")
+
 	// ErrClosed is returned after Close.
 	ErrClosed error = errcode.New(errcode.Unavailable, "the server is stopping")
 )
@@ -75,6 +78,10 @@ type Config struct {
 	Log *slog.Logger
 	// Registerer gets the metrics; nil keeps them to oneself.
 	Registerer prometheus.Registerer
+	// ReadOnly opens a database that is there, beside the server that may have
+	// it open: nothing is made, migrated or locked, and every Write fails. Its
+	// schema must be the one that this version knows.
+	ReadOnly bool
 }
 
 // Validate names the key at fault.

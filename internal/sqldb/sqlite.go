@@ -37,6 +37,9 @@ func openSQLite(ctx context.Context, cfg Config, m *metrics) (_ engine, err erro
 	if err != nil {
 		return nil, errcode.New(errcode.Invalid, "data_dir: %s", oneLine(err))
 	}
+	if cfg.ReadOnly {
+		return openSQLiteReadOnly(ctx, cfg, filepath.Join(dir, sqliteFile))
+	}
 	var made leftovers
 	defer func() {
 		if err != nil {
@@ -82,6 +85,23 @@ func openSQLite(ctx context.Context, cfg Config, m *metrics) (_ engine, err erro
 	return s, nil
 }
 
+// openSQLiteReadOnly opens the readers alone.
+func openSQLiteReadOnly(ctx context.Context, cfg Config, path string) (_ engine, err error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, errcode.New(errcode.Invalid, "data_dir: cannot read %s (%s): name the folder that the server uses", path, cause(err))
+	}
+	s := &sqliteDB{}
+	if s.readers, err = sql.Open("sqlite", dsn(path, false)); err != nil {
+		return nil, fmt.Errorf("sqldb: %w", err)
+	}
+	s.readers.SetMaxOpenConns(max(cfg.MaxConns, 1))
+	if err := refuseOther(ctx, s.readers, "data_dir"); err != nil {
+		_ = s.close() // the first error is the one to tell
+		return nil, err
+	}
+	return s, nil
+}
+
 // dsn returns the driver's name of the file. FULL makes each commit wait for
 // the disk. Nothing else writes to the file, so busy_timeout only meets a
 // backup or an operator's shell.
@@ -117,6 +137,9 @@ func (s *sqliteDB) read(ctx context.Context, fn func(*Tx) error) error {
 }
 
 func (s *sqliteDB) write(ctx context.Context, fn func(*Tx) error) ([]func(), error) {
+	if s.writer == nil {
+		return nil, ErrReadOnly
+	}
 	return s.writer.write(ctx, fn)
 }
 
