@@ -300,7 +300,7 @@ func (s *startedWriter) Write(b []byte) (int, error) {
 // exportFilter reads the filter that huma reads for the other endpoints.
 func exportFilter(r *http.Request) (Filter, error) {
 	q := r.URL.Query()
-	in := AuditFilter{Action: q.Get("action"), Outcome: q.Get("outcome"), PersonID: q.Get("person"), ObjectKind: q.Get("object_kind"),
+	in := EventQuery{Action: q.Get("action"), Outcome: q.Get("outcome"), PersonID: q.Get("person"), ObjectKind: q.Get("object_kind"),
 		ObjectID: q.Get("object_id"), AgencyID: q.Get("agency"), Address: q.Get("address")}
 	for name, at := range map[string]*time.Time{"from": &in.From, "until": &in.Until} {
 		if text := q.Get(name); text != "" {

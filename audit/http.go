@@ -45,9 +45,9 @@ type auditAgency struct {
 	Name string `json:"name"`
 }
 
-// AuditFilter is the part of a question that all endpoints share. It is
+// EventQuery is the part of a question that all endpoints share. It is
 // exported because huma looks into no other embedded type.
-type AuditFilter struct {
+type EventQuery struct {
 	From       time.Time `query:"from" doc:"first moment"`
 	Until      time.Time `query:"until" doc:"first moment no longer in"`
 	Action     string    `query:"action" maxLength:"100"`
@@ -59,14 +59,14 @@ type AuditFilter struct {
 	Address    string    `query:"address" maxLength:"64" doc:"remote IP address"`
 }
 
-func (f *AuditFilter) filter() Filter {
+func (f *EventQuery) filter() Filter {
 	return Filter{From: f.From, Until: f.Until, Action: identity.Action(f.Action), Outcome: f.Outcome,
 		Person: identity.PersonID(f.PersonID), Object: identity.ObjectRef{Kind: f.ObjectKind, ID: f.ObjectID},
 		Agency: identity.AgencyID(f.AgencyID), Address: f.Address}
 }
 
 type listEventsInput struct {
-	AuditFilter
+	EventQuery
 	Cursor string `query:"cursor" maxLength:"128" doc:"next of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"100"`
 }
@@ -121,7 +121,7 @@ type treeOutput struct {
 	}
 }
 
-type activityInput struct{ AuditFilter }
+type activityInput struct{ EventQuery }
 
 // auditDay counts the events of one day.
 type auditDay struct {
@@ -180,10 +180,18 @@ func (s *Service) Routes(api *httpapi.API) {
 				return nil, err
 			}
 			out := &activityOutput{}
-			out.Body.Days = days
+			out.Body.Days = daysJSON(days)
 			return out, nil
 		})
 	api.Handle("GET /api/v1/audit/export", s.serveExport(api))
+}
+
+func daysJSON(days []Day) []auditDay {
+	out := make([]auditDay, len(days))
+	for i, d := range days {
+		out[i] = auditDay{Day: d.Date, OK: d.OK, Denied: d.Denied, Failed: d.Failed}
+	}
+	return out
 }
 
 func eventsJSON(entries []Entry) []auditEvent {

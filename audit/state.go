@@ -197,10 +197,16 @@ func prove(ctx context.Context, tx *sqldb.Tx, k *keys, e *Entry) (*Proof, error)
 	return p, nil
 }
 
+// Day counts the events of one day.
+type Day struct {
+	Date               string // 2026-11-25, of UTC+7
+	OK, Denied, Failed int64
+}
+
 // Activity counts events by day and outcome. Without further conditions than
 // time, outcome and agency the sequencer's counts answer; else the events are
 // counted, by the index of the condition.
-func (s *Service) Activity(ctx context.Context, actor identity.Actor, f Filter) ([]auditDay, error) {
+func (s *Service) Activity(ctx context.Context, actor identity.Actor, f Filter) ([]Day, error) {
 	scope, err := s.scope(ctx, actor, ActionRead, f.Agency)
 	if err != nil {
 		return nil, err
@@ -219,7 +225,7 @@ func (s *Service) Activity(ctx context.Context, actor identity.Actor, f Filter) 
 	if err != nil {
 		return nil, err
 	}
-	days := []auditDay{}
+	days := []Day{}
 	err = s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		days = days[:0]
 		rows, err := tx.Query(ctx, query, args...)
@@ -234,8 +240,8 @@ func (s *Service) Activity(ctx context.Context, actor identity.Actor, f Filter) 
 				return err
 			}
 			name := time.Unix(day*24*3600, 0).UTC().Format(time.DateOnly)
-			if len(days) == 0 || days[len(days)-1].Day != name {
-				days = append(days, auditDay{Day: name})
+			if len(days) == 0 || days[len(days)-1].Date != name {
+				days = append(days, Day{Date: name})
 			}
 			switch d := &days[len(days)-1]; outcome {
 			case OK:

@@ -73,25 +73,28 @@ func (r *treeReader) load(indexes []int64) error {
 	for len(missing) > 0 {
 		some := missing[:min(hashChunk, len(missing))]
 		missing = missing[len(some):]
-		rows, err := r.tx.Query(r.ctx, `SELECT idx, hash FROM audit_hashes WHERE idx IN (`+sqldb.Placeholders(1, len(some))+`)`, some...)
-		if err != nil {
-			return fmt.Errorf("audit: read the tree: %w", err)
-		}
-		for rows.Next() {
-			var idx int64
-			var hash []byte
-			if err := rows.Scan(&idx, &hash); err != nil {
-				_ = rows.Close() // the first error is the one to tell
-				return fmt.Errorf("audit: read the tree: %w", err)
-			}
-			r.known[idx] = toHash(hash)
-		}
-		err = errors.Join(rows.Err(), rows.Close())
-		if err != nil {
+		if err := r.loadSome(some); err != nil {
 			return fmt.Errorf("audit: read the tree: %w", err)
 		}
 	}
 	return nil
+}
+
+func (r *treeReader) loadSome(indexes []any) error {
+	rows, err := r.tx.Query(r.ctx, `SELECT idx, hash FROM audit_hashes WHERE idx IN (`+sqldb.Placeholders(1, len(indexes))+`)`, indexes...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }() // Err below tells what went wrong
+	for rows.Next() {
+		var idx int64
+		var hash []byte
+		if err := rows.Scan(&idx, &hash); err != nil {
+			return err
+		}
+		r.known[idx] = toHash(hash)
+	}
+	return rows.Err()
 }
 
 func toHash(b []byte) (h tlog.Hash) {

@@ -155,7 +155,7 @@ func (c *auditVerifyExportCmd) Run() error {
 		if in, err = os.Open(c.File); err != nil {
 			return &app.StartError{Err: err}
 		}
-		defer in.Close() //nolint:errcheck // it was only read
+		defer in.Close()
 	}
 	r, err := audit.VerifyExport(in, key)
 	if err != nil {
