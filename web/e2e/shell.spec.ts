@@ -121,7 +121,7 @@ it("says that the network is gone, keeps what it has, and that it is back by say
   await banner.waitFor();
   await expectAccessible(page);
   // A page not seen before says what is wrong; what was loaded is still there.
-  await page.getByRole("link", { name: /Vụ Cải cách hành chính/ }).click();
+  await page.getByRole("treeitem", { name: /Sở Nội vụ/ }).click();
   await page.getByRole("alert").getByText("Chưa tải được danh sách người").waitFor();
   await page.goBack();
   await page.getByText("Cùng cơ quan").waitFor();
@@ -129,10 +129,10 @@ it("says that the network is gone, keeps what it has, and that it is back by say
   await page.getByRole("navigation", { name: "Các phần" }).getByRole("link", { name: "Họp", exact: true }).click();
   await page.getByRole("heading", { level: 1, name: /^Họp/ }).waitFor();
   await page.goBack();
-  await page.getByRole("link", { name: /Vụ Cải cách hành chính/ }).click();
+  await page.getByRole("treeitem", { name: /Sở Nội vụ/ }).click();
   await page.context().setOffline(false);
   await banner.waitFor({ state: "detached" });
-  await page.getByRole("link", { name: /Trần Thanh Bình/ }).waitFor(); // asked anew by itself
+  await page.getByRole("link", { name: /Nguyễn Thị Bích Ngọc/ }).waitFor(); // asked anew by itself
   await page.context().close();
 });
 

@@ -1,4 +1,4 @@
-import { IconAddressBook, IconCalendarEvent, IconMail, IconMessages, IconVideo, type Icon } from "@tabler/icons-react";
+import { IconAddressBook, IconCalendarEvent, IconMail, IconMessages, IconSettings, IconVideo, type Icon } from "@tabler/icons-react";
 import { paths, type Place } from "../lib/paths";
 import { feature, type Feature } from "./features";
 
@@ -6,7 +6,7 @@ import { feature, type Feature } from "./features";
 export interface NavEntry {
   feature: Feature;
   /** Key of its words in the app's texts: nav.<name>. */
-  name: "today" | "meeting" | "chat" | "mail" | "directory";
+  name: "today" | "meeting" | "chat" | "mail" | "directory" | "admin";
   place: Place;
   icon: Icon;
 }
@@ -17,6 +17,7 @@ const order: Omit<NavEntry, "feature">[] = [
   { name: "chat", place: paths.chat(), icon: IconMessages },
   { name: "mail", place: paths.mail(), icon: IconMail },
   { name: "directory", place: paths.directory(), icon: IconAddressBook },
+  { name: "admin", place: paths.admin(), icon: IconSettings },
 ];
 
 /** Only what is there: no dead links. */

@@ -44,6 +44,7 @@ export function newRouter(queryClient: QueryClient) {
   // Whose texts a route's page speaks.
   const speaks = new Map<AnyRoute, string>();
   const of = (name: string, routes: AnyRoute[]) => routes.map((r) => (speaks.set(r, name), r));
+  const forFew = new Set(features.filter((f) => f.useShown).map((f) => f.name));
   const routeTree = root.addChildren([
     signIn,
     signedIn.addChildren([
@@ -76,7 +77,7 @@ export function newRouter(queryClient: QueryClient) {
     router,
     /** The first page's code and texts come while the server is asked who is signed in, not after. */
     preload: () => fetchAhead(router.matchRoutes(router.latestLocation).map((m) => all[m.routeId])),
-    /** All other pages' too, so that they open at once, and even when the network has gone meanwhile. */
-    preloadRest: () => fetchAhead(Object.values(all)),
+    /** All other pages' too, so that they open at once, and even when the network has gone meanwhile; but for what few may see. */
+    preloadRest: () => fetchAhead(Object.values(all).filter((r) => !forFew.has(speaks.get(r) ?? ""))),
   };
 }

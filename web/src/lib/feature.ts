@@ -14,6 +14,8 @@ export interface FeatureModule {
   bareRoutes?: FeatureRoutes;
   /** A hook: how many things wait, shown at the feature's place in the rail. */
   useBadge?: () => number;
+  /** A hook: whether the feature has a place in the rail for who is signed in; without it, for everybody. What few see is not fetched ahead. */
+  useShown?: () => boolean;
   /** Rendered once while somebody is signed in, on every page: a floating call, a socket's listeners. */
   Background?: ComponentType;
   /** How the durable notifications of a kind are shown. */

@@ -1,23 +1,16 @@
 import { fold, matches } from "../../lib/fold";
+import type { TreeRow } from "../../ui/TreeView";
 import type { Agency, Unit } from "./api";
 
 /** What of an agency's units is known. */
 export type Units = Unit[] | "wait" | "failed";
 
 /** A line of the tree: an agency, a unit, or a word about units that are not there. */
-export interface Row {
-  key: string;
+export interface Row extends TreeRow {
   kind: "agency" | "unit" | "wait" | "failed";
   agency: Agency;
   unit?: Unit;
-  name: string;
   people: number;
-  level: number;
-  /** undefined: nothing is below it. */
-  open?: boolean;
-  /** Its place among its siblings, from 1. */
-  at: number;
-  of: number;
 }
 
 export interface Tree {
@@ -109,21 +102,4 @@ export function opensFor(agencies: Agency[], agency: string | undefined, unit: s
   for (let a = byID.get(agency), steps = 0; a && steps < 20; a = a.parent_id ? byID.get(a.parent_id) : undefined, steps++) keys.push(agencyKey(a.id));
   if (unit && Array.isArray(units)) keys.push(...(trailTo(units, unit) ?? []).slice(0, -1).map((u) => unitKey(u.id)));
   return keys;
-}
-
-/** The row that Left leads to: what this one is below. */
-export function parentOf(rows: Row[], index: number): number {
-  const level = rows[index]?.level ?? 1;
-  for (let i = index - 1; i >= 0; i--) if ((rows[i]?.level ?? 0) < level) return i;
-  return index;
-}
-
-/** The next row, from the one after this on and around, whose name begins with what was typed. */
-export function startsWith(rows: Row[], index: number, typed: string): number {
-  const looked = fold(typed);
-  for (let step = 1; step <= rows.length; step++) {
-    const i = (index + step) % rows.length;
-    if (fold(rows[i]?.name ?? "").startsWith(looked)) return i;
-  }
-  return index;
 }

@@ -1,8 +1,8 @@
 import { ActionIcon, Button, TextInput } from "@mantine/core";
-import { IconChevronDown, IconChevronRight, IconFilter, IconX } from "@tabler/icons-react";
+import { IconFilter, IconX } from "@tabler/icons-react";
 import { useQueries, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useEffect, useRef, useState, type KeyboardEvent, type MouseEvent } from "react";
+import { useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { codeOf } from "../../../api/error";
 import { currentPosition, useSession } from "../../../api/session";
@@ -11,14 +11,12 @@ import { shortAgency } from "../../../lib/names";
 import { hrefOf, paths } from "../../../lib/paths";
 import { AgencySeal } from "../../../ui/AgencySeal";
 import { EmptyState, ErrorState, ListSkeleton } from "../../../ui/States";
-import { useRoving, VirtualRows } from "../../../ui/VirtualRows";
+import { TreeView } from "../../../ui/TreeView";
 import { agenciesQuery, unitsQuery, type Choice } from "../api";
 import { setOpen, useTreeStore } from "../state";
-import { agencyKey, opensFor, parentOf, rowsOf, startsWith, unitKey, type Row, type Units } from "../tree";
+import { agencyKey, opensFor, rowsOf, unitKey, type Row, type Units } from "../tree";
 import { Count } from "./Count";
 import classes from "./UnitTree.module.css";
-
-const rowHeight = 34;
 
 /** Agencies and their units, each a link to its people: one tree, of which only what is seen is drawn and only what is open is fetched. */
 export function UnitTree({ choice }: { choice: Choice }) {
@@ -63,46 +61,13 @@ function Known({ agencies, choice }: { agencies: Agencies; choice: Choice }) {
   const queryClient = useQueryClient();
   const [filter, setFilter] = useState("");
   const rows = useRows(agencies, choice, filter);
-  const roving = useRoving(rows.length);
   const box = useRef<HTMLDivElement>(null);
-  const [top] = useState(() => useTreeStore.getState().top);
   const chosen = choice.unit ? unitKey(choice.unit) : choice.agency ? agencyKey(choice.agency) : "";
-  const chosenAt = rows.findIndex((r) => r.key === chosen);
-
-  // What the address names is where arrows begin, and it is brought into sight once it is known.
-  const { reach } = roving;
-  const shown = useRef("");
-  useEffect(() => {
-    if (chosenAt < 0 || shown.current === chosen) return;
-    shown.current = chosen;
-    reach(chosenAt);
-    requestAnimationFrame(() => box.current?.querySelector(`[data-row="${chosenAt}"]`)?.scrollIntoView({ block: "nearest" }));
-  }, [chosen, chosenAt, reach]);
-
   const go = (row: Row) => {
     if (row.kind === "wait") return;
     if (row.kind === "failed") return void queryClient.refetchQueries(unitsQuery(row.agency.id));
     if (row.open === false) setOpen(row.key, true);
     void navigate(placeOf(row));
-  };
-  const typed = useRef({ text: "", at: 0 });
-  const onKeyDown = (e: KeyboardEvent<HTMLUListElement>) => {
-    const row = rows[roving.active];
-    if (!row || roving.onKey(e) || e.ctrlKey || e.altKey || e.metaKey) return;
-    if (e.key === "ArrowRight") {
-      e.preventDefault();
-      if (row.open === false) setOpen(row.key, true);
-      else if (row.open) roving.focus(e.currentTarget, roving.active + 1);
-    } else if (e.key === "ArrowLeft") {
-      e.preventDefault();
-      if (row.open) setOpen(row.key, false);
-      else roving.focus(e.currentTarget, parentOf(rows, roving.active));
-    } else if (e.key.length === 1 && !e.nativeEvent.isComposing) {
-      const goesOn = e.timeStamp - typed.current.at < 700;
-      e.preventDefault(); // a space would scroll
-      typed.current = { text: (goesOn ? typed.current.text : "") + e.key, at: e.timeStamp };
-      roving.focus(e.currentTarget, startsWith(rows, roving.active - (goesOn ? 1 : 0), typed.current.text));
-    }
   };
   return (
     <div className={classes.box} ref={box}>
@@ -119,10 +84,9 @@ function Known({ agencies, choice }: { agencies: Agencies; choice: Choice }) {
         onChange={(e) => setFilter(e.currentTarget.value)}
         onKeyDown={(e) => {
           if (e.nativeEvent.isComposing) return;
-          const list = box.current?.querySelector("[role=tree]");
-          if (e.key === "ArrowDown" && list && rows.length > 0) {
+          if (e.key === "ArrowDown") {
             e.preventDefault();
-            roving.focus(list, 0);
+            box.current?.querySelector<HTMLElement>('[role=treeitem][tabindex="0"]')?.focus();
           } else if (e.key === "Escape" && filter) {
             e.preventDefault();
             setFilter("");
@@ -144,15 +108,13 @@ function Known({ agencies, choice }: { agencies: Agencies; choice: Choice }) {
           {t("tree.noneHint")}
         </EmptyState>
       ) : (
-        <VirtualRows
-          role="tree" label={t("tree.label")} count={rows.length} rowHeight={rowHeight} keyOf={(i) => rows[i]?.key ?? ""} pinned={roving.active}
-          top={top} onScroll={(at) => useTreeStore.setState({ top: at })} onKeyDown={onKeyDown}
+        <TreeView
+          label={t("tree.label")} rows={rows} chosen={chosen} top={useTreeStore.getState().top} onScroll={(top) => useTreeStore.setState({ top })}
+          href={(row) => (row.kind === "agency" || row.kind === "unit" ? hrefOf(placeOf(row)) : undefined)}
+          onGo={go} onToggle={(row, open) => setOpen(row.key, open)}
         >
-          {(i) => {
-            const row = rows[i];
-            return row && <Line row={row} chosen={row.key === chosen} tabIndex={roving.tabIndex(i)} onFocus={() => reach(i)} onGo={() => go(row)} />;
-          }}
-        </VirtualRows>
+          {(row) => <Words row={row} />}
+        </TreeView>
       )}
     </div>
   );
@@ -162,50 +124,15 @@ function placeOf(row: Row) {
   return paths.directory({ agency: row.agency.id, unit: row.unit?.id });
 }
 
-/** Only clicks that stay in this window are ours. */
-const elsewhere = (e: MouseEvent) => e.ctrlKey || e.metaKey || e.shiftKey || e.button !== 0;
-
-interface LineProps {
-  row: Row;
-  chosen: boolean;
-  tabIndex: number;
-  onFocus: () => void;
-  onGo: () => void;
-}
-
-function Line({ row, chosen, tabIndex, onFocus, onGo }: LineProps) {
+function Words({ row }: { row: Row }) {
   const { t } = useTranslation("directory");
-  const item = {
-    onFocus, className: classes.row, style: { paddingLeft: 4 + (row.level - 1) * 16 },
-    "aria-level": row.level, "aria-setsize": row.of, "aria-posinset": row.at,
-  } as const;
-  if (row.kind === "wait" || row.kind === "failed") {
-    return (
-      <span role="treeitem" tabIndex={tabIndex} aria-selected={false} {...item} onClick={onGo} onKeyDown={(e) => e.key === "Enter" && onGo()}>
-        <span className={classes.chevron} />
-        <span className={classes.quiet}>{t(row.kind === "wait" ? "tree.wait" : "tree.unitsFailed")}</span>
-      </span>
-    );
-  }
-  const Chevron = row.open ? IconChevronDown : IconChevronRight;
+  if (row.kind === "wait" || row.kind === "failed") return <span className={classes.quiet}>{t(row.kind === "wait" ? "tree.wait" : "tree.unitsFailed")}</span>;
   return (
-    <a
-      role="treeitem" tabIndex={tabIndex} aria-selected={chosen} {...item} href={hrefOf(placeOf(row))} aria-expanded={row.open} aria-current={chosen ? "page" : undefined}
-      onClick={(e) => {
-        if (elsewhere(e)) return;
-        e.preventDefault();
-        // The sign before the name is for the mouse; the keyboard has Left and Right.
-        if (row.open !== undefined && (e.target as Element).closest("[data-sign]")) setOpen(row.key, !row.open);
-        else onGo();
-      }}
-    >
-      <span className={classes.chevron} data-sign aria-hidden>
-        {row.open !== undefined && <Chevron size={16} stroke={1.5} />}
-      </span>
+    <>
       <span className={row.kind === "agency" ? classes.agency : classes.unit} title={row.name}>
         {row.kind === "agency" ? <AgencySeal name={row.name} short={shortAgency(row.name)} /> : row.name}
       </span>
       <Count people={row.people} />
-    </a>
+    </>
   );
 }
