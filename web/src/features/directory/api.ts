@@ -2,8 +2,6 @@ import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { api, data } from "../../api/client";
 import type { components } from "../../api/schema";
 
-export type Agency = components["schemas"]["DirectoryAgency"];
-export type Unit = components["schemas"]["DirectoryUnit"];
 export type Person = components["schemas"]["DirectoryPerson"];
 /** What a person does not show to the reader is empty. */
 export type Card = components["schemas"]["DirectoryCard"];
@@ -14,20 +12,6 @@ export interface Choice {
   unit?: string;
   agency?: string;
 }
-
-export const agenciesQuery = queryOptions({
-  queryKey: ["directory", "agencies"],
-  queryFn: async () => (await data(api.GET("/api/v1/directory/agencies"))).agencies,
-  staleTime: 5 * 60_000,
-});
-
-/** The units of one agency: asked for when it is opened. */
-export const unitsQuery = (agency: string) =>
-  queryOptions({
-    queryKey: ["directory", "units", agency],
-    queryFn: async ({ signal }) => (await data(api.GET("/api/v1/directory/agencies/{id}/units", { params: { path: { id: agency } }, signal }))).units,
-    staleTime: 5 * 60_000,
-  });
 
 export const cardQuery = (id: string) =>
   queryOptions({

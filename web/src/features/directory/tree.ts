@@ -1,6 +1,6 @@
+import { trailTo, type Agency, type Unit } from "../../api/directory";
 import { fold, matches } from "../../lib/fold";
 import type { TreeRow } from "../../ui/TreeView";
-import type { Agency, Unit } from "./api";
 
 /** What of an agency's units is known. */
 export type Units = Unit[] | "wait" | "failed";
@@ -82,16 +82,6 @@ export function matchesAgency(filter: string, a: Agency): boolean {
 
 function countOf(units: Unit[]): number {
   return units.reduce((n, u) => n + 1 + countOf(u.units), 0);
-}
-
-/** The units from the agency down to one of them; undefined when it is not there. */
-export function trailTo(units: Unit[], id: string): Unit[] | undefined {
-  for (const u of units) {
-    if (u.id === id) return [u];
-    const under = trailTo(u.units, id);
-    if (under) return [u, ...under];
-  }
-  return undefined;
 }
 
 /** The keys of what must be open for an agency, or one of its units, to be seen. */

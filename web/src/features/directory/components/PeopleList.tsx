@@ -3,14 +3,14 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type RefObject } from "react";
 import { useTranslation } from "react-i18next";
+import { agenciesQuery, trailTo, unitsQuery, type Agency, type Unit } from "../../../api/directory";
 import { codeOf } from "../../../api/error";
 import { useLang } from "../../../lib/i18n";
 import { PersonLine } from "../../../ui/PersonLine";
 import { EmptyState, ErrorState, ListSkeleton } from "../../../ui/States";
 import { useRoving, VirtualRows } from "../../../ui/VirtualRows";
-import { agenciesQuery, peopleOf, unitsQuery, type Agency, type Choice, type Person, type Unit } from "../api";
+import { peopleOf, type Choice, type Person } from "../api";
 import { keepTop, topOf } from "../state";
-import { trailTo } from "../tree";
 import classes from "./DirectoryPage.module.css";
 
 /** The people of what is chosen; arrows move between them, and more come as one gets near the end. */
