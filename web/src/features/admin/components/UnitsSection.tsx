@@ -20,6 +20,7 @@ import { flat, moved, unitName, unitRows, type FlatUnit } from "../units";
 import { PanelSkeleton, type SectionProps } from "./AdminPage";
 import { FormDialog, offerUndo, Problem } from "./Dialogs";
 import { UnitSelect } from "./fields";
+import { SaveBar } from "./SaveBar";
 import classes from "./Admin.module.css";
 
 /** The agency's tree of units, and what can be changed of the chosen one; of the agency itself, when none is. */
@@ -202,28 +203,6 @@ function UnitForm({ record, units, at, agency }: { record: UnitRecord; units: Un
         </Button>
       </section>
     </>
-  );
-}
-
-/** Save and take back, beside what is not saved yet. */
-export function SaveBar({ changed, busy, onReset }: { changed: boolean; busy: boolean; onReset: () => void }) {
-  const { t } = useTranslation("admin");
-  return (
-    <Group gap="xs">
-      <Button type="submit" loading={busy} disabled={!changed}>
-        {t("save")}
-      </Button>
-      {changed && (
-        <>
-          <Button variant="subtle" color="gray" onClick={onReset}>
-            {t("reset")}
-          </Button>
-          <Text size="sm" c="dimmed" role="status">
-            {t("unsaved")}
-          </Text>
-        </>
-      )}
-    </Group>
   );
 }
 

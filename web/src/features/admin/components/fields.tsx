@@ -1,6 +1,7 @@
-import { Select, type ComboboxItem, type OptionsFilter } from "@mantine/core";
+import { Select, TextInput, type ComboboxItem, type OptionsFilter } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 import type { Unit } from "../../../api/directory";
+import { formatDate, fromWallClock } from "../../../lib/dates";
 import { useLang } from "../../../lib/i18n";
 import { matches } from "../../../lib/fold";
 import { flat } from "../units";
@@ -38,4 +39,19 @@ export function UnitSelect({ label, description, units, value, onChange, none, w
       value={value || (none ? "-" : null)} onChange={(next) => onChange(!next || next === "-" ? "" : next)}
     />
   );
+}
+
+interface DayProps {
+  label: string;
+  hint?: string;
+  error?: string;
+  value: string;
+  onChange: (day: string) => void;
+}
+
+/** A day. Its own field follows the browser's language, in which 11/12 could be either, so it is said in ours, too. */
+export function DayField({ label, hint, error, value, onChange }: DayProps) {
+  const at = value ? fromWallClock(value, "12:00") : undefined;
+  const said = at && !Number.isNaN(at.getTime()) ? formatDate(at) : hint;
+  return <TextInput type="date" label={label} description={said} error={error} value={value} onChange={(e) => onChange(e.currentTarget.value)} />;
 }
