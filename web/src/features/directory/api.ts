@@ -44,5 +44,5 @@ export async function callPerson(title: string, person: string): Promise<string>
 
 /** Where a person's picture is; its hash changes with it. Nothing: no picture, or none for the reader. */
 export function photoOf(person: { id: string; photo?: string }): string | undefined {
-  return person.photo ? `/api/v1/directory/people/${encodeURIComponent(person.id)}/photo?v=${person.photo.slice(0, 16)}` : undefined;
+  return person.photo ? `/api/v1/directory/people/${encodeURIComponent(person.id)}/photo?v=${person.photo}` : undefined;
 }
