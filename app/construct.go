@@ -59,7 +59,7 @@ func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.L
 		Log: a.log, MaxBodyBytes: a.cfg.HTTP.MaxBodyBytes,
 	})
 	messages, err := chat.New(chat.Config{
-		DB: n.db, Bus: n.bus, Directory: dir, Audit: auditLog, PublicURL: a.cfg.HTTP.PublicURL,
+		DB: n.db, Bus: n.bus, Directory: dir, Audit: auditLog, Locks: dir, PublicURL: a.cfg.HTTP.PublicURL,
 		MaxText: a.cfg.Chat.MaxTextBytes, MaxMembers: a.cfg.Chat.MaxMembers, SendRate: a.cfg.Chat.SendsPerSecond, SendBurst: a.cfg.Chat.SendBurst,
 		Socket: wsconn.Config{QueueBytes: a.cfg.Chat.QueueBytes}, MaxSockets: a.cfg.Chat.MaxSockets, DrainSpread: a.cfg.Chat.DrainSpread,
 		Log: a.log, Registerer: a.reg, Now: a.opts.Now,

@@ -42,7 +42,8 @@ type Config struct {
 	Bus       bus.Bus
 	Directory Directory
 	Audit     *audit.Log
-	PublicURL string // own origin, for the Origin check of the socket; "" allows the request's own host only
+	Locks     SessionLocks // nil: no session locks
+	PublicURL string       // own origin, for the Origin check of the socket; "" allows the request's own host only
 
 	Socket      wsconn.Config // zero: 512 KiB queue, 10 s to write, frames up to 256 KiB from the client, 16 messages a frame to it
 	MaxText     int           // bytes of a message's text; 0: 16 KiB

@@ -40,8 +40,14 @@ type client struct {
 	typedWhere string
 
 	// guarded by hub.mu
-	welcomed bool   // attached: pushes go out
-	looking  string // conversation on its screen
+	welcomed bool                // attached: pushes go out
+	looking  string              // conversation on its screen
+	held     map[string]struct{} // logs of which something was withheld while locked
+
+	locked    atomic.Bool // the session is locked; written with lockMu held
+	lockMu    sync.Mutex
+	lockTimer *time.Timer // guarded by lockMu
+	lockEnded bool        // guarded by lockMu: the socket is ending, nobody looks any more
 
 	closing atomic.Bool    // close was called: commands that wait are not run
 	worker  sync.WaitGroup // serve waits for it
@@ -60,6 +66,8 @@ func (s *Service) serve(ctx context.Context, conn *wsconn.Conn, actor identity.A
 		c.expiry = time.AfterFunc(actor.Until.Sub(s.now()), c.endSession)
 		defer c.expiry.Stop()
 	}
+	c.watchLock(ctx)
+	defer c.stopLock()
 	s.hub.add(c)
 	// A revocation or a drain between the upgrade's checks and add has not
 	// found this socket.
@@ -153,6 +161,9 @@ func (c *client) do(ctx context.Context, cmd command) *wsconn.Closed {
 	}
 	if !c.saidHello {
 		return reasonHelloFirst
+	}
+	if c.refuses(ctx, cmd) {
+		return nil
 	}
 	switch cmd.Type {
 	case "send":

@@ -20,7 +20,7 @@ import (
 func (s *Service) Routes(api *httpapi.API) {
 	up := wsconn.Upgrader(s.ownOrigin)
 	api.Handle("GET /api/v1/chat/socket", func(w http.ResponseWriter, r *http.Request) error {
-		actor, err := api.Actor(r)
+		actor, err := api.ActorWhileLocked(r)
 		if err != nil {
 			return err
 		}
@@ -37,7 +37,7 @@ func (s *Service) Routes(api *httpapi.API) {
 			s.log.Debug("chat upgrade refused", "err", err)
 			return nil // the upgrader has answered
 		}
-		s.serve(ctx, wsconn.New(ws, s.cfg.Socket), actor, func() error { _, err := api.Actor(r); return err })
+		s.serve(ctx, wsconn.New(ws, s.cfg.Socket), actor, func() error { _, err := api.ActorWhileLocked(r); return err })
 		return nil
 	})
 

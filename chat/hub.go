@@ -235,14 +235,29 @@ func (h *hub) deliverLocked(st *stream, e entry) {
 	m := wsconn.Message{Data: e.data, Key: st.key}
 	for p := range st.local {
 		h.pushLocked(p, m)
+		h.countLocked(p, st.head)
 	}
 }
 
 func (h *hub) pushLocked(p *person, m wsconn.Message) {
 	for c := range p.clients {
-		if c.welcomed {
+		switch {
+		case !c.welcomed:
+		case m.Key != keyLoose && c.locked.Load():
+			c.withholdLocked(m.Key)
+		default:
 			c.push(m)
 			h.s.metrics.delivered.Inc()
+		}
+	}
+}
+
+// countLocked tells the sockets of p whose session is locked how many messages
+// a conversation has now, which is all that they learn of an event.
+func (h *hub) countLocked(p *person, hd head) {
+	for c := range p.clients {
+		if c.welcomed && c.locked.Load() {
+			c.tell(headMsg{Type: "head", head: hd})
 		}
 	}
 }

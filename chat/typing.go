@@ -46,7 +46,7 @@ func (h *hub) showTyping(t typingMsg) {
 			continue
 		}
 		for c := range p.clients {
-			if c.welcomed && c.looking == t.Conversation {
+			if c.welcomed && c.looking == t.Conversation && !c.locked.Load() {
 				c.push(wsconn.Message{Data: data, Key: keyLoose})
 			}
 		}

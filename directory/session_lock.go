@@ -198,11 +198,12 @@ func (s *Service) reproved(ctx context.Context, tx *sqldb.Tx, actor identity.Act
 		Object: identity.ObjectRef{Kind: "session", ID: string(actor.Session)}, Detail: map[string]string{"method": method}})
 }
 
-// SessionLocked tells whether a session is locked now, for whoever holds a
-// connection of it. The cache may be asked; a session that is gone is locked.
-func (s *Service) SessionLocked(ctx context.Context, session identity.SessionID) (bool, error) {
+// LocksAt is when a session locks if nobody works in it until then; not after
+// now: it is locked. Zero: it never does. The error is errcode.Unauthenticated
+// for a session that has ended.
+func (s *Service) LocksAt(ctx context.Context, session identity.SessionID) (time.Time, error) {
 	if s.cfg.IdleLock == 0 {
-		return false, nil
+		return time.Time{}, nil
 	}
 	c := &cachedSession{id: session}
 	err := s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
@@ -211,13 +212,15 @@ func (s *Service) SessionLocked(ctx context.Context, session identity.SessionID)
 		return err
 	})
 	if errors.Is(err, sql.ErrNoRows) {
-		return true, nil
+		return time.Time{}, errNoSession()
 	}
 	if err != nil {
-		return true, fmt.Errorf("directory: session %s: %w", session, err)
+		return time.Time{}, fmt.Errorf("directory: session %s: %w", session, err)
 	}
-	locked, _ := s.locks(c, s.now())
-	return locked, nil
+	if c.idleGap > s.cfg.IdleLock {
+		return s.now(), nil
+	}
+	return s.lastActive(c).Add(s.cfg.IdleLock), nil
 }
 
 // administrative tells whether d lets an actor act by an administrative role,

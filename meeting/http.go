@@ -3,11 +3,13 @@ package meeting
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"commsd/identity"
+	"commsd/internal/errcode"
 	"commsd/internal/httpapi"
 )
 
@@ -19,9 +21,13 @@ func (s *Service) Routes(api *httpapi.API) {
 	}, s.handleCreate)
 	httpapi.Get(api, "list-meetings", "meeting", "/api/v1/meetings",
 		"List the meetings I made, am invited to or came to: those ahead first, soonest first, then those that are over, newest first", s.handleList)
-	httpapi.Get(api, "get-meeting", "meeting", "/api/v1/meetings/{id}", "Get a meeting and who belongs to it", s.handleGet)
+	// Whoever sits in a meeting without touching anything is no passer-by at a
+	// locked screen: what keeps their place goes on.
+	httpapi.Register(api, httpapi.WhileLocked(huma.Operation{Method: http.MethodGet, OperationID: "get-meeting", Tags: []string{"meeting"},
+		Path: "/api/v1/meetings/{id}", Summary: "Get a meeting and who belongs to it"}), s.handleGet)
 	httpapi.Post(api, "invite-to-meeting", "meeting", "/api/v1/meetings/{id}/invitations", "Invite people of any agency", s.handleInvite)
-	httpapi.Post(api, "join-meeting", "meeting", "/api/v1/meetings/{id}/join", "Get the address and the token that open a meeting's room", s.handleJoin)
+	httpapi.Register(api, httpapi.WhileLocked(huma.Operation{Method: http.MethodPost, OperationID: "join-meeting", Tags: []string{"meeting"},
+		Path: "/api/v1/meetings/{id}/join", Summary: "Get the address and the token that open a meeting's room"}), s.handleJoin)
 	httpapi.Post(api, "end-meeting", "meeting", "/api/v1/meetings/{id}/end", "End a meeting for everyone; only who made it may", s.handleEnd)
 }
 
@@ -129,7 +135,18 @@ func (s *Service) handleList(ctx context.Context, actor identity.Actor, _ *struc
 
 type meetingDetailOutput struct{ Body meetingDetail }
 
+// whileLocked lets a locked session go on with a meeting that its person is in.
+func (s *Service) whileLocked(ctx context.Context, actor identity.Actor, id string) error {
+	if !actor.Locked || slices.Contains(s.Inside(ctx, id), actor.Person) {
+		return nil
+	}
+	return errcode.New(errcode.Locked, "this session was idle for too long; prove who you are again, then repeat")
+}
+
 func (s *Service) handleGet(ctx context.Context, actor identity.Actor, in *meetingInput) (*meetingDetailOutput, error) {
+	if err := s.whileLocked(ctx, actor, in.ID); err != nil {
+		return nil, err
+	}
 	m, people, err := s.Get(ctx, actor, in.ID)
 	if err != nil {
 		return nil, err
@@ -204,6 +221,9 @@ type joinMeetingOutput struct {
 }
 
 func (s *Service) handleJoin(ctx context.Context, actor identity.Actor, in *joinMeetingInput) (*joinMeetingOutput, error) {
+	if err := s.whileLocked(ctx, actor, in.ID); err != nil {
+		return nil, err
+	}
 	tab := ""
 	if in.Body != nil {
 		tab = in.Body.Tab

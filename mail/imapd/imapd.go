@@ -96,17 +96,14 @@ func loopback(a net.Addr) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// Revoke closes the connections of an account that has ended. Sessions of the
-// web client have none here.
+// Revoke closes the connections of an account that has ended, or of the one
+// credential that has: an app password, or the account's own.
 func (s *Server) Revoke(r identity.Revocation) {
-	if r.Session != "" {
-		return
-	}
-	s.revoked.Note(r.Account)
+	s.revoked.Note(r)
 	s.mu.Lock()
 	var conns []net.Conn
 	for sess := range s.sessions {
-		if sess.account() == r.Account {
+		if intake.Ends(r, sess.signedIn()) {
 			conns = append(conns, sess.conn.NetConn())
 		}
 	}

@@ -47,10 +47,10 @@ func (s *session) enter() (leave func(), err error) {
 	return s.turn.Unlock, nil
 }
 
-func (s *session) account() identity.AccountID {
+func (s *session) signedIn() identity.Actor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.actor.Account
+	return s.actor
 }
 
 func (s *session) op() (context.Context, context.CancelFunc) {
@@ -103,7 +103,7 @@ func (s *session) Login(login, password string) error {
 	s.mu.Lock()
 	s.actor = actor
 	s.mu.Unlock()
-	if s.server.revoked.Since(now, actor.Account) {
+	if s.server.revoked.Since(now, actor) {
 		return s.conn.NetConn().Close()
 	}
 	return nil
@@ -134,7 +134,7 @@ func (s *session) answer(command string, err error) error {
 	}
 	code := errcode.Of(err)
 	if code == errcode.Internal {
-		s.server.cfg.Log.Error("an IMAP command failed", "command", command, "account", s.account(), "err", err)
+		s.server.cfg.Log.Error("an IMAP command failed", "command", command, "account", s.signedIn().Account, "err", err)
 	}
 	return no(answers[code], errcode.Message(err))
 }

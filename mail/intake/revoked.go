@@ -1,29 +1,34 @@
 package intake
 
 import (
+	"slices"
 	"sync"
 
 	"commsd/identity"
 )
 
-// Revoked remembers which accounts have ended, so that a sign-in that was under
-// way meanwhile does not outlive them. The zero value is ready for use by many
-// goroutines.
+// keepRevoked is how many revocations are remembered: more than come while one
+// password is looked at.
+const keepRevoked = 4096
+
+// Revoked remembers which accounts and credentials have ended lately, so that a
+// sign-in that was under way meanwhile does not outlive them. The zero value is
+// ready for use by many goroutines.
 type Revoked struct {
-	mu  sync.Mutex
-	seq int64                        // guarded by mu
-	at  map[identity.AccountID]int64 // guarded by mu
+	mu   sync.Mutex
+	seq  int64                 // guarded by mu: how many there were
+	last []identity.Revocation // guarded by mu: the last of them
 }
 
-// Note says that an account has ended.
-func (r *Revoked) Note(a identity.AccountID) {
+// Note says that an account, or one credential of it, has ended.
+func (r *Revoked) Note(ended identity.Revocation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.at == nil {
-		r.at = map[identity.AccountID]int64{}
-	}
 	r.seq++
-	r.at[a] = r.seq
+	if len(r.last) == keepRevoked {
+		r.last = append(r.last[:0], r.last[1:]...)
+	}
+	r.last = append(r.last, ended)
 }
 
 // Now is asked before a password is looked at.
@@ -33,10 +38,16 @@ func (r *Revoked) Now() int64 {
 	return r.seq
 }
 
-// Since tells whether the account has ended after now. It is asked once the
-// session can be found by whoever ends it.
-func (r *Revoked) Since(now int64, a identity.AccountID) bool {
+// Since tells whether what actor signed in by has ended after now. It is asked
+// once the session can be found by whoever ends it.
+func (r *Revoked) Since(now int64, actor identity.Actor) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.at[a] > now
+	fresh := min(r.seq-now, int64(len(r.last)))
+	return slices.ContainsFunc(r.last[int64(len(r.last))-fresh:], func(ended identity.Revocation) bool { return Ends(ended, actor) })
+}
+
+// Ends tells whether ended is the end of what actor signed in by.
+func Ends(ended identity.Revocation, actor identity.Actor) bool {
+	return actor.Account != "" && ended.Account == actor.Account && (ended.Session == "" || ended.Session == actor.Session)
 }

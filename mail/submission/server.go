@@ -55,7 +55,7 @@ type Server struct {
 	revoked intake.Revoked
 
 	mu       sync.Mutex
-	sessions map[*session]identity.AccountID // those signed in; guarded by mu
+	sessions map[*session]identity.Actor // those signed in; guarded by mu
 }
 
 // New validates cfg and starts nothing.
@@ -73,7 +73,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.MaxFailures = 5
 	}
 	s := &Server{
-		cfg: cfg, sessions: map[*session]identity.AccountID{},
+		cfg: cfg, sessions: map[*session]identity.Actor{},
 		taken:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "commsd_submission_messages_total", Help: "Messages submitted over SMTP, by outcome."}, []string{"outcome"}),
 		signIns: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "commsd_submission_sign_ins_total", Help: "Sign-ins over SMTP, by outcome."}, []string{"outcome"}),
 		panics:  prometheus.NewCounter(prometheus.CounterOpts{Name: "commsd_submission_panics_total", Help: "Panics that ended a connection."}),
@@ -112,17 +112,14 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, implicit bool, grace
 	return intake.Serve(ctx, srv, netlimit.Wrap(l, limits), front, grace)
 }
 
-// Revoke closes the connections of an account that has ended. Sessions of the
-// web client have none here.
+// Revoke closes the connections of an account that has ended, or of the one
+// credential that has: an app password, or the account's own.
 func (s *Server) Revoke(r identity.Revocation) {
-	if r.Session != "" {
-		return
-	}
-	s.revoked.Note(r.Account)
+	s.revoked.Note(r)
 	s.mu.Lock()
 	var conns []net.Conn
-	for sess, account := range s.sessions {
-		if account == r.Account {
+	for sess, a := range s.sessions {
+		if intake.Ends(r, a) {
 			conns = append(conns, sess.conn.Conn())
 		}
 	}
@@ -196,9 +193,9 @@ func (s *session) signIn(login, password string) error {
 	s.server.signIns.WithLabelValues("ok").Inc()
 	s.actor, s.signedIn = actor, true
 	s.server.mu.Lock()
-	s.server.sessions[s] = actor.Account
+	s.server.sessions[s] = actor
 	s.server.mu.Unlock()
-	if s.server.revoked.Since(now, actor.Account) {
+	if s.server.revoked.Since(now, actor) {
 		return s.conn.Conn().Close()
 	}
 	return nil
