@@ -26,12 +26,19 @@ func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.L
 	if err != nil {
 		return nil, err
 	}
+	policy := password.Policy{Alone: a.cfg.SignIn.PasswordMin, WithFactor: a.cfg.SignIn.PasswordMinWithFactor}
+	if list := a.cfg.SignIn.PasswordList; list != "" {
+		if policy.List, err = password.ReadList(list); err != nil {
+			return nil, keyErrorf("sign_in.password_list", "cannot be read: %w; name a text file with one password a line", err)
+		}
+		a.log.Info("passwords of a list are refused", "key", "sign_in.password_list", "passwords", policy.List.Len())
+	}
 	auditLog := audit.New(audit.Config{DB: n.db, Log: a.log, Now: a.opts.Now})
 	dir, err := directory.New(directory.Config{
 		DB: n.db, Bus: n.bus, Audit: auditLog, Domain: a.cfg.Domain, SessionLifetime: a.cfg.Session.MaxAge,
 		FreeFailures: a.cfg.SignIn.FreeFailures, LongestDelay: a.cfg.SignIn.LongestDelay, AddressBurst: a.cfg.SignIn.AddressBurst,
 		AppPasswordKey: appPasswords,
-		Policy:         password.Policy{Alone: a.cfg.SignIn.PasswordMin, WithFactor: a.cfg.SignIn.PasswordMinWithFactor},
+		Policy:         policy,
 		TicketLifetime: a.cfg.SignIn.TicketLifetime, CodeLifetime: a.cfg.SignIn.CodeLifetime,
 		IdleLock: a.cfg.Session.IdleLock, AdminIdleLock: a.cfg.Session.AdminIdleLock, FreshFor: a.cfg.Session.FreshFor,
 		MaxHashes: a.cfg.SignIn.MaxHashes, MaxHashQueue: a.cfg.SignIn.MaxWaiting,

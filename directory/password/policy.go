@@ -10,6 +10,8 @@ import (
 type Policy struct {
 	Alone      int // runes at least where a password is all that is asked for
 	WithFactor int // where a second factor is asked for too
+
+	List *List // further passwords to refuse; may be nil
 }
 
 // Reasons why a new password is refused; stable words for pages.
@@ -48,17 +50,40 @@ func (r *Refusal) Error() string {
 }
 
 // Check answers a *Refusal for a password that is not to be taken. words are
-// those that an attacker knows of its owner: login, names, agency.
+// those that an attacker knows of its owner: login, names, agency; folded as
+// fold.Words folds.
 func (p Policy) Check(typed string, secondFactor bool, words []string) error {
-	least := p.Alone
+	least, need := p.Alone, float64(needAlone)
 	if secondFactor {
-		least = p.WithFactor
+		least, need = p.WithFactor, needWithFactor
 	}
 	switch {
 	case utf8.RuneCountInString(typed) < least:
 		return &Refusal{Reason: ReasonShort, Min: least}
 	case len(typed) > MaxBytes:
 		return &Refusal{Reason: ReasonLong}
+	case p.List.holds(typed):
+		return &Refusal{Reason: ReasonCommon}
 	}
-	return nil
+	common, err := ranks()
+	if err != nil {
+		return err
+	}
+	context := map[string]struct{}{}
+	for _, w := range words {
+		if len(w) >= 2 {
+			context[w] = struct{}{}
+		}
+	}
+	g := estimate(typed, func(piece string) (int, bool) { rank, ok := common[piece]; return rank, ok }, context)
+	switch {
+	case g.bits >= need:
+		return nil
+	case g.context != "" && len(g.context) >= 3:
+		return &Refusal{Reason: ReasonContext, Word: g.context}
+	case g.pattern:
+		return &Refusal{Reason: ReasonPattern}
+	default:
+		return &Refusal{Reason: ReasonCommon}
+	}
 }
