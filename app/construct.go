@@ -34,8 +34,10 @@ func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.L
 		a.log.Info("passwords of a list are refused", "key", "sign_in.password_list", "passwords", policy.List.Len())
 	}
 	auditLog := audit.New(audit.Config{DB: n.db, Log: a.log, Now: a.opts.Now})
+	letters := &systemMail{}
 	dir, err := directory.New(directory.Config{
-		DB: n.db, Bus: n.bus, Audit: auditLog, Domain: a.cfg.Domain, SessionLifetime: a.cfg.Session.MaxAge,
+		Mailer: letters,
+		DB:     n.db, Bus: n.bus, Audit: auditLog, Domain: a.cfg.Domain, SessionLifetime: a.cfg.Session.MaxAge,
 		FreeFailures: a.cfg.SignIn.FreeFailures, LongestDelay: a.cfg.SignIn.LongestDelay, AddressBurst: a.cfg.SignIn.AddressBurst,
 		AppPasswordKey: appPasswords,
 		Policy:         policy,
@@ -86,6 +88,7 @@ func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.L
 	if err != nil {
 		return nil, err
 	}
+	letters.service = post
 	if err := a.openLDAP(n, dir, certificate, listeners["ldap.listen"]); err != nil {
 		return nil, err
 	}

@@ -82,3 +82,12 @@ func (a *App) openMail(n *node, dir *directory.Service, pages *chat.Service, cer
 	n.revokes = append(n.revokes, s.Revoke)
 	return s, nil
 }
+
+// systemMail lets the directory, which is made first, send by the mail service.
+// Its member is set before anything is served.
+type systemMail struct{ service *mail.Service }
+
+// SendSystem implements directory.Mailer.
+func (m *systemMail) SendSystem(ctx context.Context, to, subject, text string) error {
+	return m.service.SendSystem(ctx, to, subject, text)
+}

@@ -149,13 +149,16 @@ func (c *Config) setDefaults() {
 // goroutines.
 type Service struct {
 	// set at construction
-	cfg      Config
-	db       *sqldb.DB
-	log      *slog.Logger
-	now      func() time.Time
-	metrics  *metrics
-	hasher   *password.Hasher
-	factors  secondFactors
+	cfg     Config
+	db      *sqldb.DB
+	log     *slog.Logger
+	now     func() time.Time
+	metrics *metrics
+	hasher  *password.Hasher
+	factors secondFactors
+
+	shrinking chan struct{} // holds one while a picture is made small
+
 	site     *factor.RelyingParty // nil: public_url has no name, and passkeys are bound to one
 	throttle *throttle
 	sessions *sessionCache
@@ -197,8 +200,11 @@ func New(cfg Config) (*Service, error) {
 	}
 	return &Service{
 		cfg: cfg, db: cfg.DB, log: cfg.Log, now: cfg.Now, metrics: m,
-		hasher:   h,
-		factors:  noFactors{},
+		hasher:  h,
+		factors: noFactors{},
+
+		shrinking: make(chan struct{}, 1),
+
 		site:     site,
 		throttle: newThrottle(throttleLimits{free: cfg.FreeFailures, longest: cfg.LongestDelay, burst: cfg.AddressBurst}, cfg.Now),
 		sessions: newSessionCache(cfg.CachedSessions),

@@ -11,6 +11,7 @@ import (
 
 	"commsd/audit"
 	"commsd/directory/permission"
+	"commsd/directory/portrait"
 	"commsd/identity"
 	"commsd/internal/errcode"
 	"commsd/internal/sqldb"
@@ -99,6 +100,14 @@ func (s *Service) Photo(ctx context.Context, actor identity.Actor, person identi
 	return p, nil
 }
 
-func (s *Service) shrink(context.Context, []byte) ([]byte, error) {
-	return nil, errcode.New(errcode.Unavailable, "pictures are not taken yet")
+// shrink makes a picture small, one at a time: decoding takes a hundred
+// megabytes at the most.
+func (s *Service) shrink(ctx context.Context, file []byte) ([]byte, error) {
+	select {
+	case s.shrinking <- struct{}{}:
+		defer func() { <-s.shrinking }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("directory: wait to shrink a picture: %w", ctx.Err())
+	}
+	return portrait.Small(file)
 }
