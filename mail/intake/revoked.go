@@ -49,5 +49,12 @@ func (r *Revoked) Since(now int64, actor identity.Actor) bool {
 
 // Ends tells whether ended is the end of what actor signed in by.
 func Ends(ended identity.Revocation, actor identity.Actor) bool {
-	return actor.Account != "" && ended.Account == actor.Account && (ended.Session == "" || ended.Session == actor.Session)
+	switch {
+	case actor.Account == "" || ended.Account != actor.Account:
+		return false
+	case ended.Position != "":
+		return ended.Position == actor.Position
+	default:
+		return ended.Session == "" || ended.Session == actor.Session
+	}
 }
