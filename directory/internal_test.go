@@ -13,6 +13,8 @@ import (
 	"commsd/identity"
 )
 
+var cheap = PasswordParams{MemoryKiB: 64, Passes: 1, Lanes: 1}
+
 var testLimits = throttleLimits{free: 10, longest: time.Minute, burst: 200}
 
 func TestThrottle(t *testing.T) {
