@@ -107,6 +107,9 @@ func (l *Log) flush(ctx context.Context) error {
 	batch, lost := a.waiting, a.lost
 	a.waiting, a.lost = nil, 0
 	a.mu.Unlock()
+	for _, e := range l.refusals.due(l.now()) {
+		batch = append(batch, waitingAccess{event: e, at: l.now()})
+	}
 	if len(batch) == 0 && lost == 0 {
 		return nil
 	}

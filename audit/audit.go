@@ -48,6 +48,7 @@ type Log struct {
 	db       *sqldb.DB        // likewise
 	log      *slog.Logger     // likewise
 	accesses accesses
+	refusals refusals
 }
 
 // New returns a Log.
@@ -58,7 +59,7 @@ func New(cfg Config) *Log {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Log{now: cfg.Now, db: cfg.DB, log: cfg.Log, accesses: newAccesses()}
+	return &Log{now: cfg.Now, db: cfg.DB, log: cfg.Log, accesses: newAccesses(), refusals: newRefusals()}
 }
 
 // Event is what one calls to mind later: who, as what, did what to what, from

@@ -232,7 +232,7 @@ func (s *Service) ready() (context.Context, error) {
 // Revoke closes the sockets of a session, or of a whole account.
 func (s *Service) Revoke(r identity.Revocation) {
 	for _, c := range s.hub.clientsOf(r.Account) {
-		if r.Session == "" || c.actor.Session == r.Session {
+		if (r.Session == "" || c.actor.Session == r.Session) && (r.Position == "" || c.actor.Position == r.Position) {
 			c.endSession()
 		}
 	}

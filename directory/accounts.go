@@ -29,14 +29,17 @@ func (s *Service) permit(ctx context.Context, actor identity.Actor, action ident
 		return nil
 	}
 	s.log.InfoContext(ctx, "directory: refused", "account", actor.Account, "action", action, "kind", o.Kind, "object", o.ID, "reason", d.Reason)
-	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: action, Object: o.ObjectRef,
-			Outcome: audit.Denied, Detail: map[string]string{"reason": d.Reason}})
-	})
+	err := s.cfg.Audit.Refused(ctx, s.db, actor, action, o.ObjectRef, d.Reason)
 	if err != nil {
 		return fmt.Errorf("directory: record a refusal: %w", err)
 	}
 	return refusal(d.Reason)
+}
+
+// NoteRefusal records that actor may not act in a part of the API in the
+// position that was chosen.
+func (s *Service) NoteRefusal(ctx context.Context, actor identity.Actor, part, reason string) error {
+	return s.cfg.Audit.Refused(ctx, s.db, actor, "position.act", identity.ObjectRef{Kind: "api", ID: part}, reason)
 }
 
 func refusal(reason string) error {
@@ -121,6 +124,13 @@ func (s *Service) DisableAccount(ctx context.Context, actor identity.Actor, id i
 			if err := keepSystemAdmin(ctx, tx, id); err != nil {
 				return err
 			}
+		}
+		owner, err := personOfAccount(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if err := s.tellTakers(ctx, tx, owner); err != nil {
+			return err
 		}
 		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: permission.AccountDisable, Outcome: audit.OK,
 			Object: o.ObjectRef, Detail: map[string]string{"reason": clip(reason, 500)}})

@@ -165,8 +165,12 @@ func unique(err error, format string, args ...any) error {
 }
 
 // changedPerson has every node read anew what it remembers of a person's
-// account, if there is one. Nobody is signed out.
+// account, if there is one, and of the accounts of those to whom positions of
+// the person are lent. Nobody is signed out.
 func (s *Service) changedPerson(ctx context.Context, tx *sqldb.Tx, person identity.PersonID) error {
+	if err := s.tellTakers(ctx, tx, person); err != nil {
+		return err
+	}
 	account, err := accountOfPerson(ctx, tx, person)
 	if errcode.Of(err) == errcode.NotFound {
 		return nil

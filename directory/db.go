@@ -72,6 +72,9 @@ func readHolder(ctx context.Context, tx *sqldb.Tx, id identity.AccountID, now ti
 	if h.positions, err = readPositions(ctx, tx, h.person, now); err != nil {
 		return h, err
 	}
+	if h.lent, err = readLent(ctx, tx, h.person, h.positions, now); err != nil {
+		return h, err
+	}
 	h.grants, err = readGrants(ctx, tx, id)
 	return h, err
 }

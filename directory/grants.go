@@ -105,6 +105,9 @@ var roles = []identity.Role{identity.RoleSystemAdmin, identity.RoleAgencyAdmin, 
 // Giving the same twice is no error. Errors: errcode.NotFound, Invalid, and
 // Conflict for an auditor who would administer, or the other way round.
 func (s *Service) AddAdminGrant(ctx context.Context, actor identity.Actor, n NewAdminGrant) (AdminGrant, error) {
+	if err := s.requireFresh(ctx, actor); err != nil {
+		return AdminGrant{}, err
+	}
 	switch {
 	case !slices.Contains(roles, n.Role):
 		return AdminGrant{}, errcode.New(errcode.Invalid, "role: there is no role of that name")
@@ -176,6 +179,9 @@ func (s *Service) AddAdminGrant(ctx context.Context, actor identity.Actor, n New
 // which go on. Errors: errcode.NotFound, and Conflict for the last system
 // administrator.
 func (s *Service) RemoveAdminGrant(ctx context.Context, actor identity.Actor, id string) error {
+	if err := s.requireFresh(ctx, actor); err != nil {
+		return err
+	}
 	if len(actor.Grants) == 0 { // learns nothing about roles
 		return s.permit(ctx, actor, permission.GrantWrite, identity.Object{ObjectRef: identity.ObjectRef{Kind: kindGrant, ID: clip(id, 128)}})
 	}

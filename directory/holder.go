@@ -2,6 +2,7 @@ package directory
 
 import (
 	"slices"
+	"time"
 
 	"commsd/identity"
 )
@@ -22,6 +23,7 @@ type Position struct {
 	Delegation  identity.DelegationID
 	DelegatedBy string // who lends it, by name
 	Scopes      []identity.Scope
+	lentUntil   time.Time
 }
 
 // The kinds of position.
@@ -41,6 +43,7 @@ type holder struct {
 	disabled   bool
 	mustChange bool       // a new password at the next sign-in
 	positions  []Position // valid now, the main one first
+	lent       []Position // of others, lent to the person now; none of them acts unless it is named
 	grants     []identity.Grant
 }
 
@@ -53,14 +56,22 @@ func (h holder) main() Position {
 	return h.positions[0]
 }
 
-func (h holder) position(id identity.PositionID) (Position, bool) {
+func (h holder) position(id identity.PositionID, now time.Time) (Position, bool) {
 	for _, p := range h.positions {
 		if p.ID == id {
 			return p, true
 		}
 	}
+	for _, p := range h.lent {
+		if p.ID == id && now.Before(p.lentUntil) {
+			return p, true
+		}
+	}
 	return Position{}, false
 }
+
+// all returns the positions that the person may act in.
+func (h holder) all() []Position { return slices.Concat(h.positions, h.lent) }
 
 func (h holder) actor(p Position, session identity.SessionID, address string) identity.Actor {
 	return identity.Actor{

@@ -24,10 +24,13 @@ type page struct {
 	cookie *http.Cookie
 }
 
-func newServer(t *testing.T, f *fixture, secure bool) *httptest.Server {
+func newServer(t *testing.T, f *fixture, secure bool, more ...func(*httpapi.API)) *httptest.Server {
 	t.Helper()
 	api := httpapi.New(httpapi.Config{Title: "commsd", Version: "test", Secure: secure, Authenticator: f.Service, Log: slog.New(slog.DiscardHandler)})
 	f.Routes(api)
+	for _, fn := range more {
+		fn(api)
+	}
 	server := httptest.NewServer(api.Handler())
 	t.Cleanup(server.Close)
 	return server

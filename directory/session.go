@@ -34,7 +34,7 @@ func errNoSession() error {
 type Session struct {
 	ID        identity.SessionID
 	Person    identity.Person
-	Positions []Position // valid now, the main one first
+	Positions []Position // valid now, the main one first, then those that are lent
 	Grants    []identity.Grant
 	ExpiresAt time.Time
 	Locked    bool // idle for too long; UnlockSession opens it again
@@ -97,7 +97,7 @@ func (s *Service) openSession(ctx context.Context, tx *sqldb.Tx, h holder, prove
 		}
 	}
 	now, method := s.now(), strings.Join(proven, " ")
-	session := Session{ID: identity.SessionID(id), Positions: h.positions, Grants: h.grants, ExpiresAt: now.Add(s.cfg.SessionLifetime)}
+	session := Session{ID: identity.SessionID(id), Positions: h.all(), Grants: h.grants, ExpiresAt: now.Add(s.cfg.SessionLifetime)}
 	if err := insertSession(ctx, tx, session, h.account, hash, now, from.Address, clip(from.UserAgent, maxAgent), method); err != nil {
 		return SignedIn{}, err
 	}
@@ -149,7 +149,7 @@ func (s *Service) AuthenticateSession(ctx context.Context, token string, positio
 	}
 	p := c.holder.main()
 	if position != "" {
-		if p, ok = c.holder.position(position); !ok {
+		if p, ok = c.holder.position(position, now); !ok {
 			return identity.Actor{}, errcode.New(errcode.Forbidden, "you do not hold this position now; choose another")
 		}
 	}
@@ -157,6 +157,9 @@ func (s *Service) AuthenticateSession(ctx context.Context, token string, positio
 	actor := c.holder.actor(p, c.id, address)
 	actor.Until, actor.ProvenAt, actor.ActiveAt = c.expiresAt, c.provenAt, s.lastActive(c)
 	actor.Locked, actor.LockedAdmin = locked, lockedAdmin
+	if p.Delegation != "" && p.lentUntil.Before(actor.Until) {
+		actor.Until = p.lentUntil // what hangs on the position ends with the delegation
+	}
 	return actor, nil
 }
 
@@ -177,7 +180,7 @@ func (s *Service) CurrentSession(ctx context.Context, actor identity.Actor) (Ses
 		if err != nil {
 			return err
 		}
-		out = Session{ID: actor.Session, Person: people[h.person], Positions: h.positions, Grants: h.grants, ExpiresAt: expires, Locked: actor.Locked}
+		out = Session{ID: actor.Session, Person: people[h.person], Positions: h.all(), Grants: h.grants, ExpiresAt: expires, Locked: actor.Locked}
 		return nil
 	})
 	if errors.Is(err, sql.ErrNoRows) {

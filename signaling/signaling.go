@@ -152,8 +152,12 @@ func (s *Service) Drain(ctx context.Context) {
 	}
 }
 
-// Revoke ends the places of an account, or of one of its sessions.
+// Revoke ends the places of an account, or of one of its sessions. A place is the
+// person's, whatever position they came in.
 func (s *Service) Revoke(r identity.Revocation) {
+	if r.Position != "" {
+		return
+	}
 	s.revocations.Add(1)
 	s.mu.Lock()
 	var hit []*session

@@ -186,14 +186,18 @@ func (a *API) ActorWhileLocked(r *http.Request) (identity.Actor, error) {
 	if position == "" {
 		position = r.URL.Query().Get("position")
 	}
-	return a.actor(r.Context(), token, position, r.RemoteAddr)
+	return a.actor(r.Context(), token, position, r.RemoteAddr, r.URL.Path)
 }
 
-func (a *API) actor(ctx context.Context, token, position, remote string) (identity.Actor, error) {
+func (a *API) actor(ctx context.Context, token, position, remote, path string) (identity.Actor, error) {
 	if token == "" {
 		return identity.Actor{}, errcode.New(errcode.Unauthenticated, "sign in first")
 	}
-	return a.cfg.Authenticator.AuthenticateSession(ctx, token, identity.PositionID(position), Host(remote))
+	actor, err := a.cfg.Authenticator.AuthenticateSession(ctx, token, identity.PositionID(position), Host(remote))
+	if err != nil {
+		return identity.Actor{}, err
+	}
+	return actor, a.admitLent(ctx, actor, path)
 }
 
 // Host strips the port from a remote address.
@@ -246,7 +250,7 @@ func Register[I, O any](a *API, op huma.Operation, h func(context.Context, ident
 		if c, err := huma.ReadCookie(rq, CookieName(a.cfg.Secure)); err == nil {
 			token = c.Value
 		}
-		actor, err := a.actor(ctx, token, rq.Header(PositionHeader), rq.RemoteAddr())
+		actor, err := a.actor(ctx, token, rq.Header(PositionHeader), rq.RemoteAddr(), op.Path)
 		if err != nil {
 			return nil, err
 		}

@@ -115,6 +115,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, implicit bool, grace
 // Revoke closes the connections of an account that has ended, or of the one
 // credential that has: an app password, or the account's own.
 func (s *Server) Revoke(r identity.Revocation) {
+	if r.Position != "" {
+		return // connections act in the own main position
+	}
 	s.revoked.Note(r)
 	s.mu.Lock()
 	var conns []net.Conn
