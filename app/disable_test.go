@@ -17,6 +17,7 @@ import (
 	"commsd/app/apptest"
 	"commsd/internal/lkproto"
 	"commsd/internal/testpeer/chatpeer"
+	"commsd/internal/testpeer/mailpeer"
 	"commsd/internal/testpeer/meetingpeer"
 )
 
@@ -29,7 +30,8 @@ type presence struct {
 	node    *apptest.Node
 	page    *official
 	mailbox *tls.Conn
-	book    *tls.Conn // address book
+	byApp   []*mailpeer.Line // IMAP and submission, opened by an app password
+	book    *tls.Conn        // address book
 	place   *meetingpeer.Peer
 	token   string // of the place
 }
@@ -67,6 +69,8 @@ func present(t *testing.T, n *apptest.Node, login string) *presence {
 		}
 	}
 	p.book = openBook(t, n, login)
+	_, secret := appPassword(t, n, p.page.client)
+	p.byApp = []*mailpeer.Line{mailbox(t, n, login, secret), outbox(t, n, login, secret)}
 	_, p.token = joinMeeting(t, n, p.page.client)
 	if p.place, err = meetingpeer.Dial(ctx, meetingpeer.Config{URL: "ws" + strings.TrimPrefix(n.URL, "http"), Token: p.token}); err != nil {
 		t.Fatal(err)
@@ -96,6 +100,12 @@ func (p *presence) ends(where string, by time.Time) {
 		if said, err := io.ReadAll(conn); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 			p.t.Errorf("%s: the %s goes on: %q, %v", where, name, said, err)
 		}
+	}
+	for _, l := range p.byApp {
+		l.Closed()
+	}
+	if late := time.Since(by); late > 0 {
+		p.t.Errorf("%s: what an app password opened ended %v too late", where, late)
 	}
 	if res, _ := send(p.t, p.page.client, "GET", p.node.URL+"/api/v1/sessions/current", ""); res.StatusCode != 401 {
 		p.t.Errorf("%s: the page's session answers %d", where, res.StatusCode)

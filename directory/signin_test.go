@@ -122,7 +122,7 @@ func TestFailedLoginWithoutAtIsNotRecorded(t *testing.T) {
 	})
 }
 
-func TestGuessingIsSlowedWithoutLockingOut(t *testing.T) {
+func TestBruteForceIsSlowedWithoutLockingOut(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		const login = "an@noivu.g2g.example"
 		limited := false
@@ -154,7 +154,7 @@ func TestGuessingIsSlowedWithoutLockingOut(t *testing.T) {
 
 // A token that a request brings to sign-in is never taken over, and its session
 // ends.
-func TestSignInRotatesTheToken(t *testing.T) {
+func TestSessionFixation(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		victim := directory.SignInRequest{Login: "an@noivu.g2g.example", Password: directory.DemoPassword, Address: "192.0.2.1"}
 
