@@ -271,7 +271,7 @@ func (r searchRows) delete(ctx context.Context, tx *sqldb.Tx) error {
 
 // insertMany inserts n rows of so many columns with few statements.
 func insertMany(ctx context.Context, tx *sqldb.Tx, into string, columns, n int, row func(i int) []any, conflict string) error {
-	const most = 200 // rows of one statement
+	const most = 100 // rows of one statement
 	for start := 0; start < n; start += most {
 		end := min(start+most, n)
 		var args arguments
@@ -280,7 +280,12 @@ func insertMany(ctx context.Context, tx *sqldb.Tx, into string, columns, n int, 
 			if i > start {
 				values.WriteString(", ")
 			}
-			values.WriteString("(" + sqldb.Placeholders(len(args)+1, columns) + ")")
+			if tx.Dialect() == sqldb.SQLite {
+				// It looks a numbered one up among all others.
+				values.WriteString("(?" + strings.Repeat(", ?", columns-1) + ")")
+			} else {
+				values.WriteString("(" + sqldb.Placeholders(len(args)+1, columns) + ")")
+			}
 			args = append(args, row(i)...)
 		}
 		if _, err := tx.Exec(ctx, into+" VALUES "+values.String()+" "+conflict, args...); err != nil {
