@@ -63,6 +63,7 @@ type Config struct {
 	Policy          password.Policy // of new passwords; zero lengths: 15 alone, 8 with a second factor
 	AppPasswordKey  []byte          // the same on all nodes, 32 bytes; nil: random, and no app password outlives the process
 	Mailer          Mailer          // sends codes to outside addresses; nil: none are sent
+	Imports         ImportLimits    // of staff lists
 	CachedSessions  int             // sessions kept in memory; 0: 20000
 }
 
@@ -139,6 +140,7 @@ func (c *Config) setDefaults() {
 	if c.Policy.WithFactor == 0 {
 		c.Policy.WithFactor = 8
 	}
+	c.Imports.setDefaults()
 	if c.CachedSessions <= 0 {
 		c.CachedSessions = 20000
 	}
@@ -164,6 +166,8 @@ type Service struct {
 	sessions *sessionCache
 	started  time.Time
 	poke     chan struct{} // wakes Run to read the revocation log
+
+	importPoke chan struct{} // wakes Run to apply an import
 
 	watchMu  sync.Mutex
 	watchers map[*watcher]struct{} // guarded by watchMu
@@ -210,9 +214,11 @@ func New(cfg Config) (*Service, error) {
 		sessions: newSessionCache(cfg.CachedSessions),
 		started:  cfg.Now(),
 		poke:     make(chan struct{}, 1),
-		watchers: map[*watcher]struct{}{},
-		seen:     map[string]time.Time{},
-		active:   map[identity.SessionID]activity{},
+
+		importPoke: make(chan struct{}, 1),
+		watchers:   map[*watcher]struct{}{},
+		seen:       map[string]time.Time{},
+		active:     map[identity.SessionID]activity{},
 	}, nil
 }
 
@@ -237,10 +243,11 @@ func (s *Service) Run(ctx context.Context) error {
 	defer flush.Stop()
 	defer sweep.Stop()
 
-	var sweeps sync.WaitGroup // of the search, which after an upgrade takes minutes
+	var sweeps sync.WaitGroup // of the search, which after an upgrade takes minutes, and imports
 	defer sweeps.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	sweeps.Go(func() { s.runImports(ctx) })
 	sweeps.Go(func() {
 		again := time.NewTicker(sweepEvery)
 		defer again.Stop()

@@ -1,5 +1,7 @@
 package directory
 
+import "context"
+
 // The JSON shapes, for the tests that speak HTTP from outside.
 type (
 	DirectoryPerson  = directoryPerson
@@ -8,3 +10,9 @@ type (
 	DirectoryAgency  = directoryAgency
 	DirectoryUnit    = directoryUnit
 )
+
+// ApplyOneBatch applies the next entries of an import, and stops there.
+func ApplyOneBatch(ctx context.Context, s *Service, id string, size int) error {
+	_, err := s.applyBatch(ctx, id, size, true)
+	return err
+}

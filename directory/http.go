@@ -197,6 +197,7 @@ func (s *Service) Routes(api *httpapi.API) {
 	s.delegationRoutes(api)
 	s.grantRoutes(api)
 	s.policyRoutes(api)
+	s.importRoutes(api)
 }
 
 func personJSON(p identity.Person) directoryPerson {

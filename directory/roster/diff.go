@@ -47,8 +47,8 @@ const (
 	Leave  = "leave"
 )
 
-// Field is one thing of a person that changes. Names are those of the columns.
-type Field struct {
+// ImportField is one thing of a person that changes. Names are those of the columns.
+type ImportField struct {
 	Name string `json:"name"`
 	Old  string `json:"old"`
 	New  string `json:"new"`
@@ -56,19 +56,24 @@ type Field struct {
 
 // Entry is what an import does about one person.
 type Entry struct {
-	Kind   string  `json:"kind" enum:"add,change,move,leave"`
-	Line   int     `json:"row" doc:"line of the file; 0 for who is not in it"`
-	Key    string  `json:"external_key"`
-	Name   string  `json:"person_name"`
-	Person string  `json:"person_id" doc:"empty: is made"`
-	Fields []Field `json:"fields" nullable:"false" doc:"what changes"`
+	Kind   string        `json:"kind" enum:"add,change,move,leave"`
+	Line   int           `json:"row" doc:"line of the file; 0 for who is not in it"`
+	Key    string        `json:"external_key"`
+	Name   string        `json:"person_name"`
+	Person string        `json:"person_id" doc:"empty: is made"`
+	Fields []ImportField `json:"fields" nullable:"false" doc:"what changes"`
 
-	// What is applied.
-	Row     *Row     `json:"-"`
-	Version int64    `json:"-"` // of the person as compared
-	Posts   []Begin  `json:"-"`
-	Changes []Amend  `json:"-"`
-	End     []string `json:"-"` // positions
+	Deed Deed `json:"-"`
+}
+
+// Deed is an Entry as it is applied.
+type Deed struct {
+	Row     *Row     `json:"row,omitempty"` // nil: leaves
+	Version int64    `json:"version"`       // of the person as compared
+	Begin   []Begin  `json:"begin,omitempty"`
+	Amend   []Amend  `json:"amend,omitempty"`
+	End     []string `json:"end,omitempty"` // positions
+	Set     []string `json:"set,omitempty"` // columns of the person that change
 }
 
 // Begin is a position that begins.
@@ -312,7 +317,7 @@ func name(p *Person) string { return clean(p.Family + " " + p.Middle + " " + p.G
 func (d *differ) entry(lines []line) (e Entry, unchanged bool) {
 	slices.SortStableFunc(lines, func(a, b line) int { return cmp.Compare(rank(a.Kind), rank(b.Kind)) })
 	first := lines[0]
-	e = Entry{Kind: Change, Line: first.Line, Key: first.Key, Name: clean(first.Family + " " + first.Middle + " " + first.Given), Fields: []Field{}, Row: &first.Row}
+	e = Entry{Kind: Change, Line: first.Line, Key: first.Key, Name: clean(first.Family + " " + first.Middle + " " + first.Given), Fields: []ImportField{}, Deed: Deed{Row: &first.Row}}
 	if first.person == nil {
 		e.Kind = Add
 		if first.Kind != positionMain {
@@ -320,7 +325,7 @@ func (d *differ) entry(lines []line) (e Entry, unchanged bool) {
 		}
 		d.personFields(&e, &Person{}, first.Row)
 	} else {
-		e.Person, e.Version = first.person.ID, first.person.Version
+		e.Person, e.Deed.Version = first.person.ID, first.person.Version
 		d.personFields(&e, first.person, first.Row)
 		if len(first.person.Posts) == 0 {
 			e.Kind = Add // back again
@@ -338,14 +343,16 @@ func rank(kind string) int { return strings.Index("main acting concurrent", kind
 func (d *differ) personFields(e *Entry, p *Person, r Row) {
 	field := func(column, was, is string) {
 		if d.file.Has(column) && was != is {
-			e.Fields = append(e.Fields, Field{column, was, is})
+			e.Fields = append(e.Fields, ImportField{column, was, is})
+			e.Deed.Set = append(e.Deed.Set, column)
 		}
 	}
 	field(ColumnKey, p.Key, cmp.Or(r.Key, p.Key))
 	was, is := name(p), clean(r.Family+" "+r.Middle+" "+r.Given)
 	// A list with one column for the name does not say where đệm ends.
 	if was != is || d.file.Has(ColumnGiven) && (p.Given != r.Given || p.Family != r.Family) {
-		e.Fields = append(e.Fields, Field{ColumnName, was, is})
+		e.Fields = append(e.Fields, ImportField{ColumnName, was, is})
+		e.Deed.Set = append(e.Deed.Set, ColumnName)
 	}
 	field(ColumnAddress, p.Address, cmp.Or(r.Address, p.Address))
 	field(ColumnPhone, p.Phone, r.Phone)
@@ -369,7 +376,7 @@ func (d *differ) post(e *Entry, l line, held map[string]bool) {
 		if seniority < 0 {
 			seniority = defaultSeniority
 		}
-		e.Posts = append(e.Posts, Begin{l.unit, l.Title, l.Kind, seniority})
+		e.Deed.Begin = append(e.Deed.Begin, Begin{l.unit, l.Title, l.Kind, seniority})
 	}
 	var was *Post
 	if l.person != nil {
@@ -387,39 +394,39 @@ func (d *differ) post(e *Entry, l line, held map[string]bool) {
 	}
 	switch {
 	case was == nil:
-		e.Fields = append(e.Fields, Field{ColumnUnit, "", d.names[l.unit]}, Field{label, "", l.Title})
+		e.Fields = append(e.Fields, ImportField{ColumnUnit, "", d.names[l.unit]}, ImportField{label, "", l.Title})
 		begin()
 	case was.Unit != l.unit:
-		e.Fields = append(e.Fields, Field{ColumnUnit, d.names[was.Unit], d.names[l.unit]})
+		e.Fields = append(e.Fields, ImportField{ColumnUnit, d.names[was.Unit], d.names[l.unit]})
 		if was.Title != l.Title {
-			e.Fields = append(e.Fields, Field{label, was.Title, l.Title})
+			e.Fields = append(e.Fields, ImportField{label, was.Title, l.Title})
 		}
 		if e.Kind == Change {
 			e.Kind = Move
 		}
-		e.End = append(e.End, was.ID)
+		e.Deed.End = append(e.Deed.End, was.ID)
 		begin()
 	default:
 		if seniority < 0 {
 			seniority = was.Seniority
 		}
 		if was.Title != l.Title {
-			e.Fields = append(e.Fields, Field{label, was.Title, l.Title})
+			e.Fields = append(e.Fields, ImportField{label, was.Title, l.Title})
 		}
 		if was.Seniority != seniority {
-			e.Fields = append(e.Fields, Field{ColumnSeniority, strconv.Itoa(was.Seniority), strconv.Itoa(seniority)})
+			e.Fields = append(e.Fields, ImportField{ColumnSeniority, strconv.Itoa(was.Seniority), strconv.Itoa(seniority)})
 		}
 		if was.Title != l.Title || was.Seniority != seniority {
-			e.Changes = append(e.Changes, Amend{was.ID, l.Title, seniority})
+			e.Deed.Amend = append(e.Deed.Amend, Amend{was.ID, l.Title, seniority})
 		}
 	}
 }
 
 func (d *differ) leave(p *Person) Entry {
-	e := Entry{Kind: Leave, Key: p.Key, Name: name(p), Person: p.ID, Version: p.Version, Fields: []Field{}}
+	e := Entry{Kind: Leave, Key: p.Key, Name: name(p), Person: p.ID, Fields: []ImportField{}, Deed: Deed{Version: p.Version}}
 	for _, q := range p.Posts {
-		e.Fields = append(e.Fields, Field{ColumnUnit, d.names[q.Unit], ""}, Field{ColumnTitle, q.Title, ""})
-		e.End = append(e.End, q.ID)
+		e.Fields = append(e.Fields, ImportField{ColumnUnit, d.names[q.Unit], ""}, ImportField{ColumnTitle, q.Title, ""})
+		e.Deed.End = append(e.Deed.End, q.ID)
 	}
 	return e
 }

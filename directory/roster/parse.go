@@ -163,8 +163,8 @@ func (f *File) readHeader(head []string, problems *Problems) []string {
 }
 
 // The longest cells that are taken, in letters.
-var longest = map[string]int{ColumnKey: 64, ColumnFamily: 50, ColumnMiddle: 100, ColumnFirst: 150, ColumnGiven: 50, ColumnName: 200, ColumnAddress: 254,
-	ColumnTitle: 200, ColumnUnit: 1000, ColumnKind: 50, ColumnSeniority: 8, ColumnPhone: 50, ColumnMobile: 50, ColumnOffice: 200}
+var longest = map[string]int{ColumnKey: 64, ColumnFamily: 50, ColumnMiddle: 80, ColumnFirst: 80, ColumnGiven: 50, ColumnName: 80, ColumnAddress: 254,
+	ColumnTitle: 150, ColumnUnit: 1000, ColumnKind: 50, ColumnSeniority: 8, ColumnPhone: 40, ColumnMobile: 40, ColumnOffice: 150}
 
 func (f *File) readRow(line int, record, columns []string, problems *Problems) Row {
 	r := Row{Line: line, Kind: positionMain, Seniority: -1}
@@ -183,8 +183,8 @@ func (f *File) readRow(line int, record, columns []string, problems *Problems) R
 		}
 		cell = clean(cell)
 		switch {
-		case strings.ContainsFunc(cell, unicode.IsControl):
-			problems.add(line, f.header[c], cell, "control", "the cell holds a control character", "type the cell anew")
+		case strings.ContainsFunc(cell, hidden):
+			problems.add(line, f.header[c], cell, "control", "the cell holds a character that cannot be seen or turns the text around", "type the cell anew")
 		case utf8.RuneCountInString(cell) > longest[c]:
 			problems.add(line, f.header[c], cell, "too_long", "the cell has more than %d letters", "shorten it", longest[c])
 		}
@@ -244,9 +244,25 @@ func (f *File) readName(r *Row, cells map[string]string) {
 	}
 }
 
-// address tells whether s may be a mail address; the directory knows better.
+// address tells whether s may be the mail address of somebody here, which is
+// plain letters without marks.
 func address(s string) bool {
 	local, domain, ok := strings.Cut(s, "@")
-	return ok && local != "" && strings.Contains(domain, ".") && !strings.ContainsAny(s, " <>()[]\",;:\\") && !strings.Contains(domain, "@") &&
-		!strings.HasPrefix(domain, ".") && !strings.HasSuffix(domain, ".") && !strings.ContainsFunc(s, func(r rune) bool { return r > 0x7e || r < 0x21 })
+	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+	if !ok || local == "" || len(local) > 64 || strings.Trim(local, letters+".-_+'") != "" ||
+		strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") || strings.Contains(local, "..") {
+		return false
+	}
+	labels := strings.Split(domain, ".")
+	for _, label := range labels {
+		if label == "" || len(label) > 63 || strings.Trim(label, letters+"-") != "" || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+	}
+	return len(labels) > 1
+}
+
+// hidden tells characters that cannot be seen or make a name read as another.
+func hidden(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp)
 }

@@ -73,9 +73,9 @@ var kinds = map[string]string{
 	"quyen": positionActing, "acting": positionActing,
 }
 
-// Problem is something in a list that must be put right before it can be
+// ImportProblem is something in a list that must be put right before it can be
 // imported.
-type Problem struct {
+type ImportProblem struct {
 	Row    int    `json:"row" doc:"line of the file, 1 is the first; 0: the file as a whole"`
 	Column string `json:"column" doc:"its header; empty: the whole line"`
 	Value  string `json:"value" doc:"what stands there, shortened"`
@@ -86,7 +86,7 @@ type Problem struct {
 
 // Problems collects problems and counts those that it keeps no more.
 type Problems struct {
-	Shown []Problem
+	Shown []ImportProblem
 	Count int
 	most  int
 }
@@ -97,7 +97,7 @@ func NewProblems(most int) *Problems { return &Problems{most: most} }
 func (p *Problems) add(row int, column, value, code, text, cure string, args ...any) {
 	p.Count++
 	if len(p.Shown) < p.most {
-		p.Shown = append(p.Shown, Problem{row, column, shorten(value), code, fmt.Sprintf(text, args...), cure})
+		p.Shown = append(p.Shown, ImportProblem{row, column, shorten(value), code, fmt.Sprintf(text, args...), cure})
 	}
 }
 

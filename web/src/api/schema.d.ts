@@ -750,6 +750,81 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/directory/imports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List an agency's imports */
+        get: operations["list-imports"];
+        put?: never;
+        /**
+         * Compare a staff list with an agency
+         * @description A CSV file in UTF-8; the first line names the columns, in Vietnamese or English. It changes nothing: it answers what the list would change, or its problems.
+         */
+        post: operations["preview-import"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/imports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show an import: its problems, what it changes, how far it is */
+        get: operations["get-import"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/imports/{id}/apply": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Apply an import as it was shown
+         * @description It is applied in batches; get-import tells how far it is. Conflict: it was applied before, the agency has changed since it was compared, or more people would leave than one list may end.
+         */
+        post: operations["apply-import"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/imports/{id}/entries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what an import changes, person by person */
+        get: operations["list-import-entries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/directory/partner-grants": {
         parameters: {
             query?: never;
@@ -1752,6 +1827,10 @@ export interface components {
         AgencyUnitsOutputBody: {
             units: components["schemas"]["DirectoryUnit"][];
         };
+        ApplyImportInputBody: {
+            /** @description more people may leave than one list may end */
+            override_leaves?: boolean;
+        };
         AppPasswordsOutputBody: {
             app_passwords: components["schemas"]["DirectoryAppPassword"][];
         };
@@ -2499,6 +2578,120 @@ export interface components {
             subject: string;
             to: string[] | null;
         };
+        Import: {
+            /**
+             * Format: int64
+             * @description people who are new, or back
+             */
+            adds: number;
+            agency_id: string;
+            /** Format: date-time */
+            applied_at?: string;
+            /** @description name of who compared it */
+            by: string;
+            /** Format: int64 */
+            changes: number;
+            /** @description what was understood */
+            columns: string[];
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: int64
+             * @description of them, so far
+             */
+            done: number;
+            file_name: string;
+            id: string;
+            /** @description headers of columns that were not */
+            ignored: string[];
+            /**
+             * Format: int64
+             * @description people with a personnel number who are not in the list: their posts in the agency end
+             */
+            leaves: number;
+            /**
+             * Format: int64
+             * @description more leaves than these need override_leaves
+             */
+            may_leave: number;
+            /**
+             * Format: int64
+             * @description people whose main post goes to another unit
+             */
+            moves: number;
+            /** @description more leave than a list may end at once: apply with override_leaves */
+            needs_override: boolean;
+            /**
+             * Format: int64
+             * @description all
+             */
+            problem_count: number;
+            /** @description the first 1000 */
+            problems: components["schemas"]["ImportProblem"][];
+            /**
+             * Format: int64
+             * @description lines of the list
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description of those done: left as they were, since somebody changed them meanwhile; each entry says why
+             */
+            skipped: number;
+            /** @enum {string} */
+            state: "refused" | "previewed" | "applying" | "applied" | "stale";
+            /**
+             * Format: int64
+             * @description people whom it changes
+             */
+            total: number;
+            /** Format: int64 */
+            unchanged: number;
+        };
+        ImportEntriesOutputBody: {
+            entries: components["schemas"]["ImportEntry"][];
+        };
+        ImportEntry: {
+            external_key: string;
+            /** @description what changes */
+            fields: components["schemas"]["ImportField"][];
+            /** @enum {string} */
+            kind: "add" | "change" | "move" | "leave";
+            /** @description why it was left as it was; empty: it was applied, or will be */
+            outcome: string;
+            /** @description empty: is made */
+            person_id: string;
+            person_name: string;
+            /**
+             * Format: int64
+             * @description line of the file; 0 for who is not in it
+             */
+            row: number;
+            /** Format: int64 */
+            seq: number;
+        };
+        ImportField: {
+            name: string;
+            new: string;
+            old: string;
+        };
+        ImportProblem: {
+            /** @description a short stable word, for a page's own words */
+            code: string;
+            /** @description its header; empty: the whole line */
+            column: string;
+            /** @description what to do */
+            cure: string;
+            /**
+             * Format: int64
+             * @description line of the file, 1 is the first; 0: the file as a whole
+             */
+            row: number;
+            /** @description what is wrong */
+            text: string;
+            /** @description what stands there, shortened */
+            value: string;
+        };
         InfoOutBody: {
             demo: boolean;
             /** @description who can sign in; with demo alone */
@@ -2571,6 +2764,10 @@ export interface components {
             next?: string;
             /** @description those of the events whom the directory still knows */
             people: components["schemas"]["AuditPerson"][];
+        };
+        ListImportsOutputBody: {
+            /** @description the last 50, without their problems */
+            imports: components["schemas"]["Import"][];
         };
         ListMeetingsOutputBody: {
             meetings: components["schemas"]["MeetingView"][];
@@ -3324,6 +3521,7 @@ export type AgenciesOutputBody = components['schemas']['AgenciesOutputBody'];
 export type AgencyChange = components['schemas']['AgencyChange'];
 export type AgencyRecord = components['schemas']['AgencyRecord'];
 export type AgencyUnitsOutputBody = components['schemas']['AgencyUnitsOutputBody'];
+export type ApplyImportInputBody = components['schemas']['ApplyImportInputBody'];
 export type AppPasswordsOutputBody = components['schemas']['AppPasswordsOutputBody'];
 export type AttachmentView = components['schemas']['AttachmentView'];
 export type AuditAgency = components['schemas']['AuditAgency'];
@@ -3385,6 +3583,11 @@ export type GroupRecord = components['schemas']['GroupRecord'];
 export type GroupsOutputBody = components['schemas']['GroupsOutputBody'];
 export type HeldOutBody = components['schemas']['HeldOutBody'];
 export type HeldView = components['schemas']['HeldView'];
+export type Import = components['schemas']['Import'];
+export type ImportEntriesOutputBody = components['schemas']['ImportEntriesOutputBody'];
+export type ImportEntry = components['schemas']['ImportEntry'];
+export type ImportField = components['schemas']['ImportField'];
+export type ImportProblem = components['schemas']['ImportProblem'];
 export type InfoOutBody = components['schemas']['InfoOutBody'];
 export type InviteToMeetingInputBody = components['schemas']['InviteToMeetingInputBody'];
 export type InviteToMeetingOutputBody = components['schemas']['InviteToMeetingOutputBody'];
@@ -3393,6 +3596,7 @@ export type JoinMeetingOutputBody = components['schemas']['JoinMeetingOutputBody
 export type LendInputBody = components['schemas']['LendInputBody'];
 export type Letter = components['schemas']['Letter'];
 export type ListEventsOutputBody = components['schemas']['ListEventsOutputBody'];
+export type ListImportsOutputBody = components['schemas']['ListImportsOutputBody'];
 export type ListMeetingsOutputBody = components['schemas']['ListMeetingsOutputBody'];
 export type ListOutBody = components['schemas']['ListOutBody'];
 export type MailAddress = components['schemas']['MailAddress'];
@@ -5354,6 +5558,177 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-imports": {
+        parameters: {
+            query: {
+                agency_id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListImportsOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "preview-import": {
+        parameters: {
+            query: {
+                agency_id: string;
+                /** @description as the list of imports shows it */
+                file_name?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/csv": string;
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Import"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Import"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "apply-import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApplyImportInputBody"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Import"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-import-entries": {
+        parameters: {
+            query?: {
+                /** @description seq of the last entry of the page before */
+                after?: number;
+                /** @description absent: all */
+                kind?: "add" | "change" | "move" | "leave";
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportEntriesOutputBody"];
+                };
             };
             /** @description Error */
             default: {

@@ -1,0 +1,247 @@
+package directory_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"commsd/directory"
+	"commsd/identity"
+	"commsd/internal/errcode"
+)
+
+// hanoi returns the agency of the demo that the tests import into, and an
+// administrator of everything.
+func hanoi(t *testing.T, f *fixture) (identity.AgencyID, identity.Actor) {
+	t.Helper()
+	a, err := f.AgencyByIdentifier(t.Context(), "H26")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.ID, f.actor(t, "admin@g2g.example")
+}
+
+func (f *fixture) preview(t *testing.T, list string) directory.Import {
+	t.Helper()
+	agency, admin := hanoi(t, f)
+	i, err := f.PreviewImport(t.Context(), admin, agency, "danh-sach.csv", []byte(list))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+func (f *fixture) apply(t *testing.T, id string, override bool) directory.Import {
+	t.Helper()
+	_, admin := hanoi(t, f)
+	if _, err := f.BeginImport(t.Context(), admin, id, override); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.ApplyImport(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	i, err := f.Import(t.Context(), admin, id)
+	if err != nil || i.State != directory.ImportApplied || i.Done != i.Total {
+		t.Fatalf("after applying: %+v, %v", i, err)
+	}
+	return i
+}
+
+const header = "Mã nhân sự;Họ và tên;Email;Chức danh;Đơn vị;Di động\n"
+
+// everybodyOfHanoi lists the demo's Hanoi with numbers of its own.
+const everybodyOfHanoi = header +
+	"HN01;Dương Đức Thắng;thangdd@hanoi.g2g.example;Phó Chủ tịch;Lãnh đạo Ủy ban;\n" +
+	"HN02;Lê Thị Kim Chi;chi@hanoi.g2g.example;Phó Chánh Văn phòng;Văn phòng UBND thành phố;\n" +
+	"HN03;Tô Minh Đức;ductm@hanoi.g2g.example;Chuyên viên chính;Văn phòng UBND thành phố;\n" +
+	"HN04;Lương Thế Vinh;vinhlt@hanoi.g2g.example;Trưởng phòng;Văn phòng UBND thành phố / Phòng Nội chính;\n"
+
+func TestImportComparesAndApplies(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		// At first everybody only gets a number: the address tells who is who.
+		i := f.preview(t, everybodyOfHanoi)
+		if i.State != directory.ImportPreviewed || i.Changes != 4 || i.Adds+i.Moves+i.Leaves != 0 {
+			t.Fatalf("the first list: %+v", i)
+		}
+		if i := f.apply(t, i.ID, false); i.Skipped != 0 {
+			t.Fatalf("left out: %+v", i)
+		}
+		if i := f.preview(t, everybodyOfHanoi); i.Unchanged != 4 || i.Total != 0 {
+			t.Fatalf("the same list again: %+v", i)
+		}
+
+		// Đức gets another title and a mobile number, Vinh moves, a new one comes,
+		// in NFD as some programs write it; Thắng leaves.
+		i = f.preview(t, strings.Join([]string{
+			strings.TrimSuffix(header, "\n"),
+			"HN02;Lê Thị Kim Chi;chi@hanoi.g2g.example;Phó Chánh Văn phòng;Văn phòng UBND thành phố;",
+			"HN03;Tô Minh Đức;ductm@hanoi.g2g.example;Trưởng ban;Văn phòng UBND thành phố;0912 345 678",
+			"HN04;Lương Thế Vinh;vinhlt@hanoi.g2g.example;Giám đốc;Sở Nội vụ;",
+			"HN05;Pha\u0323m Thi\u0323 Ha\u0323nh;hanhpt@hanoi.g2g.example;Văn thư;Phòng Nội chính;",
+		}, "\n"))
+		if i.Adds != 1 || i.Changes != 1 || i.Moves != 1 || i.Leaves != 1 || i.Unchanged != 1 || i.MayLeave != 0 || !i.NeedsForce {
+			t.Fatalf("the second list: %+v", i)
+		}
+		_, admin := hanoi(t, f)
+		entries, err := f.ImportEntries(t.Context(), admin, i.ID, "", 0, 10)
+		if err != nil || len(entries) != 4 {
+			t.Fatalf("entries %+v, %v", entries, err)
+		}
+		kinds := map[string]string{}
+		for _, e := range entries {
+			kinds[e.Name] = e.Kind + fmt.Sprint(e.Fields)
+		}
+		for name, want := range map[string]string{
+			"Tô Minh Đức":     "change[{mobile  0912 345 678} {title Chuyên viên chính Trưởng ban}]",
+			"Lương Thế Vinh":  "move[{unit Văn phòng UBND thành phố / Phòng Nội chính Sở Nội vụ} {title Trưởng phòng Giám đốc}]",
+			"Dương Đức Thắng": "leave[{unit Lãnh đạo Ủy ban } {title Phó Chủ tịch }]",
+		} {
+			if kinds[name] != want {
+				t.Errorf("%s: %q, want %q", name, kinds[name], want)
+			}
+		}
+		// One of four is more than a tenth.
+		if _, err := f.BeginImport(t.Context(), admin, i.ID, false); errcode.Of(err) != errcode.Conflict || !strings.Contains(err.Error(), "override_leaves") {
+			t.Fatalf("applied though too many leave: %v", err)
+		}
+		f.apply(t, i.ID, true)
+		if got := f.find(t, admin, "phạm thị hạnh"); len(got) != 1 {
+			t.Errorf("the new one is not found: %q", got)
+		}
+		if got := f.find(t, admin, "duong duc thang"); len(got) != 0 {
+			t.Errorf("who left is found: %q", got)
+		}
+		people, err := f.FindPeople(t.Context(), admin, "luong the vinh", 5)
+		if err != nil || len(people) != 1 || people[0].Unit != "Sở Nội vụ" || people[0].Title != "Giám đốc" {
+			t.Errorf("who moved: %+v, %v", people, err)
+		}
+		if n := len(f.events(t, "directory.import")); n < 8 { // four, then four, and one for each list
+			t.Errorf("%d events of the imports", n)
+		}
+		if _, err := f.BeginImport(t.Context(), admin, i.ID, true); errcode.Of(err) != errcode.Conflict {
+			t.Errorf("applied twice: %v", err)
+		}
+	})
+}
+
+// An import is applied as it was shown, or not at all.
+func TestImportIsStale(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		first, second := f.preview(t, everybodyOfHanoi), f.preview(t, everybodyOfHanoi)
+		f.apply(t, first.ID, false)
+		_, admin := hanoi(t, f)
+		if _, err := f.BeginImport(t.Context(), admin, second.ID, false); errcode.Of(err) != errcode.Conflict {
+			t.Fatalf("the agency had changed: %v", err)
+		}
+		if i, err := f.Import(t.Context(), admin, second.ID); err != nil || i.State != directory.ImportStale {
+			t.Errorf("state %q, %v", i.State, err)
+		}
+	})
+}
+
+// Whatever is wrong is told with its line, and nothing is imported.
+func TestImportRefusesWhole(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		agency, admin := hanoi(t, f)
+		i := f.preview(t, everybodyOfHanoi+"HN09;Ngô An;an@noivu.g2g.example;Văn thư;Phòng Nội chính;\n;X;không phải thư;Văn thư;Phòng ma;\n")
+		if i.State != directory.ImportRefused || i.Total != 0 {
+			t.Fatalf("%+v", i)
+		}
+		codes := map[string]int{}
+		for _, p := range i.Problems {
+			codes[p.Code] = p.Row
+		}
+		for code, row := range map[string]int{"elsewhere": 6, "bad_address": 7, "unknown_unit": 7} {
+			if codes[code] != row {
+				t.Errorf("%s is told of line %d, want %d: %+v", code, codes[code], row, i.Problems)
+			}
+		}
+		if _, err := f.BeginImport(t.Context(), admin, i.ID, true); errcode.Of(err) != errcode.Conflict {
+			t.Errorf("applied with problems: %v", err)
+		}
+		// Windows-1258: "Họ và tên" with a tone of its own behind the vowel.
+		i, err := f.PreviewImport(t.Context(), admin, agency, "", []byte("M\xe3 nh\xe2n s\xf1;Ho\xf2 v\xe0 t\xean;Email;Ch\xf1c danh;\xd0\xf4n v\xf2\n"))
+		if err != nil || i.State != directory.ImportRefused || i.Problems[0].Code != "encoding" || i.Problems[0].Row != 1 {
+			t.Errorf("Windows-1258: %+v, %v", i, err)
+		}
+		an := f.actor(t, "an@noivu.g2g.example")
+		if _, err := f.PreviewImport(t.Context(), an, agency, "", []byte(everybodyOfHanoi)); errcode.Of(err) != errcode.Forbidden {
+			t.Errorf("somebody without a role: %v", err)
+		}
+		if _, err := f.Import(t.Context(), an, i.ID); errcode.Of(err) != errcode.Forbidden {
+			t.Errorf("somebody without a role reads: %v", err)
+		}
+	})
+}
+
+// Whom somebody else changes while an import runs is left as they are.
+func TestImportLeavesWhoChangedMeanwhile(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		i := f.preview(t, everybodyOfHanoi)
+		_, admin := hanoi(t, f)
+		if _, err := f.BeginImport(t.Context(), admin, i.ID, false); err != nil {
+			t.Fatal(err)
+		}
+		vinh, err := f.FindPeople(t.Context(), admin, "luong the vinh", 1)
+		if err != nil || len(vinh) != 1 {
+			t.Fatal(vinh, err)
+		}
+		office := "P. 203"
+		if _, err := f.UpdatePerson(t.Context(), admin, vinh[0].ID, directory.PersonChange{Office: &office}); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.ApplyImport(t.Context(), i.ID); err != nil {
+			t.Fatal(err)
+		}
+		i, err = f.Import(t.Context(), admin, i.ID)
+		if err != nil || i.State != directory.ImportApplied || i.Done != 4 || i.Skipped != 1 {
+			t.Fatalf("%+v, %v", i, err)
+		}
+		entries, err := f.ImportEntries(t.Context(), admin, i.ID, "", 0, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if (e.Outcome != "") != (e.Name == "Lương Thế Vinh") {
+				t.Errorf("%s: %q", e.Name, e.Outcome)
+			}
+		}
+	})
+}
+
+// An import that stopped half way goes on where it stopped; a lease keeps two
+// nodes from doing it at once.
+func TestImportGoesOn(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		var list strings.Builder
+		list.WriteString(header)
+		for n := range 450 {
+			fmt.Fprintf(&list, "N%d;Nguyễn Văn An%d;n%d@hanoi.g2g.example;Chuyên viên;Sở Tài chính;\n", n, n, n)
+		}
+		i := f.preview(t, list.String())
+		_, admin := hanoi(t, f)
+		if _, err := f.BeginImport(t.Context(), admin, i.ID, false); err != nil {
+			t.Fatal(err)
+		}
+		if err := directory.ApplyOneBatch(t.Context(), f.Service, i.ID, 100); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.ApplyImport(t.Context(), i.ID); err != nil {
+			t.Fatal(err)
+		}
+		if i, err := f.Import(t.Context(), admin, i.ID); err != nil || i.Done != 100 || i.State != directory.ImportApplying {
+			t.Fatalf("another node holds it: %+v, %v", i, err)
+		}
+		f.clock.add(time.Minute)
+		if err := f.ApplyImport(t.Context(), i.ID); err != nil {
+			t.Fatal(err)
+		}
+		if i, err := f.Import(t.Context(), admin, i.ID); err != nil || i.Done != 450 || i.Skipped != 0 || i.State != directory.ImportApplied {
+			t.Fatalf("%+v, %v", i, err)
+		}
+		if i := f.preview(t, list.String()); i.Unchanged != 450 || i.Total != 0 {
+			t.Errorf("the list again: %+v", i)
+		}
+	})
+}
