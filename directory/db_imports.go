@@ -248,7 +248,7 @@ func readImportEntries(ctx context.Context, tx *sqldb.Tx, id, kind string, after
 		var j entryJSON
 		err := json.NewDecoder(strings.NewReader(text)).Decode(&j)
 		e.Entry, e.deed = j.Entry, j.Deed
-		e.Entry.Deed = j.Deed
+		e.Deed = j.Deed
 		out = append(out, e)
 		return err
 	})

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"commsd/identity"
 	"commsd/internal/sqldb"
 )
 
@@ -52,7 +51,7 @@ func Fill(ctx context.Context, db *sqldb.DB, a FillAgency, now time.Time) error 
 			for _, p := range u.People {
 				staff = append(staff, newStaff{
 					name: personName{p.Family, p.Middle, p.Given}, address: p.Address, withAccount: p.Account,
-					post: newPost{unit: places[i].id, agency: identity.AgencyID(id), title: p.Title, kind: KindMain, seniority: p.Seniority},
+					post: newPost{unit: places[i].id, agency: id, title: p.Title, kind: KindMain, seniority: p.Seniority},
 				})
 			}
 		}

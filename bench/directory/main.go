@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -29,7 +30,7 @@ func main() {
 	defer stop()
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "directory:", err)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // this is main
 	}
 }
 
@@ -48,7 +49,7 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { err = errors.Join(err, db.Close()) }()
 	log := audit.New(audit.Config{})
 	b, err := bus.Open(ctx, bus.Config{})
 	if err != nil {
@@ -88,10 +89,10 @@ func fill(ctx context.Context, db *sqldb.DB, s *directory.Service, url string, s
 			return err
 		}
 		if n%200 == 0 {
-			fmt.Printf("# %d agencies after %s\n", n+1, time.Since(start).Round(time.Second))
+			fmt.Fprintf(os.Stdout, "# %d agencies after %s\n", n+1, time.Since(start).Round(time.Second))
 		}
 	}
-	fmt.Printf("filled with %d people of %d agencies in %s\n", people, agencies, time.Since(start).Round(time.Second))
+	fmt.Fprintf(os.Stdout, "filled with %d people of %d agencies in %s\n", people, agencies, time.Since(start).Round(time.Second))
 	if url != "" {
 		// As autovacuum leaves a table that has come to rest.
 		pg, err := sql.Open("pgx", url)
@@ -112,7 +113,7 @@ func sizes(ctx context.Context, db *sqldb.DB, url, dir string) error {
 	if url == "" {
 		for _, name := range []string{"commsd.db", "commsd.db-wal"} {
 			if info, err := os.Stat(filepath.Join(dir, name)); err == nil {
-				fmt.Printf("%s: %d MiB\n", name, info.Size()>>20)
+				fmt.Fprintf(os.Stdout, "%s: %d MiB\n", name, info.Size()>>20)
 			}
 		}
 		return nil
@@ -130,7 +131,7 @@ func sizes(ctx context.Context, db *sqldb.DB, url, dir string) error {
 			if err := rows.Scan(&name, &table, &index); err != nil {
 				return err
 			}
-			fmt.Printf("%s: %d MiB and %d MiB of indexes\n", name, table, index)
+			fmt.Fprintf(os.Stdout, "%s: %d MiB and %d MiB of indexes\n", name, table, index)
 		}
 		return rows.Err()
 	})
@@ -170,7 +171,7 @@ func measure(ctx context.Context, db *sqldb.DB, s *directory.Service, rnd *rand.
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\n| What is asked | found | p50 ms | p99 ms | max ms |\n|---|---|---|---|---|\n")
+	fmt.Fprintf(os.Stdout, "\n| What is asked | found | p50 ms | p99 ms | max ms |\n|---|---|---|---|---|\n")
 	var all []time.Duration
 	for _, q := range []string{"n", "ng", "nguyen", "nguyễn", "nguyen van", "nguyen van a", "nguyen thi", "nguyen thi huong", "tran huu nguyen", "an nguyen",
 		"nguyen an", "nguyen huong", "van huong", "thi tuan", "đức", "dục", "hạ", "trần đức", "le thi van", "h t", "n v", "huong12", "anhnv", "ksor", "zzz", ""} {
@@ -268,5 +269,5 @@ func repeat(n int, fn func(i int) error) ([]time.Duration, error) {
 func line(what string, found int, times []time.Duration) {
 	slices.Sort(times)
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	fmt.Printf("| %s | %d | %.1f | %.1f | %.1f |\n", what, found, ms(times[len(times)/2]), ms(times[len(times)*99/100]), ms(times[len(times)-1]))
+	fmt.Fprintf(os.Stdout, "| %s | %d | %.1f | %.1f | %.1f |\n", what, found, ms(times[len(times)/2]), ms(times[len(times)*99/100]), ms(times[len(times)-1]))
 }
