@@ -5,18 +5,20 @@ import { expectAccessible, screenshots, signIn, useServer, watch } from "./harne
 const server = useServer();
 
 /** axe finds nothing, in either scheme, and the page is kept as pictures. */
-async function judge(page: Page, name: string): Promise<void> {
+async function judge(page: Page, name: string, { pictures = true } = {}): Promise<void> {
   await expectAccessible(page, { where: name });
-  await screenshots(page, `admin-${name}`);
+  if (pictures) await screenshots(page, `admin-${name}`);
   await page.emulateMedia({ colorScheme: "dark" });
   await expectAccessible(page, { where: `${name}, dark`, rule: "color-contrast" });
   await page.emulateMedia({ colorScheme: "light" });
 }
 
-async function administrator(): Promise<Page> {
+/** The system administrator's page, and what goes wrong on it; what the server refuses is told by the test. */
+async function administrator(): Promise<{ page: Page; wrong: string[] }> {
   const page = await server.newPage({ viewport: { width: 1280, height: 800 } });
+  const wrong = watch(page, /the server responded with a status of 4\d\d/);
   await signIn(page, "admin");
-  return page;
+  return { page, wrong };
 }
 
 test("only administrators see the administration, and others hear whom to ask", async () => {
@@ -30,8 +32,7 @@ test("only administrators see the administration, and others hear whom to ask", 
 });
 
 test("a unit is added below another, renamed, put first, deleted, and brought back", async () => {
-  const page = await administrator();
-  const wrong = watch(page);
+  const { page, wrong } = await administrator();
   await page.getByRole("navigation", { name: "Các phần" }).getByRole("link", { name: "Quản trị" }).click();
   const tree = page.getByRole("tree", { name: "Cây đơn vị" });
   await tree.getByRole("treeitem", { name: /Văn phòng Bộ/ }).click();
@@ -56,5 +57,132 @@ test("a unit is added below another, renamed, put first, deleted, and brought ba
   await tree.getByRole("treeitem", { name: /Phòng Chuyển đổi số và Dữ liệu/ }).waitFor({ state: "detached" });
   await page.getByRole("button", { name: "Hoàn tác" }).click();
   await tree.getByRole("treeitem", { name: /Phòng Chuyển đổi số và Dữ liệu/ }).waitFor();
+  expect(wrong).toEqual([]);
+});
+
+test("a person is added, given a further post, disabled and enabled again", async () => {
+  const { page, wrong } = await administrator();
+  await page.goto("/admin/people");
+  await page.getByRole("list", { name: "Danh sách người" }).getByRole("link", { name: /Nguyễn Văn An/ }).waitFor();
+  await page.getByRole("button", { name: "Thêm người" }).click();
+  const add = page.getByRole("dialog", { name: "Thêm người" });
+  await add.getByRole("textbox", { name: "Họ và tên" }).fill("Phạm Thị Ngọc Ánh");
+  await add.getByText("Họ: Phạm · Đệm: Thị Ngọc · Tên: Ánh").waitFor();
+  await add.getByRole("combobox", { name: "Đơn vị" }).fill("tong hop");
+  await page.getByRole("option", { name: "Văn phòng Bộ › Phòng Tổng hợp" }).click();
+  await add.getByRole("textbox", { name: "Chức danh" }).fill("Chuyên viên");
+  // What is wrong is said, and what was typed stays.
+  await add.getByRole("textbox", { name: "Địa chỉ thư công vụ" }).fill("anh@noi-khac.example");
+  await add.getByRole("button", { name: "Thêm", exact: true }).click();
+  await add.getByRole("alert").getByText("Chưa thêm được người này").waitFor();
+  await judge(page, "person-form");
+  await add.getByRole("textbox", { name: "Địa chỉ thư công vụ" }).fill("anhptn@noivu.g2g.example");
+  await add.getByRole("button", { name: "Thêm", exact: true }).click();
+  const panel = page.getByRole("article", { name: "Phạm Thị Ngọc Ánh" });
+  await panel.getByText("anhptn@noivu.g2g.example").first().waitFor();
+
+  // A further post; ended, and brought back.
+  await panel.getByRole("button", { name: "Thêm vị trí" }).click();
+  const post = page.getByRole("dialog", { name: "Thêm vị trí" });
+  await post.getByRole("combobox", { name: "Đơn vị" }).fill("cong nghe");
+  await page.getByRole("option", { name: "Trung tâm Công nghệ thông tin" }).click();
+  await post.getByRole("textbox", { name: "Chức danh" }).fill("Thư ký tổ chuyển đổi số");
+  await post.getByRole("button", { name: "Thêm", exact: true }).click();
+  const posts = panel.getByRole("region", { name: "Vị trí công tác" });
+  await posts.getByText("Kiêm nhiệm").waitFor();
+  await posts.getByRole("button", { name: "Kết thúc vị trí Thư ký tổ chuyển đổi số" }).click();
+  await posts.getByRole("button", { name: "1 vị trí trước đây" }).waitFor();
+  await page.getByRole("button", { name: "Hoàn tác" }).click();
+  await posts.getByRole("button", { name: "Kết thúc vị trí Thư ký tổ chuyển đổi số" }).waitFor();
+
+  // An account, the code to hand over, and the account's end and return.
+  const account = panel.getByRole("region", { name: "Tài khoản" });
+  await account.getByRole("button", { name: "Tạo tài khoản" }).click();
+  const code = page.getByRole("dialog", { name: "Mã dùng một lần cho Phạm Thị Ngọc Ánh" });
+  await code.getByRole("button", { name: "Cấp mã" }).click();
+  await code.getByText("Mã chỉ hiện một lần này.").waitFor();
+  await expectAccessible(page);
+  await page.emulateMedia({ media: "print" });
+  expect(await page.getByText("Phiếu mã đăng nhập").isVisible()).toBe(true);
+  expect(await page.getByRole("button", { name: "In phiếu" }).isVisible()).toBe(false);
+  await page.emulateMedia({ media: "screen" });
+  await code.getByRole("button", { name: "Đóng" }).last().click();
+  await account.getByText("Chờ đăng nhập lần đầu").waitFor();
+  await judge(page, "person");
+
+  await account.getByRole("button", { name: "Khóa tài khoản" }).click();
+  const lock = page.getByRole("dialog", { name: /^Khóa tài khoản của/ });
+  await lock.getByRole("textbox", { name: "Lý do" }).fill("Nghỉ việc theo quyết định 12/QĐ-BNV");
+  await expectAccessible(page);
+  await lock.getByRole("button", { name: "Khóa tài khoản" }).click();
+  await account.getByText("Đã khóa", { exact: true }).waitFor();
+  await account.getByRole("button", { name: "Mở lại tài khoản" }).click();
+  const open = page.getByRole("dialog", { name: /^Mở lại tài khoản của/ });
+  await open.getByRole("textbox", { name: "Lý do" }).fill("Trở lại làm việc");
+  await open.getByRole("button", { name: "Mở lại tài khoản" }).click();
+  await account.getByRole("button", { name: "Khóa tài khoản" }).waitFor();
+  expect(wrong).toEqual([]);
+});
+
+test("groups, rooms, mailboxes, roles and policies are looked after", async () => {
+  const { page, wrong } = await administrator();
+  await page.goto("/admin/groups");
+  await page.getByRole("button", { name: "Thêm nhóm" }).click();
+  const group = page.getByRole("dialog", { name: "Thêm nhóm" });
+  await group.getByRole("textbox", { name: "Tên nhóm" }).fill("Lãnh đạo cấp phòng");
+  await group.getByText("Theo quy tắc", { exact: true }).click();
+  await group.getByRole("textbox", { name: "Chức danh bắt đầu bằng" }).fill("Trưởng phòng");
+  await group.getByText("Hiện có 2 người").waitFor();
+  await expectAccessible(page);
+  await group.getByRole("button", { name: "Thêm", exact: true }).click();
+  const members = page.getByRole("region", { name: "Thành viên" });
+  await members.getByText("Hồ Anh Tuấn").waitFor();
+  await judge(page, "group");
+
+  await page.getByRole("navigation", { name: "Quản trị" }).getByRole("link", { name: "Phòng họp, thiết bị" }).click();
+  await page.getByRole("button", { name: "Thêm phòng hoặc thiết bị" }).click();
+  const room = page.getByRole("dialog", { name: "Thêm phòng hoặc thiết bị" });
+  await room.getByRole("textbox", { name: "Tên", exact: true }).fill("Phòng họp số 1");
+  await room.getByRole("combobox", { name: "Đơn vị quản lý" }).fill("hanh chinh");
+  await page.getByRole("option", { name: "Văn phòng Bộ › Phòng Hành chính" }).click();
+  await room.getByRole("spinbutton", { name: "Số chỗ" }).fill("40");
+  await room.getByRole("button", { name: "Thêm", exact: true }).click();
+  await page.getByText("40 chỗ · Phòng Hành chính").waitFor();
+  await page.getByRole("button", { name: "Xóa Phòng họp số 1" }).click();
+  await page.getByRole("button", { name: "Hoàn tác" }).click();
+  await page.getByText("40 chỗ · Phòng Hành chính").waitFor();
+  await judge(page, "resources", { pictures: false });
+
+  await page.getByRole("navigation", { name: "Quản trị" }).getByRole("link", { name: "Hộp thư đơn vị" }).click();
+  await page.getByRole("button", { name: "Thêm hộp thư" }).click();
+  const box = page.getByRole("dialog", { name: "Thêm hộp thư" });
+  await box.getByRole("textbox", { name: "Tên hộp thư" }).fill("Văn thư Bộ");
+  await box.getByRole("textbox", { name: "Địa chỉ" }).fill("vanthu@noivu.g2g.example");
+  await box.getByRole("combobox", { name: "Của đơn vị" }).fill("van phong bo");
+  await page.getByRole("option", { name: "Văn phòng Bộ", exact: true }).click();
+  await box.getByRole("button", { name: "Thêm", exact: true }).click();
+  await page.getByRole("button", { name: "Giao hộp thư Văn thư Bộ" }).click();
+  const user = page.getByRole("dialog", { name: "Giao hộp thư Văn thư Bộ" });
+  await user.getByRole("textbox", { name: "Vị trí của người" }).fill("kim oanh");
+  await page.getByRole("option", { name: /Bùi Thị Kim Oanh/ }).click();
+  await user.getByRole("button", { name: "Thêm", exact: true }).click();
+  await page.getByText("Đọc và gửi").waitFor();
+  await judge(page, "mailboxes");
+
+  await page.getByRole("navigation", { name: "Quản trị" }).getByRole("link", { name: "Người quản trị" }).click();
+  await page.getByRole("button", { name: "Giao vai trò" }).click();
+  const role = page.getByRole("dialog", { name: "Giao vai trò" });
+  await role.getByRole("textbox", { name: "Người" }).fill("thanh binh");
+  await page.getByRole("option", { name: /Trần Thanh Bình/ }).click();
+  await role.getByRole("button", { name: "Giao", exact: true }).click();
+  await page.getByRole("button", { name: "Thu lại vai trò Quản trị cơ quan của Trần Thanh Bình" }).waitFor();
+  await judge(page, "admins", { pictures: false });
+
+  await page.getByRole("navigation", { name: "Quản trị" }).getByRole("link", { name: "Vai trò liên cơ quan" }).click();
+  await page.getByText("Chưa có vai trò nào giữa các cơ quan").waitFor();
+  await expectAccessible(page);
+  await page.getByRole("navigation", { name: "Quản trị" }).getByRole("link", { name: "Chính sách" }).click();
+  await page.getByRole("radio", { name: "Di động: Cùng cơ quan" }).waitFor();
+  await judge(page, "policies");
   expect(wrong).toEqual([]);
 });

@@ -45,7 +45,7 @@ interface ErrorProps {
   /** What could not be done, "Chưa tải được danh sách cuộc họp". */
   title?: string;
   /** Instead of the code's own words: what is safe, what to try. */
-  text?: string;
+  text?: ReactNode;
   onRetry?: () => void;
   compact?: boolean;
 }
@@ -64,7 +64,7 @@ export function ErrorState({ code = "internal", title, text, onRetry, compact = 
       icon={<IconAlertTriangle stroke={1.5} color="var(--commsd-warn)" />}
       title={title ?? t(`errors.${known}.title`)}
     >
-      <Text>{text ?? t(`errors.${known}.text`)}</Text>
+      <Text component="div">{text ?? t(`errors.${known}.text`)}</Text>
       {retry && (
         <Button mt="sm" size="xs" variant="default" leftSection={<IconRefresh size={16} stroke={1.5} aria-hidden />} onClick={onRetry}>
           {t("retry")}

@@ -60,6 +60,9 @@ export const cssVariables: CSSVariablesResolver = () => ({
     "--commsd-bad": "#a3181b",
   },
   dark: {
+    // Lighter, not darker: near-black words stand on it.
+    "--mantine-primary-color-filled-hover": "#ea9291",
+    "--mantine-color-lacquer-filled-hover": "#ea9291",
     "--mantine-color-body": "#1d1b19",
     "--mantine-color-text": "#eceae6",
     "--mantine-color-dimmed": "#b5afa6",

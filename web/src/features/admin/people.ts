@@ -1,7 +1,7 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { api, data } from "../../api/client";
 import type { components } from "../../api/schema";
-import { dayOf, formatDate, fromWallClock } from "../../lib/dates";
+import { dayOf, fromWallClock } from "../../lib/dates";
 import { at } from "./api";
 
 type Schemas = components["schemas"];
@@ -61,9 +61,4 @@ export function untilDay(day: string): string | undefined {
 /** The last day before a moment, as date fields hold it. */
 export function lastDay(until: string | undefined): string {
   return until ? dayOf(new Date(until).getTime() - 1) : "";
-}
-
-/** "01/03/2024 – 30/06/2026", open at the end where nothing is set. */
-export function span(p: Position): string {
-  return `${formatDate(p.valid_from)} – ${p.valid_until ? formatDate(new Date(p.valid_until).getTime() - 1) : "…"}`;
 }

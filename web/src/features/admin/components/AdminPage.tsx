@@ -93,7 +93,7 @@ export function AdminPage() {
           </ul>
           {system && <NewAgency />}
         </nav>
-        <section className={classes.content} aria-label={section && t(`section.${section}`)}>
+        <div className={classes.content}>
           <Button
             className={classes.back} variant="subtle" color="gray" size="compact-md" leftSection={<IconArrowLeft size={16} stroke={1.5} aria-hidden />}
             renderRoot={(props) => <Link {...paths.admin(undefined, undefined, { agency: agency.id })} {...props} />}
@@ -107,7 +107,7 @@ export function AdminPage() {
           ) : (
             <NoPermission whom={t(section === "policies" ? "whom.security" : "whom.agency", { agency: unitName(agency, lang) })} />
           )}
-        </section>
+        </div>
       </div>
     </Page>
   );

@@ -13,8 +13,22 @@ export function Problem({ error, title, onRetry }: { error: unknown; title: stri
   if (!error) return null;
   const code = codeOf(error);
   if (code !== "invalid" && code !== "conflict" && code !== "forbidden") return <ErrorState compact code={code} title={title} onRetry={onRetry} />;
-  const named = error instanceof ApiError && code !== "forbidden" ? [error.detail, ...error.fields.map((f) => [f.location, f.message].filter(Boolean).join(": "))] : [];
-  return <ErrorState compact code={code} title={title} text={[t(`problem.${code}`), ...named.filter(Boolean).map((n) => `(${n})`)].join(" ")} />;
+  const named = error instanceof ApiError && code !== "forbidden" ? [error.detail, ...error.fields.map((f) => [f.location, f.message].filter(Boolean).join(": "))].filter(Boolean) : [];
+  return (
+    <ErrorState
+      compact code={code} title={title}
+      text={
+        <>
+          {t(`problem.${code}`)}
+          {named.length > 0 && (
+            <Text size="sm" c="dimmed" mt={4} lang="en">
+              {named.join(" · ")}
+            </Text>
+          )}
+        </>
+      }
+    />
+  );
 }
 
 interface FormProps {

@@ -6,12 +6,12 @@ import { useTranslation } from "react-i18next";
 import type { Agency, Unit } from "../../../api/directory";
 import { codeOf } from "../../../api/error";
 import { useSession } from "../../../api/session";
-import { dayOf } from "../../../lib/dates";
+import { dayOf, formatDate } from "../../../lib/dates";
 import { useDraft } from "../../../lib/draft";
 import { ErrorState, ListSkeleton } from "../../../ui/States";
 import { toast } from "../../../ui/toast";
 import { useAct } from "../api";
-import { addPosition, changePosition, endPosition, fromDay, kinds, lastDay, positionsQuery, span, transfer, untilDay, type Kind, type PersonRecord, type Position } from "../people";
+import { addPosition, changePosition, endPosition, fromDay, kinds, lastDay, positionsQuery, transfer, untilDay, type Kind, type PersonRecord, type Position } from "../people";
 import { holdsAt, sections } from "../scope";
 import { FormDialog, offerUndo, Problem } from "./Dialogs";
 import { DayField, UnitSelect } from "./fields";
@@ -137,7 +137,9 @@ function Line({ position: p }: { position: Position }) {
         {[p.unit, p.agency_name].filter(Boolean).join(" · ")}
       </Text>
       <Text size="sm" c="dimmed" className="tabular">
-        {span(p)}
+        {p.valid_until
+          ? t("positions.span", { from: formatDate(p.valid_from), until: formatDate(new Date(p.valid_until).getTime() - 1) })
+          : t("positions.since", { from: formatDate(p.valid_from) })}
       </Text>
     </div>
   );
