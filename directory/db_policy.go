@@ -2,15 +2,12 @@ package directory
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"commsd/directory/visibility"
 	"commsd/identity"
-	"commsd/internal/errcode"
 	"commsd/internal/sqldb"
 )
 
@@ -85,27 +82,12 @@ func writeOverrides(ctx context.Context, tx *sqldb.Tx, person identity.PersonID,
 	return nil
 }
 
-// personObject is what a permission over a person is decided on: the unit of
-// the main post of now, or else of the last one.
+// personObject is what a permission over a person who exists is decided on.
 func personObject(ctx context.Context, tx *sqldb.Tx, id identity.PersonID, now time.Time) (identity.Object, error) {
-	o := identity.Object{ObjectRef: identity.ObjectRef{Kind: "person", ID: string(id)}}
-	var account identity.AccountID
-	var path []byte
-	err := tx.QueryRow(ctx, `SELECT COALESCE(c.id, ''), COALESCE(q.agency_id, ''), u.path FROM directory_people p
-		LEFT JOIN directory_accounts c ON c.person_id = p.id
-		LEFT JOIN directory_positions q ON q.id = `+homePosition("p.id", "$2")+`
-		LEFT JOIN directory_units u ON u.id = q.unit_id
-		WHERE p.id = $1`, string(id), now.UnixMicro()).Scan(&account, &o.Agency, &path)
-	if errors.Is(err, sql.ErrNoRows) {
-		return o, errcode.New(errcode.NotFound, "there is no such person in the directory")
+	if err := personExists(ctx, tx, id, ""); err != nil {
+		return identity.Object{}, err
 	}
-	if err != nil {
-		return o, fmt.Errorf("read person %s: %w", id, err)
-	}
-	o.Path = string(path)
-	if account != "" {
-		o.TargetGrants, err = readGrants(ctx, tx, account)
-	}
+	o, _, err := personHome(ctx, tx, id, now)
 	return o, err
 }
 

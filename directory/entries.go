@@ -47,9 +47,13 @@ func (s *Service) Entry(ctx context.Context, actor identity.Actor, id identity.P
 	}
 	e, ok := seen[id]
 	if !ok {
-		return e, errcode.New(errcode.NotFound, "there is no such person in the directory")
+		return e, errNoPerson()
 	}
 	return e, nil
+}
+
+func errNoPerson() error {
+	return errcode.New(errcode.NotFound, "there is no such person in the directory")
 }
 
 // Entries returns what actor sees of the people of ids; whom actor does not

@@ -33,6 +33,34 @@ func (s *Service) People(ctx context.Context, ids []identity.PersonID) (map[iden
 	return out, nil
 }
 
+// PeopleFor returns of the people of ids what viewer sees, by id; whom viewer
+// does not see are not in it.
+func (s *Service) PeopleFor(ctx context.Context, viewer identity.Actor, ids []identity.PersonID) (map[identity.PersonID]identity.Person, error) {
+	entries, err := s.Entries(ctx, viewer, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[identity.PersonID]identity.Person, len(entries))
+	for id, e := range entries {
+		out[id] = e.Person
+	}
+	return out, nil
+}
+
+// AgencyOf returns the agency of a person's main position, whoever may see it:
+// by it things are filed. It is empty for a person without one.
+func (s *Service) AgencyOf(ctx context.Context, id identity.PersonID) (identity.AgencyID, error) {
+	var agency identity.AgencyID
+	err := s.read(ctx, "agency of a person", func(ctx context.Context, tx *sqldb.Tx) error {
+		positions, err := readPositions(ctx, tx, id, s.now())
+		if len(positions) > 0 {
+			agency = positions[0].Agency
+		}
+		return err
+	})
+	return agency, err
+}
+
 // Card is all that a viewer sees of one person.
 type Card struct {
 	identity.Person

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"commsd/directory/permission"
+	"commsd/directory/visibility"
 	"commsd/identity"
 	"commsd/internal/errcode"
 	"commsd/internal/fold"
@@ -75,6 +76,20 @@ type heldPosition struct {
 
 func (p heldPosition) object() identity.Object {
 	return identity.Object{ObjectRef: identity.ObjectRef{Kind: "position", ID: string(p.ID)}, Agency: p.Agency, Path: p.path}
+}
+
+// seenBy empties what a viewer does not see.
+func (p PositionRecord) seenBy(sight visibility.Sight) PositionRecord {
+	if !sight.Sees(visibility.FieldTitle) {
+		p.Title = ""
+	}
+	if !sight.Sees(visibility.FieldUnit) {
+		p.UnitID, p.Unit = "", ""
+	}
+	if !sight.Sees(visibility.FieldAgency) {
+		p.Agency, p.AgencyName = "", ""
+	}
+	return p
 }
 
 func (p PositionRecord) stateAt(now time.Time) string {
@@ -197,9 +212,18 @@ func (s *Service) PersonPositions(ctx context.Context, actor identity.Actor, id 
 		}
 		o.TargetGrants = nil // reading touches nobody
 		all := actor.Person == id || s.Check(actor, permission.PositionWrite, o).Allowed
+		entries, policies, err := s.readWithPolicies(ctx, tx, []identity.PersonID{id})
+		if err != nil {
+			return err
+		}
+		e := entries[id]
+		sight := visibility.Look(actor, *e, policies[e.Agency].Visibility)
+		if !all && !sight.Sees(visibility.FieldEntry) {
+			return errNoPerson()
+		}
 		for _, p := range held {
 			if all || p.State == positionCurrent {
-				out = append(out, p.PositionRecord)
+				out = append(out, p.seenBy(sight))
 			}
 		}
 		return nil

@@ -191,11 +191,11 @@ func (s *Service) CreateServiceMailbox(ctx context.Context, actor identity.Actor
 
 // mailboxDeed is an act on a mailbox that is there. It answers what the mailbox
 // has become.
-func (s *Service) mailboxDeed(ctx context.Context, actor identity.Actor, id string, to *identity.UnitID,
+func (s *Service) mailboxDeed(ctx context.Context, actor identity.Actor, action identity.Action, id string, to *identity.UnitID,
 	do func(ctx context.Context, tx *sqldb.Tx, m ServiceMailbox) (detail map[string]string, gone bool, err error)) (ServiceMailbox, error) {
 	var out ServiceMailbox
 	err := s.act(ctx, actor, deed{
-		action: permission.MailboxWrite,
+		action: action,
 		objects: func(ctx context.Context, tx *sqldb.Tx) ([]identity.Object, error) {
 			m, err := readMailbox(ctx, tx, id, s.now())
 			if err != nil {
@@ -228,7 +228,7 @@ func (s *Service) mailboxDeed(ctx context.Context, actor identity.Actor, id stri
 // UpdateServiceMailbox changes a mailbox; administrators of its unit may, and of
 // the one it is given to. Its address stays: letters know it.
 func (s *Service) UpdateServiceMailbox(ctx context.Context, actor identity.Actor, id string, c ServiceMailboxChange) (ServiceMailbox, error) {
-	return s.mailboxDeed(ctx, actor, id, c.UnitID, func(ctx context.Context, tx *sqldb.Tx, m ServiceMailbox) (map[string]string, bool, error) {
+	return s.mailboxDeed(ctx, actor, permission.MailboxWrite, id, c.UnitID, func(ctx context.Context, tx *sqldb.Tx, m ServiceMailbox) (map[string]string, bool, error) {
 		if err := sameVersion("the mailbox", c.Version, m.Version); err != nil {
 			return nil, false, err
 		}
@@ -253,7 +253,7 @@ func (s *Service) UpdateServiceMailbox(ctx context.Context, actor identity.Actor
 
 // DeleteServiceMailbox deletes a mailbox and frees its address.
 func (s *Service) DeleteServiceMailbox(ctx context.Context, actor identity.Actor, id string) error {
-	_, err := s.mailboxDeed(ctx, actor, id, nil, func(ctx context.Context, tx *sqldb.Tx, m ServiceMailbox) (map[string]string, bool, error) {
+	_, err := s.mailboxDeed(ctx, actor, permission.MailboxRemove, id, nil, func(ctx context.Context, tx *sqldb.Tx, m ServiceMailbox) (map[string]string, bool, error) {
 		return map[string]string{"deleted": m.Address}, true, deleteMailbox(ctx, tx, id)
 	})
 	return err
@@ -268,7 +268,7 @@ func (s *Service) AddServiceMailboxUser(ctx context.Context, actor identity.Acto
 	case !n.MayRead && !n.MaySend:
 		return ServiceMailbox{}, errcode.New(errcode.Invalid, "say what it may: read, send or both")
 	}
-	return s.mailboxDeed(ctx, actor, id, nil, func(ctx context.Context, tx *sqldb.Tx, m ServiceMailbox) (map[string]string, bool, error) {
+	return s.mailboxDeed(ctx, actor, permission.MailboxWrite, id, nil, func(ctx context.Context, tx *sqldb.Tx, m ServiceMailbox) (map[string]string, bool, error) {
 		var agency identity.AgencyID
 		if n.Position != "" {
 			p, err := readHeldPosition(ctx, tx, n.Position, s.now())
@@ -309,7 +309,7 @@ func mailboxRights(read, send bool) string {
 
 // RemoveServiceMailboxUser closes a mailbox to a post or a group.
 func (s *Service) RemoveServiceMailboxUser(ctx context.Context, actor identity.Actor, id, entry string) error {
-	_, err := s.mailboxDeed(ctx, actor, id, nil, func(ctx context.Context, tx *sqldb.Tx, m ServiceMailbox) (map[string]string, bool, error) {
+	_, err := s.mailboxDeed(ctx, actor, permission.MailboxWrite, id, nil, func(ctx context.Context, tx *sqldb.Tx, m ServiceMailbox) (map[string]string, bool, error) {
 		who, err := deleteMailboxUser(ctx, tx, id, entry)
 		return map[string]string{"address": m.Address, "removed": who}, false, err
 	})

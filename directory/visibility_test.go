@@ -3,6 +3,7 @@ package directory_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -181,6 +182,25 @@ func TestVisibilityMatrix(t *testing.T) {
 					visibility.FieldAgency: c.AgencyName, visibility.FieldAddress: c.Address, visibility.FieldPhone: c.Phone,
 					visibility.FieldMobile: c.Mobile, visibility.FieldOffice: c.Office, visibility.FieldPhoto: c.Photo}
 			}},
+			{Name: "names of recipients", Fields: listed, Look: func(t *testing.T, viewer directorytest.Viewer) map[visibility.Field]string {
+				people, err := g.PeopleFor(t.Context(), g.actors[viewer], []identity.PersonID{g.subject})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return shown(slices.Collect(maps.Values(people)), g.subject)
+			}},
+			{Name: "HTTP positions", Fields: []visibility.Field{visibility.FieldTitle, visibility.FieldUnit, visibility.FieldAgency}, Look: func(t *testing.T, viewer directorytest.Viewer) map[visibility.Field]string {
+				var answer struct{ Positions []directory.PositionRecord }
+				resp := g.pages[viewer].call("GET", "/api/v1/directory/people/"+string(g.subject)+"/positions", nil, &answer)
+				if resp.StatusCode == 404 {
+					return nil
+				}
+				if len(answer.Positions) != 1 {
+					t.Fatalf("%d positions", len(answer.Positions))
+				}
+				q := answer.Positions[0]
+				return map[visibility.Field]string{visibility.FieldTitle: q.Title, visibility.FieldUnit: q.Unit, visibility.FieldAgency: q.AgencyName}
+			}},
 			{Name: "beside others' words", Fields: listed, Known: true, Look: func(t *testing.T, _ directorytest.Viewer) map[visibility.Field]string {
 				people, err := g.People(t.Context(), []identity.PersonID{g.subject})
 				if err != nil {
@@ -251,6 +271,9 @@ func TestVisibilityOfOnePerson(t *testing.T) {
 		}
 		if got := f.find(t, g.actors[directorytest.Unit], "luong the vinh"); len(got) != 0 {
 			t.Errorf("hidden, yet found: %q", got)
+		}
+		if agency, err := g.AgencyOf(t.Context(), g.subject); err != nil || agency != g.place.Agency {
+			t.Errorf("letters to them are filed by the agency %q, %v", agency, err)
 		}
 		people, err := g.People(t.Context(), []identity.PersonID{g.subject})
 		if p := people[g.subject]; err != nil || p.Name != directorytest.SubjectName || p.Title+p.Unit+p.AgencyName+p.Address != "" {

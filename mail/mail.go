@@ -27,6 +27,7 @@ import (
 	"commsd/internal/sqldb"
 	"commsd/mail/imapd"
 	"commsd/mail/queue"
+	"commsd/mail/route"
 	"commsd/mail/smtpd"
 	"commsd/mail/store"
 	"commsd/mail/submission"
@@ -36,10 +37,12 @@ import (
 // call it.
 type Directory interface {
 	AuthenticatePassword(ctx context.Context, login, password, address, scope string) (identity.Actor, error)
-	ResolveAddress(ctx context.Context, address string) (identity.PersonID, error)
-	IsLocalDomain(ctx context.Context, domain string) (bool, error)
 	SenderAddresses(ctx context.Context, actor identity.Actor) ([]string, error)
-	People(ctx context.Context, ids []identity.PersonID) (map[identity.PersonID]identity.Person, error)
+	route.Directory
+
+	// PeopleFor returns of the people of ids what viewer sees; whom viewer does
+	// not see are not in it.
+	PeopleFor(ctx context.Context, viewer identity.Actor, ids []identity.PersonID) (map[identity.PersonID]identity.Person, error)
 }
 
 // Notifier tells people's open pages that something is new. It must not block.

@@ -99,7 +99,7 @@ func (s *Service) send(ctx context.Context, actor identity.Actor, in *sendIn) (*
 		return nil, err
 	}
 	c := composer{letter: in.Body.Letter, from: mail.Address{Name: actor.Name, Address: own[0]}, now: s.cfg.Now(), files: files}
-	if c.names, err = s.namesOf(ctx, to); err != nil {
+	if c.names, err = s.namesOf(ctx, actor, to); err != nil {
 		return nil, err
 	}
 	raw := c.message()
@@ -129,15 +129,16 @@ func (s *Service) send(ctx context.Context, actor identity.Actor, in *sendIn) (*
 	return out, nil
 }
 
-// namesOf finds the names of recipients who are in the directory, by address.
-func (s *Service) namesOf(ctx context.Context, to []route.Recipient) (map[string]string, error) {
+// namesOf finds the names of recipients whom the sender sees in the directory,
+// by address: who hides is not told by their address.
+func (s *Service) namesOf(ctx context.Context, actor identity.Actor, to []route.Recipient) (map[string]string, error) {
 	var ids []identity.PersonID
 	for _, r := range to {
 		if r.Local() {
 			ids = append(ids, r.Person)
 		}
 	}
-	people, err := s.cfg.Directory.People(ctx, ids)
+	people, err := s.cfg.Directory.PeopleFor(ctx, actor, ids)
 	if err != nil {
 		return nil, fmt.Errorf("mail: names of recipients: %w", err)
 	}

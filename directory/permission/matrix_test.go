@@ -62,7 +62,6 @@ var matrix = map[identity.Action][8]string{
 	//                         nobody system            agency          unit       security        auditor         records lent
 	permission.AgencyCreate:       {none, "utsxaoi m SWPRF", none, none, none, none, none, none},
 	permission.AgencyUpdate:       {none, "utsxaoi m SWPRF", "utsxa m WPR", "ut m PR", none, none, none, none},
-	permission.AgencyDomains:      {none, "utsxaoi m SWPRF", none, none, none, none, none, none},
 	permission.UnitWrite:          {none, "utsxaoi m SWPRF", "utsxa m WPR", "ut m PR", none, none, none, none},
 	permission.PersonWrite:        {none, "utsxaoi m SWPRF", "utsxa m WPR", "ut m PR", none, none, none, none},
 	permission.PersonProfile:      {"m", "utsxaoi m SWPRF", "utsxa m WPR", "ut m PR", "m", "m", "m", "m"},

@@ -23,7 +23,6 @@ import (
 const (
 	AgencyCreate       identity.Action = "agency.create"
 	AgencyUpdate       identity.Action = "agency.update"
-	AgencyDomains      identity.Action = "agency.domains" // which mail is received here, and as whose
 	UnitWrite          identity.Action = "unit.write"
 	PersonWrite        identity.Action = "person.write"
 	PersonProfile      identity.Action = "person.profile" // what people may change of themselves
@@ -107,7 +106,6 @@ var (
 var rules = map[identity.Action]rule{
 	AgencyCreate:       {roles: systemAdmins},
 	AgencyUpdate:       {roles: agencyAdmins, writes: true},
-	AgencyDomains:      {roles: systemAdmins, writes: true},
 	UnitWrite:          {roles: agencyAdmins, writes: true},
 	PersonWrite:        {roles: agencyAdmins, writes: true},
 	PersonProfile:      {roles: agencyAdmins, relations: self, writes: true},

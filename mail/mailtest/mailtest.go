@@ -117,8 +117,13 @@ func (d *Directory) IsLocalDomain(_ context.Context, domain string) (bool, error
 	return domain == "noivu.example" || domain == "hanoi.example", nil
 }
 
-// People implements route.Directory.
-func (d *Directory) People(_ context.Context, ids []identity.PersonID) (map[identity.PersonID]identity.Person, error) {
+// AgencyOf implements route.Directory.
+func (d *Directory) AgencyOf(_ context.Context, id identity.PersonID) (identity.AgencyID, error) {
+	return map[identity.PersonID]identity.AgencyID{An: AnAgency, Chi: ChiAgency}[id], nil
+}
+
+// PeopleFor implements mail.Directory: everybody sees everybody.
+func (d *Directory) PeopleFor(_ context.Context, _ identity.Actor, ids []identity.PersonID) (map[identity.PersonID]identity.Person, error) {
 	all := map[identity.PersonID]identity.Person{
 		An:  {ID: An, Agency: AnAgency, Name: AnActor.Name},
 		Chi: {ID: Chi, Agency: ChiAgency, Name: ChiActor.Name},

@@ -38,8 +38,8 @@ func (people) ResolveAddress(_ context.Context, a string) (identity.PersonID, er
 func (people) IsLocalDomain(_ context.Context, d string) (bool, error) {
 	return d == "here.example", nil
 }
-func (people) People(context.Context, []identity.PersonID) (map[identity.PersonID]identity.Person, error) {
-	return map[identity.PersonID]identity.Person{"an": {ID: "an", Agency: "a"}}, nil
+func (people) AgencyOf(context.Context, identity.PersonID) (identity.AgencyID, error) {
+	return "a", nil
 }
 
 // sink is the other side: a real SMTP server that answers as told.

@@ -24,7 +24,9 @@ import (
 type Directory interface {
 	ResolveAddress(ctx context.Context, address string) (identity.PersonID, error)
 	IsLocalDomain(ctx context.Context, domain string) (bool, error)
-	People(ctx context.Context, ids []identity.PersonID) (map[identity.PersonID]identity.Person, error)
+	// AgencyOf returns the agency of a person's main position, whoever may see
+	// it; empty for a person without one.
+	AgencyOf(ctx context.Context, id identity.PersonID) (identity.AgencyID, error)
 }
 
 // Recipient is where one address leads.
@@ -62,11 +64,11 @@ func Resolve(ctx context.Context, d Directory, address string) (Recipient, error
 		}
 		return Recipient{}, fmt.Errorf("route: resolve %s: %w", normal, err)
 	}
-	people, err := d.People(ctx, []identity.PersonID{person})
+	agency, err := d.AgencyOf(ctx, person)
 	if err != nil {
-		return Recipient{}, fmt.Errorf("route: person of %s: %w", normal, err)
+		return Recipient{}, fmt.Errorf("route: agency of %s: %w", normal, err)
 	}
-	return Recipient{Address: normal, Person: person, Agency: people[person].Agency}, nil
+	return Recipient{Address: normal, Person: person, Agency: agency}, nil
 }
 
 // Normalise checks an address and brings it to the form that addresses are

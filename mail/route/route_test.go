@@ -80,11 +80,11 @@ func (b broken) ResolveAddress(ctx context.Context, a string) (identity.PersonID
 	return new(mailtest.Directory).ResolveAddress(ctx, a)
 }
 
-func (b broken) People(ctx context.Context, ids []identity.PersonID) (map[identity.PersonID]identity.Person, error) {
+func (b broken) AgencyOf(ctx context.Context, id identity.PersonID) (identity.AgencyID, error) {
 	if b.people {
-		return nil, errBroken
+		return "", errBroken
 	}
-	return new(mailtest.Directory).People(ctx, ids)
+	return new(mailtest.Directory).AgencyOf(ctx, id)
 }
 
 // What is normal once stays so, is one address to others too, and fits a line
