@@ -91,6 +91,17 @@ func (s *Service) MakeAppPassword(ctx context.Context, actor identity.Actor, nam
 	}
 	a := AppPassword{ID: id, Name: name, Scopes: scopes, CreatedAt: now, ExpiresAt: expires}
 	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		h, err := readHolder(ctx, tx, actor.Account, now, "")
+		if err != nil {
+			return err
+		}
+		policy, err := signInPolicy(ctx, tx, h.main().Agency)
+		if err != nil {
+			return err
+		}
+		if !policy.AppPasswords {
+			return errcode.New(errcode.Forbidden, "your agency lets no programs sign in; use the pages")
+		}
 		n, err := countAppPasswords(ctx, tx, actor.Account)
 		if err != nil {
 			return err

@@ -204,3 +204,34 @@ func TestAppPasswordsAreListedAndBounded(t *testing.T) {
 		want(t, "the 51st", err, errcode.Conflict)
 	})
 }
+
+// An agency may let no programs sign in at all.
+func TestAgencyForbidsPrograms(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		owner, other := f.actor(t, an), f.actor(t, chi)
+		secret, _ := f.appPassword(t, owner, "imap")
+		elsewhere, _ := f.appPassword(t, other, "imap")
+		security := f.actor(t, "admin@g2g.example")
+		security.Grants = append(security.Grants, identity.Grant{Role: identity.RoleSecurityAdmin})
+		policy, err := f.AgencyPolicy(t.Context(), security, owner.Agency)
+		if err != nil {
+			t.Fatal(err)
+		}
+		policy.SignIn.AppPasswords = false
+		if _, err := f.SetAgencyPolicy(t.Context(), security, owner.Agency, policy); err != nil {
+			t.Fatal(err)
+		}
+		for what, typed := range map[string]string{"the app password": secret, "the login password": directory.DemoPassword} {
+			_, err := f.mail(t, an, typed, "imap")
+			want(t, what, err, errcode.Unauthenticated)
+		}
+		_, _, err = f.MakeAppPassword(t.Context(), owner, "x", []string{"imap"}, time.Time{})
+		want(t, "a new one", err, errcode.Forbidden)
+		if _, err := f.mail(t, chi, elsewhere, "imap"); err != nil {
+			t.Errorf("in another agency: %v", err)
+		}
+		if _, err := f.SignIn(t.Context(), directory.SignInRequest{Login: an, Password: directory.DemoPassword}); err != nil {
+			t.Errorf("at a page: %v", err)
+		}
+	})
+}

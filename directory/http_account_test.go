@@ -117,6 +117,17 @@ func TestHTTPPhoto(t *testing.T) {
 		if resp := other.call("GET", path+"?v=old", nil, nil); resp.StatusCode != 200 || strings.Contains(resp.Header.Get("Cache-Control"), "immutable") {
 			t.Errorf("by an old address: %d %v", resp.StatusCode, resp.Header)
 		}
+		// Who is not to see it, does not get it by its address either.
+		hide := map[string]any{"own": []map[string]string{{"field": "photo", "level": "own_agency"}}}
+		if got := p.status("PUT", "/api/v1/account/visibility", hide); got != http.StatusOK {
+			t.Errorf("hiding answers %d", got)
+		}
+		if got := other.status("GET", a.Photo, nil); got != http.StatusNotFound {
+			t.Errorf("hidden, it answers somebody of another agency %d", got)
+		}
+		if got := p.status("GET", a.Photo, nil); got != http.StatusOK {
+			t.Errorf("hidden, it answers its owner %d", got)
+		}
 		if got := p.status("DELETE", "/api/v1/account/photo", nil); got != http.StatusNoContent {
 			t.Errorf("removing answers %d", got)
 		}

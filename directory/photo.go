@@ -86,8 +86,15 @@ func (s *Service) writePhoto(ctx context.Context, actor identity.Actor, hash str
 // Photo returns a person's picture; errcode.NotFound where there is none that
 // actor may see.
 func (s *Service) Photo(ctx context.Context, actor identity.Actor, person identity.PersonID) (Photo, error) {
+	e, err := s.Entry(ctx, actor, person)
+	if err != nil {
+		return Photo{}, err
+	}
+	if e.Photo == "" && actor.Person != person {
+		return Photo{}, errcode.New(errcode.NotFound, "there is no picture of this person")
+	}
 	var p Photo
-	err := s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	err = s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `SELECT p.photo, f.media_type, f.bytes FROM directory_people p JOIN directory_photos f ON f.person_id = p.id
 			WHERE p.id = $1`, string(person)).Scan(&p.Hash, &p.MediaType, &p.Bytes)
 	})

@@ -51,7 +51,7 @@ type fixture struct {
 }
 
 // newFixture returns a service over db with the demo people in it.
-func newFixture(t *testing.T, db *sqldb.DB, change ...func(*directory.Config)) *fixture {
+func newFixture(t testing.TB, db *sqldb.DB, change ...func(*directory.Config)) *fixture {
 	t.Helper()
 	b, err := bus.Open(t.Context(), bus.Config{})
 	if err != nil {

@@ -49,10 +49,10 @@ func (s *Service) AuthenticatePassword(ctx context.Context, login, password, add
 		s.metrics.signIns.WithLabelValues(scope, "ok").Inc()
 	}
 	var actor identity.Actor
-	needsApp := false
+	refused := "" // why the right password opens nothing here
 	now := s.now()
 	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		needsApp = false
+		refused = ""
 		h, err := readHolder(ctx, tx, id, now, "")
 		if err != nil {
 			return err
@@ -60,30 +60,28 @@ func (s *Service) AuthenticatePassword(ctx context.Context, login, password, add
 		if h.disabled {
 			return errWrongPassword()
 		}
-		if ok {
-			if now.Sub(app.lastUsed) >= usedMinimum {
-				err = updateAppUsed(ctx, tx, app.id, now)
-			}
-		} else {
-			needsApp, err = s.needsAppPassword(ctx, tx, h)
-		}
-		if err != nil {
+		if refused, err = s.refusesPrograms(ctx, tx, h, ok); err != nil {
 			return err
+		}
+		if ok && refused == "" && now.Sub(app.lastUsed) >= usedMinimum {
+			if err := updateAppUsed(ctx, tx, app.id, now); err != nil {
+				return err
+			}
 		}
 		actor = h.actor(h.main(), session, address)
 		event := audit.Event{Actor: actor, Action: "account.sign_in", Object: identity.ObjectRef{Kind: "account", ID: string(id)},
 			Outcome: audit.OK, Detail: map[string]string{"scope": scope}}
-		switch {
-		case ok:
+		if ok {
 			event.Detail["app_password"] = app.id
-		case needsApp:
+		}
+		if refused != "" {
 			// The words are those of a wrong password: whoever guesses here
 			// must not learn that the password is right.
-			event.Outcome, event.Detail["reason"] = audit.Denied, "app_password_needed"
+			event.Outcome, event.Detail["reason"] = audit.Denied, refused
 		}
 		return s.cfg.Audit.Record(ctx, tx, event)
 	})
-	if errors.Is(err, sql.ErrNoRows) || err == nil && needsApp {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && refused != "" {
 		return identity.Actor{}, errWrongPassword() // the app password was ended meanwhile
 	}
 	if err != nil {
@@ -92,12 +90,27 @@ func (s *Service) AuthenticatePassword(ctx context.Context, login, password, add
 	return actor, nil
 }
 
-// needsAppPassword tells whether h's own password opens no protocol without
-// sessions: where a second factor is asked for, or a new password must be chosen
-// first, the password alone would go around that.
-func (s *Service) needsAppPassword(ctx context.Context, tx *sqldb.Tx, h holder) (bool, error) {
+// refusesPrograms tells why h may not sign in to a protocol without sessions by
+// what was right; empty: it may. An agency may forbid it altogether. Where a
+// second factor is asked for, or a new password must be chosen first, the
+// account's own password alone would go around that: app is true for an app
+// password.
+func (s *Service) refusesPrograms(ctx context.Context, tx *sqldb.Tx, h holder, app bool) (string, error) {
+	policy, err := signInPolicy(ctx, tx, h.main().Agency)
+	if err != nil {
+		return "", err
+	}
+	if !policy.AppPasswords {
+		return "programs_forbidden", nil
+	}
+	if app {
+		return "", nil
+	}
 	offered, enroll, err := s.factors.Needs(ctx, tx, h.account, h.grants)
-	return len(offered) > 0 || enroll || h.mustChange, err
+	if len(offered) > 0 || enroll || h.mustChange {
+		return "app_password_needed", err
+	}
+	return "", err
 }
 
 // account is what a password is checked against.
