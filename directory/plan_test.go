@@ -30,9 +30,10 @@ func TestQueriesUseIndexes(t *testing.T) {
 			t.Fatal(err)
 		}
 		plans := map[string]plan{
-			"session": {`SELECT id FROM directory_sessions WHERE token_hash = $1`, arguments{make([]byte, 32)}},
-			"login":   {`SELECT id FROM directory_accounts WHERE login = $1`, arguments{"an@noivu.g2g.example"}},
-			"address": {`SELECT person_id FROM directory_addresses WHERE address = $1`, arguments{"an@noivu.g2g.example"}},
+			"session":         {`SELECT id FROM directory_sessions WHERE token_hash = $1`, arguments{make([]byte, 32)}},
+			"sessions of one": {`SELECT id FROM directory_sessions WHERE account_id = $1 AND expires_at > $2 ORDER BY id DESC`, arguments{"x", 1}},
+			"login":           {`SELECT id FROM directory_accounts WHERE login = $1`, arguments{"an@noivu.g2g.example"}},
+			"address":         {`SELECT person_id FROM directory_addresses WHERE address = $1`, arguments{"an@noivu.g2g.example"}},
 		}
 		for name, q := range map[string]string{"one word": "duc", "marks": "đức", "letter": "n", "two words": "đức nguyen", "three": "d nguyen dem42"} {
 			for scope, id := range map[string][]byte{"agency": agency, "everybody": everybody} {
