@@ -22,31 +22,9 @@ import (
 // construct makes every domain on the opened stores, connects them, and
 // returns what the public listener serves.
 func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.Listener) (http.Handler, error) {
-	appPasswords, err := n.secret.Get(ctx, "app_password.key", randomKey)
-	if err != nil {
-		return nil, err
-	}
-	policy := password.Policy{Alone: a.cfg.SignIn.PasswordMin, WithFactor: a.cfg.SignIn.PasswordMinWithFactor}
-	if list := a.cfg.SignIn.PasswordList; list != "" {
-		if policy.List, err = password.ReadList(list); err != nil {
-			return nil, keyErrorf("sign_in.password_list", "cannot be read: %w; name a text file with one password a line", err)
-		}
-		a.log.Info("passwords of a list are refused", "key", "sign_in.password_list", "passwords", policy.List.Len())
-	}
 	auditLog := audit.New(audit.Config{DB: n.db, Log: a.log, Now: a.opts.Now})
 	letters := &systemMail{}
-	dir, err := directory.New(directory.Config{
-		Mailer: letters,
-		DB:     n.db, Bus: n.bus, Audit: auditLog, Domain: a.cfg.Domain, SessionLifetime: a.cfg.Session.MaxAge,
-		FreeFailures: a.cfg.SignIn.FreeFailures, LongestDelay: a.cfg.SignIn.LongestDelay, AddressBurst: a.cfg.SignIn.AddressBurst,
-		AppPasswordKey: appPasswords,
-		Policy:         policy,
-		TicketLifetime: a.cfg.SignIn.TicketLifetime, CodeLifetime: a.cfg.SignIn.CodeLifetime,
-		IdleLock: a.cfg.Session.IdleLock, AdminIdleLock: a.cfg.Session.AdminIdleLock, FreshFor: a.cfg.Session.FreshFor,
-		MaxHashes: a.cfg.SignIn.MaxHashes, MaxHashQueue: a.cfg.SignIn.MaxWaiting,
-		PublicURL: a.public.String(), Secrets: n.secret,
-		Log: a.log, Registerer: a.reg, Now: a.opts.Now,
-	})
+	dir, err := a.newDirectory(ctx, n, auditLog, letters)
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +86,33 @@ func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.L
 		return nil, err
 	}
 	return publicHandler(api.Handler(), pages, a.public, a.cfg.proxies(), a.log, a.reg), nil
+}
+
+// newDirectory makes the directory on the opened stores.
+func (a *App) newDirectory(ctx context.Context, n *node, auditLog *audit.Log, letters directory.Mailer) (*directory.Service, error) {
+	appPasswords, err := n.secret.Get(ctx, "app_password.key", randomKey)
+	if err != nil {
+		return nil, err
+	}
+	policy := password.Policy{Alone: a.cfg.SignIn.PasswordMin, WithFactor: a.cfg.SignIn.PasswordMinWithFactor}
+	if list := a.cfg.SignIn.PasswordList; list != "" {
+		if policy.List, err = password.ReadList(list); err != nil {
+			return nil, keyErrorf("sign_in.password_list", "cannot be read: %w; name a text file with one password a line", err)
+		}
+		a.log.Info("passwords of a list are refused", "key", "sign_in.password_list", "passwords", policy.List.Len())
+	}
+	return directory.New(directory.Config{
+		Mailer: letters,
+		DB:     n.db, Bus: n.bus, Audit: auditLog, Domain: a.cfg.Domain, SessionLifetime: a.cfg.Session.MaxAge,
+		FreeFailures: a.cfg.SignIn.FreeFailures, LongestDelay: a.cfg.SignIn.LongestDelay, AddressBurst: a.cfg.SignIn.AddressBurst,
+		AppPasswordKey: appPasswords,
+		Policy:         policy,
+		TicketLifetime: a.cfg.SignIn.TicketLifetime, CodeLifetime: a.cfg.SignIn.CodeLifetime,
+		IdleLock: a.cfg.Session.IdleLock, AdminIdleLock: a.cfg.Session.AdminIdleLock, FreshFor: a.cfg.Session.FreshFor,
+		MaxHashes: a.cfg.SignIn.MaxHashes, MaxHashQueue: a.cfg.SignIn.MaxWaiting,
+		PublicURL: a.public.String(), Secrets: n.secret,
+		Log: a.log, Registerer: a.reg, Now: a.opts.Now,
+	})
 }
 
 // seed fills an empty directory for the demo, and keeps a directory that the

@@ -99,6 +99,9 @@ func (l *Log) recordAt(ctx context.Context, tx *sqldb.Tx, e Event, at time.Time)
 		// JSON has no other bytes, and what is hashed must be what is stored.
 		p.detail[strings.ToValidUTF8(key, "\ufffd")] = clip(strings.ToValidUTF8(word, "\ufffd"), maxDetail)
 	}
+	if e.Actor.Account == "" && e.Actor.Name == identity.CommandLine {
+		p.detail["scope"] = "command"
+	}
 	detail, err := json.Marshal(p.detail)
 	if err != nil {
 		return fmt.Errorf("audit: detail of %s: %w", e.Action, err)

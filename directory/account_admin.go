@@ -206,7 +206,7 @@ func (s *Service) change(ctx context.Context, actor identity.Actor, action ident
 		if err := fn(ctx, tx); err != nil {
 			return err
 		}
-		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: action, Outcome: audit.OK, Object: o.ObjectRef, Detail: detail})
+		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: action, Outcome: audit.OK, Object: o.ObjectRef, Owner: o.Agency, Detail: detail})
 	})
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("directory: %s on %s %s: %w", action, o.Kind, o.ID, err)

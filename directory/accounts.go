@@ -133,7 +133,7 @@ func (s *Service) DisableAccount(ctx context.Context, actor identity.Actor, id i
 			return err
 		}
 		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: permission.AccountDisable, Outcome: audit.OK,
-			Object: o.ObjectRef, Detail: map[string]string{"reason": clip(reason, 500)}})
+			Object: o.ObjectRef, Owner: o.Agency, Detail: map[string]string{"reason": clip(reason, 500)}})
 	})
 	if err != nil {
 		return fmt.Errorf("directory: disable account %s: %w", id, err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -16,15 +15,11 @@ import (
 	"commsd/internal/sqldb"
 )
 
-// commandLine is the name of the actor that has no account: an operator at the
-// machine itself.
-const commandLine = "command line"
-
 // CommandLine is the actor of commands that work on the database directly.
 // Whoever may read the database's secrets is above every administrator; what
 // they do is audited as done by no account, with scope=command.
 func CommandLine() identity.Actor {
-	return identity.Actor{Name: commandLine, Grants: []identity.Grant{{Role: identity.RoleSystemAdmin}}}
+	return identity.Actor{Name: identity.CommandLine, Grants: []identity.Grant{{Role: identity.RoleSystemAdmin}}}
 }
 
 // deed is one administrative act.
@@ -73,7 +68,7 @@ func (s *Service) act(ctx context.Context, actor identity.Actor, d deed) error {
 		if d.made != nil {
 			ref.ID = *d.made
 		}
-		return s.record(ctx, tx, actor, d.action, ref, detail)
+		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: d.action, Object: ref, Owner: objects[0].Agency, Outcome: audit.OK, Detail: detail})
 	})
 	if err != nil {
 		return fmt.Errorf("directory: %s: %w", d.action, err)
@@ -84,18 +79,6 @@ func (s *Service) act(ctx context.Context, actor identity.Actor, d deed) error {
 // on is the one object of a deed that needs no reading.
 func on(o identity.Object) func(context.Context, *sqldb.Tx) ([]identity.Object, error) {
 	return func(context.Context, *sqldb.Tx) ([]identity.Object, error) { return []identity.Object{o}, nil }
-}
-
-// record writes what actor did into the audit log, within tx.
-func (s *Service) record(ctx context.Context, tx *sqldb.Tx, actor identity.Actor, action identity.Action, ref identity.ObjectRef, detail map[string]string) error {
-	if actor.Account == "" && actor.Name == commandLine {
-		detail = maps.Clone(detail)
-		if detail == nil {
-			detail = map[string]string{}
-		}
-		detail["scope"] = "command"
-	}
-	return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: action, Object: ref, Outcome: audit.OK, Detail: detail})
 }
 
 // read runs fn in a read-only transaction and says what for when it fails.

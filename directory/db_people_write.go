@@ -90,10 +90,10 @@ func readMainAddress(ctx context.Context, tx *sqldb.Tx, id identity.PersonID) (s
 func writeAddresses(ctx context.Context, tx *sqldb.Tx, r PersonRecord) error {
 	kind := "main"
 	for _, address := range r.addresses() {
-		if err := loginIsFree(ctx, tx, address, r.ID); err != nil {
+		if err := insertAddress(ctx, tx, r.ID, address, kind); err != nil {
 			return err
 		}
-		if err := insertAddress(ctx, tx, r.ID, address, kind); err != nil {
+		if err := loginIsFree(ctx, tx, address, r.ID); err != nil {
 			return err
 		}
 		kind = "alias"

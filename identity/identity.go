@@ -58,6 +58,10 @@ type Actor struct {
 	Scopes     []Scope      // then: what for
 }
 
+// CommandLine is the Name of an Actor without an account: an operator who runs a
+// command at the machine itself.
+const CommandLine = "command line"
+
 // Role is an administrative role. Roles of content and administration are
 // separate: a system administrator reads nobody's content.
 type Role string

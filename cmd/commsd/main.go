@@ -22,6 +22,9 @@ var version = "dev"
 type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run a node."`
 	Doctor  doctorCmd  `cmd:"" help:"Check configuration, storage, clock, certificates, ports and names, and say the cure."`
+	Admin   adminCmd   `cmd:"" help:"Administrators of the installation: create."`
+	Agency  agencyCmd  `cmd:"" help:"Agencies: add, list."`
+	Person  personCmd  `cmd:"" help:"People and their accounts: add, list, disable, enable."`
 	Audit   auditCmd   `cmd:"" help:"The audit log: verify, export."`
 	OpenAPI openAPICmd `cmd:"" name:"openapi" help:"Print the OpenAPI document of the HTTP API."`
 	Version versionCmd `cmd:"" help:"Print the version."`
