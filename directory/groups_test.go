@@ -190,10 +190,7 @@ func TestServiceMailboxRoundTrip(t *testing.T) {
 		}
 		path := "/service-mailboxes/" + made.ID
 		// An's second post opens it; acting in the first An may not.
-		var posts []directory.PositionRecord
-		for _, p := range o.positions(o.admin, o.person(t, an)) {
-			posts = append(posts, p)
-		}
+		posts := o.positions(o.admin, o.person(t, an))
 		o.admin.must("POST", path+"/users", fields{"position_id": posts[1].ID, "may_read": true, "may_send": true}, 201, &got)
 		if len(got.Users) != 1 || got.Users[0].Name != "Nguyễn Văn An ("+posts[1].Title+")" || got.MayRead {
 			t.Errorf("opened %+v", got)

@@ -53,7 +53,6 @@ func (p *page) refused(method, path string, body any, want int, words ...string)
 type office struct {
 	*fixture
 	t           *testing.T
-	server      string
 	admin       *page
 	moha, hanoi identity.AgencyID
 	units       map[string]directory.DirectoryUnit // of Bộ Nội vụ and Hà Nội, by name

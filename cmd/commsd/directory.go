@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"commsd/app"
@@ -31,15 +33,11 @@ func table(lines [][]string) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	for _, cells := range lines {
 		for i, cell := range cells {
-			if i > 0 {
-				fmt.Fprint(w, "\t")
-			}
-			if cell == "" {
-				cell = "-"
-			}
-			fmt.Fprint(w, cell)
+			cells[i] = cmp.Or(cell, "-")
 		}
-		fmt.Fprintln(w)
+		if _, err := fmt.Fprintln(w, strings.Join(cells, "\t")); err != nil {
+			return err
+		}
 	}
 	return w.Flush()
 }
