@@ -81,6 +81,11 @@ func on(o identity.Object) func(context.Context, *sqldb.Tx) ([]identity.Object, 
 	return func(context.Context, *sqldb.Tx) ([]identity.Object, error) { return []identity.Object{o}, nil }
 }
 
+// record writes what actor did into the audit log, within tx.
+func (s *Service) record(ctx context.Context, tx *sqldb.Tx, actor identity.Actor, action identity.Action, ref identity.ObjectRef, detail map[string]string) error {
+	return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: action, Object: ref, Outcome: audit.OK, Detail: detail})
+}
+
 // read runs fn in a read-only transaction and says what for when it fails.
 func (s *Service) read(ctx context.Context, what string, fn func(ctx context.Context, tx *sqldb.Tx) error) error {
 	if err := s.db.Read(ctx, fn); err != nil {
