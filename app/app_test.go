@@ -80,7 +80,7 @@ func TestDemoAccountsSignIn(t *testing.T) {
 		DemoPassword string                                 `json:"demo_password"`
 		DemoAccounts []struct{ Login, Name, Agency string } `json:"demo_accounts"`
 	}
-	if err := json.Unmarshal([]byte(text), &info); err != nil || !info.Demo || info.DemoPassword != password || len(info.DemoAccounts) != 5 {
+	if err := json.Unmarshal([]byte(text), &info); err != nil || !info.Demo || info.DemoPassword != password || len(info.DemoAccounts) != 6 {
 		t.Fatalf("%v: %s", err, text)
 	}
 	for _, a := range info.DemoAccounts {

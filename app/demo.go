@@ -27,6 +27,7 @@ var demoAccounts = []DemoAccount{
 	{"chi@hanoi.g2g.example", "Lê Thị Kim Chi", "UBND thành phố Hà Nội"},
 	{"dung@hanoi.g2g.example", "Phạm Anh Dũng", "UBND thành phố Hà Nội"},
 	{"admin@g2g.example", "Quản trị hệ thống", "commsd"},
+	{"kiemtoan@g2g.example", "Kiểm toán hệ thống", "commsd"},
 }
 
 // infoOut is what the sign-in page may know before anyone signed in.

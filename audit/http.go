@@ -117,6 +117,7 @@ type treeOutput struct {
 		Size         int64            `json:"size" doc:"events in the tree"`
 		Backlog      int64            `json:"backlog" doc:"events that wait for it"`
 		WaitingSince *time.Time       `json:"waiting_since,omitempty" doc:"of the oldest of them"`
+		Broken       bool             `json:"broken,omitempty" doc:"the newest head was not signed with the key: somebody changed it"`
 		Checkpoint   *auditCheckpoint `json:"checkpoint,omitempty" doc:"the newest; absent on an empty log"`
 	}
 }

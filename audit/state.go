@@ -24,6 +24,7 @@ type TreeState struct {
 	Backlog      int64     // events that wait for the tree
 	WaitingSince time.Time // of the oldest of them; zero: none
 	Checkpoint   *Checkpoint
+	Broken       bool // the newest head was not signed with the key
 }
 
 // maxBacklog is where counting what waits stops.
@@ -62,6 +63,10 @@ func (s *Service) Tree(ctx context.Context, actor identity.Actor) (*TreeState, e
 			return err
 		}
 		state.Checkpoint, err = newestCheckpoint(ctx, tx, k.verifier)
+		if errcode.Of(err) == errcode.Invalid {
+			state.Broken = true
+			return nil
+		}
 		return err
 	})
 	if err != nil {
@@ -304,6 +309,7 @@ func proofJSON(p *Proof) auditProof {
 func treeJSON(state *TreeState) *treeOutput {
 	out := &treeOutput{}
 	out.Body.Origin, out.Body.Key, out.Body.Size, out.Body.Backlog = state.Origin, state.Key, state.Size, state.Backlog
+	out.Body.Broken = state.Broken
 	if !state.WaitingSince.IsZero() {
 		out.Body.WaitingSince = &state.WaitingSince
 	}

@@ -50,6 +50,10 @@ func (s *Service) SeedDemo(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("directory: demo accounts: %w", err)
 	}
+	auditor, err := s.hasher.Hash(ctx, DemoPassword)
+	if err != nil {
+		return fmt.Errorf("directory: demo accounts: %w", err)
+	}
 	seeded := false
 	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		seeded = false
@@ -64,6 +68,14 @@ func (s *Service) SeedDemo(ctx context.Context) error {
 			return err
 		}
 		if err := insertAccount(ctx, tx, adminID, "admin@"+s.cfg.Domain, admin.String(), now, identity.Grant{Role: identity.RoleSystemAdmin}); err != nil {
+			return err
+		}
+		// Who reads the audit log is nobody who administers.
+		auditorID, err := insertPerson(ctx, tx, demoAuditor, "kiemtoan@"+s.cfg.Domain, now)
+		if err != nil {
+			return err
+		}
+		if err := insertAccount(ctx, tx, auditorID, "kiemtoan@"+s.cfg.Domain, auditor.String(), now, identity.Grant{Role: identity.RoleAuditor}); err != nil {
 			return err
 		}
 		// RFC 5321 section 4.5.1: postmaster is always received.

@@ -30,6 +30,9 @@ type demoPost struct {
 // demoAdmin is an office, not a person; its one name is what it is addressed by.
 var demoAdmin = personName{Given: "Quản trị hệ thống"}
 
+// demoAuditor is one, too.
+var demoAuditor = personName{Given: "Kiểm toán hệ thống"}
+
 var demoAgencies = []demoAgency{
 	{
 		identifier: "G09", name: "Bộ Nội vụ", nameEN: "Ministry of Home Affairs", shortName: "BNV", domain: "noivu.g2g.example",

@@ -20,6 +20,7 @@ export const people = {
   chi: "chi@hanoi.g2g.example",
   dung: "dung@hanoi.g2g.example",
   admin: "admin@g2g.example",
+  kiemtoan: "kiemtoan@g2g.example",
 } as const;
 export type Who = keyof typeof people;
 export const password = "commsd-demo-only";

@@ -3452,6 +3452,8 @@ export interface components {
              * @description events that wait for it
              */
             backlog: number;
+            /** @description the newest head was not signed with the key: somebody changed it */
+            broken?: boolean;
             /** @description the newest; absent on an empty log */
             checkpoint?: components["schemas"]["AuditCheckpoint"];
             /** @description what signatures are checked with */

@@ -1,4 +1,4 @@
-import { IconAddressBook, IconCalendarEvent, IconMail, IconMessages, IconSettings, IconVideo, type Icon } from "@tabler/icons-react";
+import { IconAddressBook, IconCalendarEvent, IconHistory, IconMail, IconMessages, IconSettings, IconVideo, type Icon } from "@tabler/icons-react";
 import { paths, type Place } from "../lib/paths";
 import { feature, type Feature } from "./features";
 
@@ -6,7 +6,7 @@ import { feature, type Feature } from "./features";
 export interface NavEntry {
   feature: Feature;
   /** Key of its words in the app's texts: nav.<name>. */
-  name: "today" | "meeting" | "chat" | "mail" | "directory" | "admin";
+  name: "today" | "meeting" | "chat" | "mail" | "directory" | "admin" | "audit";
   place: Place;
   icon: Icon;
 }
@@ -18,6 +18,7 @@ const order: Omit<NavEntry, "feature">[] = [
   { name: "mail", place: paths.mail(), icon: IconMail },
   { name: "directory", place: paths.directory(), icon: IconAddressBook },
   { name: "admin", place: paths.admin(), icon: IconSettings },
+  { name: "audit", place: paths.audit(), icon: IconHistory },
 ];
 
 /** Only what is there: no dead links. */

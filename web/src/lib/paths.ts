@@ -45,6 +45,9 @@ export const paths = {
     to: `/admin${[section, id].filter((p) => p !== undefined).map((p) => `/${encodeURIComponent(p)}`).join("")}`,
     ...search(f),
   }),
+  /** The audit log, with what is asked of it. */
+  audit: (f: Record<string, string | undefined> = {}): Place => ({ to: "/audit", ...search(f) }),
+
   person: (id: string): Place => ({ to: `/directory/${encodeURIComponent(id)}` }),
 };
 

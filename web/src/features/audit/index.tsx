@@ -1,0 +1,7 @@
+import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
+import type { FeatureRoutes } from "../../lib/feature";
+
+const page = lazyRouteComponent(() => import("./components/AuditPage"), "AuditPage");
+
+/** The audit log, for auditors: what was done, the proof that it stands as it was recorded, and its export. */
+export const routes: FeatureRoutes = (parent) => [createRoute({ getParentRoute: () => parent, path: "/audit", component: page })];
