@@ -37,12 +37,31 @@ export function whoWords(t: TFunction, event: AuditEvent, names: Names): string 
   return event.address ? t("list.nobody") : t("list.system");
 }
 
-/** The object's name where it is a person or an agency, else its kind and the beginning of its id. */
+/** What the object is called: a person's or agency's name, the title that the event has; nothing where an id is all there is. */
+export function objectName(event: AuditEvent, names: Names): string {
+  if (event.object_kind === "person") return names.person(event.object_id)?.name ?? "";
+  if (event.object_kind === "agency" || event.object_kind === "audit_log") return names.agency(event.object_id);
+  return event.detail?.["title"] ?? event.detail?.["name"] ?? "";
+}
+
+/** The object's kind and name, else its id. */
 export function objectWords(t: TFunction, event: AuditEvent, names: Names): string {
   if (!event.object_kind) return "";
-  const name =
-    event.object_kind === "person" ? names.person(event.object_id)?.name : event.object_kind === "agency" ? names.agency(event.object_id) : undefined;
-  return [kindWords(t, event.object_kind), name || event.object_id].filter(Boolean).join(" ");
+  return [kindWords(t, event.object_kind), objectName(event, names) || event.object_id].filter(Boolean).join(" ");
+}
+
+/** A word of a detail: its key, and its value where that is a word of the program. */
+export function detailWords(t: TFunction, key: string, value: string, names: Names): { key: string; value: string } {
+  // i18n: detail.*, reason.*, scope.*
+  const words: Record<string, string> = {
+    person: names.person(value)?.name ?? value,
+    agency: names.agency(value) || value,
+    reason: t(`reason.${value}`, { defaultValue: value }),
+    scope: t(`scope.${value}`, { defaultValue: value }),
+    outcome: t(`outcome.${value}`, { defaultValue: value }),
+    action: actionWords(t, value),
+  };
+  return { key: t(`detail.${key}`, { defaultValue: key }), value: words[key] ?? value };
 }
 
 /** All actions that have words, for the filter. */

@@ -9,7 +9,7 @@ import { paths } from "../../../lib/paths";
 import { ErrorState } from "../../../ui/States";
 import { eventQuery, type AuditEvent, type Proof } from "../api";
 import type { Question } from "../question";
-import { actionWords, formatSecond, namesOf, objectWords, whoWords, type Names } from "../words";
+import { actionWords, detailWords, formatSecond, namesOf, objectWords, whoWords, type Names } from "../words";
 import { Outcome } from "./Outcome";
 import classes from "./AuditPage.module.css";
 
@@ -43,7 +43,7 @@ function Details({ event, proof, names, onAsk }: { event: AuditEvent; proof: Pro
   const { t } = useTranslation("audit");
   const person = names.person(event.person_id);
   const object = objectWords(t, event, names);
-  const detail = Object.entries(event.detail ?? {});
+  const detail = Object.entries(event.detail ?? {}).map(([key, value]) => detailWords(t, key, value, names));
   return (
     <div className={classes.details}>
       <Group justify="space-between" align="baseline" gap="xs">
@@ -59,7 +59,9 @@ function Details({ event, proof, names, onAsk }: { event: AuditEvent; proof: Pro
         <Fact name={t("event.who")}>
           {person ? (
             <>
-              <Link {...paths.person(person.id)}>{person.name}</Link>
+              <Link {...paths.person(person.id)} className={classes.link}>
+                {person.name}
+              </Link>
               {person.title && <span className={classes.dim}>{person.title}</span>}
             </>
           ) : (
@@ -76,9 +78,9 @@ function Details({ event, proof, names, onAsk }: { event: AuditEvent; proof: Pro
         )}
         {detail.length > 0 && (
           <Fact name={t("event.detail")}>
-            {detail.map(([key, value]) => (
-              <span key={key} className={classes.word}>
-                <span className={classes.dim}>{key}</span> {key === "person" ? (names.person(value)?.name ?? value) : value}
+            {detail.map((d) => (
+              <span key={d.key}>
+                {d.key}: {d.value}
               </span>
             ))}
           </Fact>

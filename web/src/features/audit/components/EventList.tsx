@@ -8,7 +8,7 @@ import { EmptyState, ErrorState, ListSkeleton } from "../../../ui/States";
 import { useRoving, VirtualRows } from "../../../ui/VirtualRows";
 import { eventsOf, type AuditEvent } from "../api";
 import { query, type Question } from "../question";
-import { actionWords, formatSecond, namesOf, objectWords, whoWords, type Names } from "../words";
+import { actionWords, formatSecond, namesOf, objectName, whoWords, type Names } from "../words";
 import { Outcome } from "./Outcome";
 import classes from "./AuditPage.module.css";
 
@@ -85,7 +85,7 @@ function Rows({ events, names, partial, selected, onOpen, onMore }: RowsProps) {
         const e = events[i];
         if (!e) return null;
         const who = whoWords(t, e, names);
-        const object = objectWords(t, e, names);
+        const object = objectName(e, names);
         return (
           <UnstyledButton
             className={classes.row} aria-current={e.id === selected || undefined} tabIndex={roving.tabIndex(i)} onFocus={() => roving.reach(i)} onClick={() => onOpen(e.id)}

@@ -45,7 +45,7 @@ export function TreeState() {
         <strong>{t(`tree.${state}`)}</strong>
       </p>
       <Text c="dimmed">{t(`tree.${state}Text`, { count: unsigned, at: tree.waiting_since ? formatSecond(tree.waiting_since) : "" })}</Text>
-      <Drawing size={tree.size} />
+      <Drawing size={tree.size} colour={colour} />
       <dl className={classes.numbers}>
         <div>
           <dt>{t("tree.size")}</dt>
@@ -87,7 +87,7 @@ export function subtrees(size: number): number[] {
 }
 
 /** The tree as it stands: each complete subtree a triangle, as high as it is deep, under the one head that is signed. */
-function Drawing({ size }: { size: number }) {
+function Drawing({ size, colour }: { size: number; colour: string }) {
   const { t } = useTranslation("audit");
   const levels = subtrees(size);
   if (levels.length === 0) return null;
@@ -110,7 +110,7 @@ function Drawing({ size }: { size: number }) {
           <polygon points={`${s.left},${height} ${s.right},${height} ${s.middle},${s.peak}`} className={classes.subtree} />
         </g>
       ))}
-      <circle cx={total / 2} cy={6} r={5} className={classes.root} />
+      <circle cx={total / 2} cy={6} r={5} className={classes.root} style={{ color: colour }} />
     </svg>
   );
 }
