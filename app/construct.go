@@ -62,7 +62,7 @@ func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.L
 	if err != nil {
 		return nil, err
 	}
-	post, err := a.openMail(n, dir, messages, certificate, listeners)
+	post, err := a.openMail(n, dir, auditLog, messages, certificate, listeners)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"commsd/audit"
 	"commsd/chat"
 	"commsd/directory"
 	"commsd/internal/tlscert"
@@ -62,9 +63,9 @@ func (a *App) clientCertificate(ctx context.Context, n *node) (*tls.Config, erro
 }
 
 // openMail makes the mail service on its listeners.
-func (a *App) openMail(n *node, dir *directory.Service, pages *chat.Service, certificate *tls.Config, listeners map[string]net.Listener) (*mail.Service, error) {
+func (a *App) openMail(n *node, dir *directory.Service, auditLog *audit.Log, pages *chat.Service, certificate *tls.Config, listeners map[string]net.Listener) (*mail.Service, error) {
 	s, err := mail.New(mail.Config{
-		Domain: a.cfg.Domain, DB: n.db, Bus: n.bus, Blobs: n.blobs, Directory: dir, Notifier: pages, TLS: certificate,
+		Domain: a.cfg.Domain, DB: n.db, Bus: n.bus, Blobs: n.blobs, Directory: dir, Notifier: pages, Audit: auditLog, TLS: certificate,
 		Listeners: mail.Listeners{
 			SMTP: listeners["mail.smtp_listen"], Submission: listeners["mail.submission_listen"], Submissions: listeners["mail.submissions_listen"],
 			IMAP: listeners["mail.imap_listen"], IMAPS: listeners["mail.imaps_listen"],

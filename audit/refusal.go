@@ -3,6 +3,7 @@ package audit
 import (
 	"container/list"
 	"context"
+	"maps"
 	"strconv"
 	"sync"
 	"time"
@@ -115,17 +116,19 @@ func (r *refusals) due(now time.Time) []Event {
 	return out
 }
 
-// Refused records, in a transaction of its own, that actor may not do action to
-// object, and why. It is bounded for each account: see refusalBurst. Refusals
-// that are not recorded are no error.
-func (l *Log) Refused(ctx context.Context, db *sqldb.DB, actor identity.Actor, action identity.Action, object identity.ObjectRef, reason string) error {
-	record, left := l.refusals.admit(actor, l.now())
+// Refused records e, which somebody was refused, for reason, in a transaction of
+// its own. It is bounded for each account: see refusalBurst. Refusals that are
+// not recorded are no error.
+func (l *Log) Refused(ctx context.Context, db *sqldb.DB, e Event, reason string) error {
+	record, left := l.refusals.admit(e.Actor, l.now())
 	if !record {
 		return nil
 	}
-	e := Event{Actor: actor, Action: action, Object: object, Outcome: Denied, Detail: map[string]string{"reason": reason}}
+	detail := map[string]string{"reason": reason}
+	maps.Copy(detail, e.Detail)
 	if left > 0 {
-		e.Detail["left_out"] = strconv.Itoa(left)
+		detail["left_out"] = strconv.Itoa(left)
 	}
+	e.Outcome, e.Detail = Denied, detail
 	return db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error { return l.Record(ctx, tx, e) })
 }

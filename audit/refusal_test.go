@@ -31,7 +31,8 @@ func TestRefusalsAreBounded(t *testing.T) {
 		}})
 		refuse := func(who, what string) {
 			t.Helper()
-			if err := l.Refused(t.Context(), db, identity.Actor{Account: identity.AccountID(who)}, "conversation.read", identity.ObjectRef{Kind: "conversation", ID: what}, "not_member"); err != nil {
+			if err := l.Refused(t.Context(), db, audit.Event{Actor: identity.Actor{Account: identity.AccountID(who)}, Action: "conversation.read",
+				Object: identity.ObjectRef{Kind: "conversation", ID: what}}, "not_member"); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -215,7 +215,7 @@ func (s *Service) changeChannel(ctx context.Context, actor identity.Actor, id st
 	if !isID(id) {
 		return errNotMember()
 	}
-	return s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		conv, err := lockConversation(ctx, tx, id)
 		if err != nil {
 			return err
@@ -232,6 +232,7 @@ func (s *Service) changeChannel(ctx context.Context, actor identity.Actor, id st
 		}
 		return fn(ctx, tx, conv, role)
 	})
+	return s.refused(ctx, actor, actionWrite, id, err)
 }
 
 // rename changes a channel's title; every member may.

@@ -27,9 +27,9 @@ type conversationRow struct {
 
 // errNotMember is what everybody gets who is not a member, whether or not the
 // conversation exists: ids are not to be tried out.
-func errNotMember() error {
-	return errcode.New(errcode.NotFound, "no such conversation, or you are no longer in it")
-}
+func errNotMember() error { return notMember }
+
+var notMember = errcode.New(errcode.NotFound, "no such conversation, or you are no longer in it")
 
 func lockConversation(ctx context.Context, tx *sqldb.Tx, id string) (*conversationRow, error) {
 	c := &conversationRow{id: id, head: head{Conversation: id}}

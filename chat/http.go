@@ -164,7 +164,7 @@ func (s *Service) one(ctx context.Context, actor identity.Actor, id string, stat
 		return nil, err
 	}
 	if len(infos) != 1 {
-		return nil, errNotMember()
+		return nil, s.refused(ctx, actor, actionRead, id, errNotMember())
 	}
 	convs, err := s.describe(ctx, infos)
 	if err != nil {
@@ -275,7 +275,7 @@ func (s *Service) handleEvents(ctx context.Context, actor identity.Actor, in *ch
 	}
 	page, err := s.events(ctx, actor.Person, in.ID, after, before, pullLimit(in.Limit))
 	if err != nil {
-		return nil, err
+		return nil, s.refused(ctx, actor, actionRead, in.ID, err)
 	}
 	out := &chatEventsOut{}
 	out.Body.Head, out.Body.Events = page.Head, page.Events

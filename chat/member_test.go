@@ -180,7 +180,7 @@ func TestChannelsChange(t *testing.T) {
 		}
 		a.must(204, "binh", "DELETE", "/conversations/"+conv+"/members/"+pid("chi"), nil, nil)
 
-		want := []string{"chat.create_channel OK", "chat.add_members OK", "chat.remove_member OK", "chat.remove_member OK"}
+		want := []string{"chat.create_channel OK", "chat.add_members OK", "conversation.write ", "chat.remove_member OK", "chat.remove_member OK"}
 		if got := audited(t, w, conv); !slices.Equal(got, want) {
 			t.Errorf("audit: %q", got)
 		}

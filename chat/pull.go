@@ -41,7 +41,7 @@ func (c *client) pull(ctx context.Context, cmd command) {
 		msg.Events, err = rawEvents(page.Events)
 	}
 	if err != nil {
-		c.reply(ctx, c.failure(cmd.ID, err))
+		c.reply(ctx, c.failure(cmd.ID, c.s.refused(ctx, c.actor, actionRead, cmd.Conversation, err)))
 		return
 	}
 	c.page(ctx, cmd.Conversation, pushed, page.Head, func(hd int64) any { msg.Head = hd; return msg })

@@ -15,7 +15,7 @@ import (
 // hear of it. A mark never goes back.
 func (c *client) read(ctx context.Context, cmd command) {
 	if err := c.s.markRead(ctx, c.actor.Person, cmd.Conversation, cmd.Seq); err != nil {
-		c.reply(ctx, c.failure(cmd.ID, err))
+		c.reply(ctx, c.failure(cmd.ID, c.s.refused(ctx, c.actor, actionRead, cmd.Conversation, err)))
 		return
 	}
 	c.reply(ctx, okMsg{Type: "ok", ID: cmd.ID})

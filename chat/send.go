@@ -253,6 +253,7 @@ func (c *client) send(ctx context.Context, cmd command) {
 		done: func(ack ackMsg, err error) {
 			if err != nil {
 				c.tell(c.failure(cmd.ID, err))
+				_ = c.s.refused(context.WithoutCancel(ctx), c.actor, actionWrite, cmd.Conversation, err) // it was told
 				return
 			}
 			ack.ID = cmd.ID

@@ -29,7 +29,7 @@ func (s *Service) permit(ctx context.Context, actor identity.Actor, action ident
 		return nil
 	}
 	s.log.InfoContext(ctx, "directory: refused", "account", actor.Account, "action", action, "kind", o.Kind, "object", o.ID, "reason", d.Reason)
-	err := s.cfg.Audit.Refused(ctx, s.db, actor, action, o.ObjectRef, d.Reason)
+	err := s.cfg.Audit.Refused(ctx, s.db, audit.Event{Actor: actor, Action: action, Object: o.ObjectRef}, d.Reason)
 	if err != nil {
 		return fmt.Errorf("directory: record a refusal: %w", err)
 	}
@@ -39,7 +39,7 @@ func (s *Service) permit(ctx context.Context, actor identity.Actor, action ident
 // NoteRefusal records that actor may not act in a part of the API in the
 // position that was chosen.
 func (s *Service) NoteRefusal(ctx context.Context, actor identity.Actor, part, reason string) error {
-	return s.cfg.Audit.Refused(ctx, s.db, actor, "position.act", identity.ObjectRef{Kind: "api", ID: part}, reason)
+	return s.cfg.Audit.Refused(ctx, s.db, audit.Event{Actor: actor, Action: "position.act", Object: identity.ObjectRef{Kind: "api", ID: part}}, reason)
 }
 
 func refusal(reason string) error {

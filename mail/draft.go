@@ -73,7 +73,7 @@ func (s *Service) getDraft(ctx context.Context, actor identity.Actor, in *draftI
 	}
 	m, rows, err := s.store.Message(ctx, id, in.ID)
 	if err != nil {
-		return nil, err
+		return nil, s.refused(ctx, actor, id, in.ID, err)
 	}
 	if rows[0].Flags&store.Draft == 0 {
 		return nil, errcode.New(errcode.NotFound, "this message is no draft")
@@ -217,7 +217,7 @@ func (s *Service) copyPart(ctx context.Context, actor identity.Actor, in *copyIn
 	}
 	m, _, err := s.store.Message(ctx, id, in.ID)
 	if err != nil {
-		return nil, err
+		return nil, s.refused(ctx, actor, id, in.ID, err)
 	}
 	p, err := partAt(m, in.Part)
 	if err != nil {

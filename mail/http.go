@@ -271,6 +271,9 @@ func (s *Service) changeMessages(ctx context.Context, actor identity.Actor, in *
 		c.MoveTo = &to
 	}
 	if err := s.store.ChangeMessages(ctx, id, in.Body.IDs, c); err != nil {
+		for _, message := range in.Body.IDs {
+			_ = s.refused(ctx, actor, id, message, err) // it is err
+		}
 		return nil, err
 	}
 	return nil, nil //nolint:nilnil // 204 has no body
@@ -336,7 +339,7 @@ func (s *Service) bytesOf(api *httpapi.API, r *http.Request) (*store.Message, *s
 	}
 	m, _, err := s.store.Message(r.Context(), id, r.PathValue("id"))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, s.refused(r.Context(), actor, id, r.PathValue("id"), err)
 	}
 	b, err := s.store.OpenBytes(r.Context(), m)
 	return m, b, err

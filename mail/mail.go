@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"commsd/audit"
 	"commsd/identity"
 	"commsd/internal/blob"
 	"commsd/internal/bus"
@@ -64,6 +65,7 @@ type Config struct {
 	Blobs      blob.Store
 	Directory  Directory
 	Notifier   Notifier
+	Audit      *audit.Log // nil: what is refused is not recorded
 	TLS        *tls.Config
 	Listeners  Listeners
 	Smarthost  string // host:port for outside; empty: MX

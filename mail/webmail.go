@@ -24,7 +24,7 @@ func (s *Service) getMessage(ctx context.Context, actor identity.Actor, in *mess
 	}
 	m, rows, err := s.store.Message(ctx, id, in.ID)
 	if err != nil {
-		return nil, err
+		return nil, s.refused(ctx, actor, id, in.ID, err)
 	}
 	v := MessageView{
 		MessageSummary: summaryOf(rows[0], m.Envelope, m.Preview, m.Attachments),

@@ -174,13 +174,8 @@ func (g *Gate) deny(ctx context.Context, id string, c accesstoken.Claims, reason
 	if reason != reasonOperatorKey { // what his token says of accounts is only his word
 		actor = identity.Actor{Account: c.Account, Person: personOf(c.Identity), Session: c.Session}
 	}
-	err := g.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		return g.audit.Record(ctx, tx, audit.Event{
-			Actor:  actor,
-			Action: "meeting.admit", Object: object(id), Outcome: audit.Denied,
-			Detail: map[string]string{"reason": reason, "identity": clip(c.Identity)},
-		})
-	})
+	err := g.audit.Refused(ctx, g.db, audit.Event{Actor: actor, Action: "meeting.admit", Object: object(id),
+		Detail: map[string]string{"identity": clip(c.Identity)}}, reason)
 	if err != nil {
 		g.log.ErrorContext(ctx, "refusal was not audited", "meeting", id, "reason", reason, "err", err)
 	}

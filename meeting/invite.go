@@ -45,7 +45,7 @@ func (s *Service) Invite(ctx context.Context, actor identity.Actor, id string, p
 		}
 		if relation == RelationNone {
 			refused = errcode.New(errcode.Forbidden, "join the meeting before you invite others to it")
-			return s.record(ctx, tx, actor, "meeting.invite", r.id, audit.Event{Outcome: audit.Denied})
+			return nil
 		}
 		for _, p := range invitees {
 			isNew, err := insertPerson(ctx, tx, r, p, RelationInvited, actor.Person, now)
@@ -65,8 +65,8 @@ func (s *Service) Invite(ctx context.Context, actor identity.Actor, id string, p
 		}
 		return s.recordInvitations(ctx, tx, actor, r.id, added)
 	})
-	if err == nil {
-		err = refused
+	if err == nil && refused != nil {
+		err = s.refused(ctx, actor, "meeting.invite", r.id, "not_member", refused)
 	}
 	if err != nil {
 		return nil, err

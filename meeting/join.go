@@ -75,6 +75,7 @@ func (s *Service) Join(ctx context.Context, actor identity.Actor, id, tab string
 	ident := identityOf(actor.Person, tab)
 	var r record
 	var refused error
+	var why string
 	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		refused = nil
 		var err error
@@ -82,8 +83,8 @@ func (s *Service) Join(ctx context.Context, actor identity.Actor, id, tab string
 			return err
 		}
 		if !r.endedAt.IsZero() {
-			refused = errcode.New(errcode.Gone, "the meeting has ended")
-			return s.record(ctx, tx, actor, "meeting.join", r.id, audit.Event{Outcome: audit.Denied, Detail: map[string]string{"reason": "ended"}})
+			refused, why = errcode.New(errcode.Gone, "the meeting has ended"), "ended"
+			return nil
 		}
 		relation, err := loadRelation(ctx, tx, r.id, actor.Person)
 		if err != nil {
@@ -95,8 +96,8 @@ func (s *Service) Join(ctx context.Context, actor identity.Actor, id, tab string
 				return err
 			}
 			if n >= MaxPeople {
-				refused = errcode.New(errcode.Forbidden, "a meeting has room for %d people, and this one is full", MaxPeople)
-				return s.record(ctx, tx, actor, "meeting.join", r.id, audit.Event{Outcome: audit.Denied, Detail: map[string]string{"reason": "full"}})
+				refused, why = errcode.New(errcode.Forbidden, "a meeting has room for %d people, and this one is full", MaxPeople), "full"
+				return nil
 			}
 			if _, err := insertPerson(ctx, tx, r, actor.Person, RelationJoined, actor.Person, now); err != nil {
 				return err
@@ -104,8 +105,8 @@ func (s *Service) Join(ctx context.Context, actor identity.Actor, id, tab string
 		}
 		return s.record(ctx, tx, actor, "meeting.join", r.id, audit.Event{Detail: map[string]string{"identity": ident}})
 	})
-	if err == nil {
-		err = refused
+	if err == nil && refused != nil {
+		err = s.refused(ctx, actor, "meeting.join", r.id, why, refused)
 	}
 	if err != nil {
 		s.metrics.joins.WithLabelValues("denied").Inc()

@@ -136,7 +136,7 @@ func (s *Service) End(ctx context.Context, actor identity.Actor, id string) (Mee
 		}
 		if r.createdBy != actor.Person {
 			refused = errcode.New(errcode.Forbidden, "only who made a meeting may end it")
-			return s.record(ctx, tx, actor, "meeting.end", r.id, audit.Event{Outcome: audit.Denied})
+			return nil
 		}
 		if !r.endedAt.IsZero() {
 			return nil
@@ -151,8 +151,8 @@ func (s *Service) End(ctx context.Context, actor identity.Actor, id string) (Mee
 		}
 		return s.record(ctx, tx, actor, "meeting.end", r.id, audit.Event{})
 	})
-	if err == nil {
-		err = refused
+	if err == nil && refused != nil {
+		err = s.refused(ctx, actor, "meeting.end", r.id, "not_author", refused)
 	}
 	if err != nil {
 		return Meeting{}, err
@@ -205,6 +205,15 @@ func (s *Service) record(ctx context.Context, tx *sqldb.Tx, actor identity.Actor
 		e.Outcome = audit.OK
 	}
 	return s.audit.Record(ctx, tx, e)
+}
+
+// refused records that actor was refused action, and returns the refusal. A log
+// that cannot be written changes nothing about it.
+func (s *Service) refused(ctx context.Context, actor identity.Actor, action identity.Action, id, reason string, refusal error) error {
+	if err := s.audit.Refused(ctx, s.db, audit.Event{Actor: actor, Action: action, Object: object(id)}, reason); err != nil {
+		s.log.ErrorContext(ctx, "refusal was not audited", "meeting", id, "reason", reason, "err", err)
+	}
+	return refusal
 }
 
 // needPerson refuses accounts that nobody can see in a meeting.

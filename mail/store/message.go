@@ -115,6 +115,15 @@ func (s *Store) Message(ctx context.Context, id ID, message string) (*Message, [
 	return m, in, err
 }
 
+// IsOthers tells whether there is a message of that id in another store than id.
+func (s *Store) IsOthers(ctx context.Context, id ID, message string) (bool, error) {
+	var others bool
+	err := s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		return tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM mail_message WHERE id = $1 AND store_id <> $2)`, message, string(id)).Scan(&others)
+	})
+	return others, err
+}
+
 // Bytes gives out ranges of a message as it is stored.
 type Bytes struct {
 	trace []byte
