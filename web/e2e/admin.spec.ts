@@ -186,3 +186,41 @@ test("groups, rooms, mailboxes, roles and policies are looked after", async () =
   await judge(page, "policies");
   expect(wrong).toEqual([]);
 });
+
+test("a staff list is put right, compared, looked through and applied", async () => {
+  const { page, wrong } = await administrator();
+  await page.goto("/admin/imports");
+  const send = async (lines: string[]) => {
+    const chooser = page.waitForEvent("filechooser");
+    await page.getByRole("button", { name: "Chọn tệp CSV" }).click();
+    const csv = ["Mã nhân sự;Họ và tên;Email;Chức danh;Đơn vị", ...lines].join("\n");
+    await (await chooser).setFiles({ name: "nhan-su.csv", mimeType: "text/csv", buffer: Buffer.from(csv) });
+  };
+  await page.getByText("Chưa nhập danh sách nào").waitFor();
+  await expectAccessible(page);
+  await send(["NV01;Nguyễn Văn An;an@noivu.g2g.example;Chuyên viên cao cấp;Vụ Không có"]);
+  await page.getByRole("heading", { name: "1 chỗ cần sửa" }).waitFor();
+  await page.getByRole("cell", { name: /^Cơ quan không có đơn vị này/ }).waitFor();
+  await expectAccessible(page);
+  expect(await page.getByRole("button", { name: "Áp dụng" }).count()).toBe(0);
+
+  await page.getByRole("link", { name: "Nhập danh sách" }).first().click();
+  await send([
+    "NV01;Nguyễn Văn An;an@noivu.g2g.example;Chuyên viên cao cấp;Vụ Cải cách hành chính",
+    "NV02;Lê Hoàng Nam;namlh@noivu.g2g.example;Chuyên viên;Phòng Tổng hợp",
+  ]);
+  await page.getByText("Đây là bản xem trước: chưa có gì thay đổi.").waitFor();
+  const table = page.getByRole("region", { name: "Bảng các thay đổi" });
+  await table.getByRole("row", { name: /Lê Hoàng Nam/ }).waitFor();
+  await page.getByText("Đổi thông tin (1)").click();
+  await table.getByRole("row", { name: /Chuyên viên chính → Chuyên viên cao cấp/ }).waitFor();
+  await judge(page, "import");
+  await page.getByRole("button", { name: "Áp dụng" }).click();
+  const sure = page.getByRole("dialog", { name: "Áp dụng cho 2 người?" });
+  await expectAccessible(page);
+  await sure.getByRole("button", { name: "Áp dụng" }).click();
+  await page.getByText("Đã áp dụng cho 2 người; 0 người giữ nguyên.").waitFor();
+  await page.goto("/directory?q=hoang+nam");
+  await page.getByRole("link", { name: /Lê Hoàng Nam/ }).waitFor();
+  expect(wrong).toEqual([]);
+});
