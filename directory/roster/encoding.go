@@ -121,4 +121,5 @@ func oldFont(data []byte) (first int, text string) {
 
 const oldLetters = "¨®µ¶·¸¹»¼½¾ÆÇËÎÏÑÖ×ÛÜÞßæçëîïñöøûüþÿØÅå"
 
-var oldPairs = []string{"aê", "aâ", "eâ", "oâ", "eã", "aã", "oã", "aù", "eù", "aà", "oà", "eà"}
+// No "oà" and "oã": Hoàng, Đoàn and ngoã are written so.
+var oldPairs = []string{"aê", "aâ", "eâ", "oâ", "eã", "aã", "aù", "eù", "aà", "eà"}
