@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -60,18 +61,20 @@ var persons = map[identity.PersonID]identity.Person{
 	"p-chi":  {ID: "p-chi", Name: "Lê Thị Chi", GivenName: "Chi", Title: "Phó Giám đốc", Agency: "a-hn", AgencyName: "UBND thành phố Hà Nội", AgencyShort: "UBND TP Hà Nội"},
 }
 
-// AuthenticateSession: a token is the name after "p-".
+// AuthenticateSession: a token is the name after "p-"; with ".locked" behind it
+// the session is locked.
 func (h *house) AuthenticateSession(_ context.Context, token string, _ identity.PositionID, address string) (identity.Actor, error) {
 	if token == "admin" {
 		return identity.Actor{Account: "acc-admin", Session: "s-admin", Address: address}, nil
 	}
+	token, locked := strings.CutSuffix(token, ".locked")
 	p, ok := persons[identity.PersonID("p-"+token)]
 	if !ok {
 		return identity.Actor{}, errcode.New(errcode.Unauthenticated, "sign in first")
 	}
 	return identity.Actor{
 		Account: identity.AccountID("acc-" + token), Person: p.ID, Agency: p.Agency, Name: p.Name,
-		Session: identity.SessionID("s-" + token), Address: address,
+		Session: identity.SessionID("s-" + token), Address: address, Locked: locked,
 	}, nil
 }
 

@@ -232,3 +232,43 @@ func TestEnd(t *testing.T) {
 		}
 	})
 }
+
+// Whoever sits in a meeting without touching anything keeps their place: their
+// locked session shows that meeting and opens its room again, and nothing else.
+func TestLockedSessionKeepsItsPlace(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		m, other := h.create("an", object{"title": "Giao ban"}), h.create("an", object{"title": "Việc khác"})
+		try := func(method, path string) int {
+			t.Helper()
+			var body any
+			if method == "POST" {
+				body = object{}
+			}
+			status, _ := h.call("an.locked", method, "/api/v1/meetings/"+path, body, nil)
+			return status
+		}
+		for _, path := range []string{m.ID, m.ID + "/join"} {
+			method := "GET"
+			if path != m.ID {
+				method = "POST"
+			}
+			if got := try(method, path); got != http.StatusLocked {
+				t.Errorf("outside, %s %s answers %d", method, path, got)
+			}
+		}
+		h.mu.Lock()
+		h.inside[meeting.RoomName(m.ID)] = []string{"p-an.1", "p-binh.1"}
+		h.mu.Unlock()
+		if got := try("GET", m.ID); got != http.StatusOK {
+			t.Errorf("inside, the meeting answers %d", got)
+		}
+		if got := try("POST", m.ID+"/join"); got != http.StatusOK {
+			t.Errorf("inside, its door answers %d", got)
+		}
+		for _, c := range [][2]string{{"GET", other.ID}, {"POST", other.ID + "/join"}, {"POST", m.ID + "/end"}} {
+			if got := try(c[0], c[1]); got != http.StatusLocked {
+				t.Errorf("inside another, %s %s answers %d", c[0], c[1], got)
+			}
+		}
+	})
+}
