@@ -51,6 +51,12 @@ func lockAccount(ctx context.Context, tx *sqldb.Tx, id identity.AccountID) error
 	return nil
 }
 
+func readLogin(ctx context.Context, tx *sqldb.Tx, id identity.AccountID) (string, error) {
+	var login string
+	err := tx.QueryRow(ctx, `SELECT login FROM directory_accounts WHERE id = $1`, string(id)).Scan(&login)
+	return login, err
+}
+
 // storedTOTP is an account's authenticator app.
 type storedTOTP struct {
 	sealed, pending []byte
@@ -61,10 +67,10 @@ type storedTOTP struct {
 }
 
 // readTOTP answers the zero value for an account without one.
-func readTOTP(ctx context.Context, tx *sqldb.Tx, id identity.AccountID, lock string) (storedTOTP, error) {
+func readTOTP(ctx context.Context, tx *sqldb.Tx, id identity.AccountID) (storedTOTP, error) {
 	var t storedTOTP
 	err := tx.QueryRow(ctx, `SELECT sealed, pending, last_step, COALESCE(pending_at, 0), COALESCE(confirmed_at, 0), COALESCE(last_used_at, 0)
-		FROM directory_totp WHERE account_id = $1`+lock, string(id)).
+		FROM directory_totp WHERE account_id = $1`, string(id)).
 		Scan(&t.sealed, &t.pending, &t.lastStep, &t.pendingAt, &t.confirmedAt, &t.lastUsedAt)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return t, fmt.Errorf("read the authenticator app of account %s: %w", id, err)
@@ -173,10 +179,12 @@ func readPasskeys(ctx context.Context, tx *sqldb.Tx, id identity.AccountID) ([]s
 	return out, rows.Err()
 }
 
-// accountOfPasskey answers "" for a credential that nobody registered.
+// accountOfPasskey answers "" for a credential that nobody registered, and for
+// one of a disabled account.
 func accountOfPasskey(ctx context.Context, tx *sqldb.Tx, credential []byte) (identity.AccountID, error) {
 	var id identity.AccountID
-	err := tx.QueryRow(ctx, `SELECT account_id FROM directory_passkeys WHERE credential_id = $1`, credential).Scan(&id)
+	err := tx.QueryRow(ctx, `SELECT k.account_id FROM directory_passkeys k JOIN directory_accounts a ON a.id = k.account_id
+		WHERE k.credential_id = $1 AND a.disabled_at IS NULL`, credential).Scan(&id)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return "", fmt.Errorf("find a passkey: %w", err)
 	}
@@ -285,9 +293,9 @@ func takeChallenge(ctx context.Context, tx *sqldb.Tx, hash [32]byte, session ide
 	return changed(res)
 }
 
-func readFactorFailures(ctx context.Context, tx *sqldb.Tx, id identity.AccountID, lock string) (failures int, retryAt time.Time, err error) {
+func readFactorFailures(ctx context.Context, tx *sqldb.Tx, id identity.AccountID) (failures int, retryAt time.Time, err error) {
 	var at int64
-	err = tx.QueryRow(ctx, `SELECT failures, retry_at FROM directory_factor_failures WHERE account_id = $1`+lock, string(id)).Scan(&failures, &at)
+	err = tx.QueryRow(ctx, `SELECT failures, retry_at FROM directory_factor_failures WHERE account_id = $1`, string(id)).Scan(&failures, &at)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, time.Time{}, nil
 	}

@@ -55,9 +55,10 @@ func updateTicketState(ctx context.Context, tx *sqldb.Tx, hash tokenHash, state 
 }
 
 // countTicketTry answers sql.ErrNoRows for a ticket that takes no more tries.
+// What the answer is checked with is spent.
 func countTicketTry(ctx context.Context, tx *sqldb.Tx, hash tokenHash, now time.Time) error {
-	return one(tx.Exec(ctx, `UPDATE directory_sign_in_tickets SET attempts = attempts + 1
-		WHERE token_hash = $1 AND expires_at > $2 AND attempts < $3`, hash[:], now.UnixMicro(), maxTicketTries))
+	return one(tx.Exec(ctx, `UPDATE directory_sign_in_tickets SET attempts = attempts + 1, state = $4
+		WHERE token_hash = $1 AND expires_at > $2 AND attempts < $3`, hash[:], now.UnixMicro(), maxTicketTries, []byte{}))
 }
 
 func deleteTicket(ctx context.Context, tx *sqldb.Tx, hash tokenHash) error {

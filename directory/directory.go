@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,10 +39,12 @@ type Config struct {
 	Audit  *audit.Log
 	Domain string // the installation's own mail domain, for accounts of no agency
 
-	PublicURL     string   // as browsers reach the pages: passkeys are bound to its host; empty: there are none
-	Secrets       Sealer   // for the secrets of authenticator apps, which cannot be set up without
-	RequireFactor string   // who must have a second factor: RequireFactorAdmins, …All or …None; empty: admins
-	FactorExempt  []string // logins that need none whatever RequireFactor says
+	PublicURL     string // as browsers reach the pages: passkeys are bound to its host; empty: there are none
+	Secrets       Sealer // for the secrets of authenticator apps, which cannot be set up without
+	RequireFactor string // who must have a second factor: RequireFactorAdmins, …All or …None; empty: admins
+
+	FreeCodes        int           // wrong codes of a second factor in a row before the first delay; 0: 5
+	LongestCodeDelay time.Duration // what that delay grows to; 0: 15 min
 
 	Log        *slog.Logger          // nil: discards
 	Registerer prometheus.Registerer // nil: no metrics
@@ -119,6 +122,12 @@ func (c *Config) setDefaults() {
 	if c.MaxHashQueue <= 0 {
 		c.MaxHashQueue = 64
 	}
+	if c.FreeCodes <= 0 {
+		c.FreeCodes = 5
+	}
+	if c.LongestCodeDelay <= 0 {
+		c.LongestCodeDelay = 15 * time.Minute
+	}
 	if c.FreeFailures <= 0 {
 		c.FreeFailures = 10
 	}
@@ -163,6 +172,7 @@ type Service struct {
 
 	site     *factor.RelyingParty // nil: public_url has no name, and passkeys are bound to one
 	throttle *throttle
+	demo     atomic.Bool // the demo's own accounts need no second factor
 	sessions *sessionCache
 	started  time.Time
 	poke     chan struct{} // wakes Run to read the revocation log
@@ -202,10 +212,9 @@ func New(cfg Config) (*Service, error) {
 			cfg.Log.Info("directory: people cannot register passkeys here", "public_url", cfg.PublicURL, "err", err)
 		}
 	}
-	return &Service{
+	s := &Service{
 		cfg: cfg, db: cfg.DB, log: cfg.Log, now: cfg.Now, metrics: m,
-		hasher:  h,
-		factors: noFactors{},
+		hasher: h,
 
 		shrinking: make(chan struct{}, 1),
 
@@ -219,7 +228,9 @@ func New(cfg Config) (*Service, error) {
 		watchers:   map[*watcher]struct{}{},
 		seen:       map[string]time.Time{},
 		active:     map[identity.SessionID]activity{},
-	}, nil
+	}
+	s.factors = keptFactors{s}
+	return s, nil
 }
 
 // How often Run does what; the bus makes revocations faster than that.

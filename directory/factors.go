@@ -95,7 +95,7 @@ func (s *Service) readFactors(ctx context.Context, tx *sqldb.Tx, id identity.Acc
 	if err != nil {
 		return Factors{}, err
 	}
-	t, err := readTOTP(ctx, tx, id, "")
+	t, err := readTOTP(ctx, tx, id)
 	if err != nil {
 		return Factors{}, err
 	}
@@ -112,7 +112,7 @@ func (s *Service) readFactors(ctx context.Context, tx *sqldb.Tx, id identity.Acc
 		return Factors{}, err
 	}
 	out := Factors{TOTP: t.sealed != nil, RecoveryLeft: count.recovery, RecoveryMade: instant(made), PasskeysHere: s.site != nil,
-		Required: s.factorRequired(h), PasswordInApp: !count.any()}
+		Required: s.factorRequired(h.login, h.grants), PasswordInApp: !count.any()}
 	if out.TOTP {
 		out.TOTPAdded, out.TOTPUsed = instant(t.confirmedAt), instant(t.lastUsedAt)
 	}
@@ -134,37 +134,31 @@ func instant(micros int64) time.Time {
 	return time.UnixMicro(micros).UTC()
 }
 
-// HasFactor tells whether the account has a second factor: its password alone
-// opens nothing then.
-func (s *Service) HasFactor(ctx context.Context, id identity.AccountID) (bool, error) {
-	var c factorCount
-	err := s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		var err error
-		c, err = countFactors(ctx, tx, id)
-		return err
-	})
-	return c.any(), err
-}
-
 // factorRequired tells whether the owner of an account must have a second
 // factor.
-func (s *Service) factorRequired(h holder) bool {
-	if slices.Contains(s.cfg.FactorExempt, h.login) {
+func (s *Service) factorRequired(login string, grants []identity.Grant) bool {
+	switch {
+	case s.demo.Load() && isDemoLogin(login, s.cfg.Domain):
 		return false
-	}
-	switch s.cfg.RequireFactor {
-	case RequireFactorAll:
+	case s.cfg.RequireFactor == RequireFactorAll:
 		return true
-	case RequireFactorNone:
+	case s.cfg.RequireFactor == RequireFactorNone:
 		return false
 	default:
-		return len(h.grants) > 0
+		return len(grants) > 0
 	}
 }
 
-// factorsNeedFresh asks for a recent proof of who the actor is.
-func (s *Service) factorsNeedFresh(ctx context.Context, actor identity.Actor) error {
-	return s.requireFresh(ctx, actor)
+// mustHaveFactor is factorRequired for an account whose login is not at hand.
+func (s *Service) mustHaveFactor(ctx context.Context, tx *sqldb.Tx, id identity.AccountID, grants []identity.Grant) (bool, error) {
+	if !s.factorRequired("", grants) || !s.demo.Load() {
+		return s.factorRequired("", grants), nil
+	}
+	login, err := readLogin(ctx, tx, id)
+	if err != nil {
+		return false, fmt.Errorf("login of account %s: %w", id, err)
+	}
+	return s.factorRequired(login, grants), nil
 }
 
 // totpName binds a sealed secret to its account.
@@ -173,7 +167,7 @@ func totpName(id identity.AccountID) string { return "directory.totp/" + string(
 // BeginTOTP makes the secret of a new authenticator app. It counts once
 // ConfirmTOTP has seen a code of it; an app before it holds until then.
 func (s *Service) BeginTOTP(ctx context.Context, actor identity.Actor) (TOTPEnrolment, error) {
-	if err := s.factorsNeedFresh(ctx, actor); err != nil {
+	if err := s.requireFresh(ctx, actor); err != nil {
 		return TOTPEnrolment{}, err
 	}
 	return s.beginTOTP(ctx, actor.Account, actor.Login)
@@ -210,7 +204,7 @@ func (s *Service) beginTOTP(ctx context.Context, account identity.AccountID, log
 // ConfirmTOTP makes the app of the last BeginTOTP count, once a code of it was
 // right: errcode.Invalid for a wrong one, errcode.Gone when nothing waits.
 func (s *Service) ConfirmTOTP(ctx context.Context, actor identity.Actor, code string) error {
-	if err := s.factorsNeedFresh(ctx, actor); err != nil {
+	if err := s.requireFresh(ctx, actor); err != nil {
 		return err
 	}
 	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error { return s.confirmTOTP(ctx, tx, actor, code) })
@@ -224,7 +218,7 @@ func (s *Service) confirmTOTP(ctx context.Context, tx *sqldb.Tx, actor identity.
 	if err := lockAccount(ctx, tx, actor.Account); err != nil {
 		return err
 	}
-	t, err := readTOTP(ctx, tx, actor.Account, "")
+	t, err := readTOTP(ctx, tx, actor.Account)
 	if err != nil {
 		return err
 	}
@@ -266,7 +260,7 @@ func (s *Service) RemovePasskey(ctx context.Context, actor identity.Actor, id st
 func (s *Service) removeFactor(ctx context.Context, actor identity.Actor, kind string, detail map[string]string,
 	remove func(context.Context, *sqldb.Tx) (bool, error),
 ) error {
-	if err := s.factorsNeedFresh(ctx, actor); err != nil {
+	if err := s.requireFresh(ctx, actor); err != nil {
 		return err
 	}
 	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
@@ -290,7 +284,7 @@ func (s *Service) removeFactor(ctx context.Context, actor identity.Actor, kind s
 			return err
 		}
 		if before.any() && !left.any() {
-			if s.factorRequired(h) {
+			if s.factorRequired(h.login, h.grants) {
 				return errcode.New(errcode.Conflict, "your account must have a second factor; add another one before you remove the last")
 			}
 			if err := replaceRecoveryCodes(ctx, tx, actor.Account, nil, s.now()); err != nil {
@@ -309,7 +303,7 @@ func (s *Service) removeFactor(ctx context.Context, actor identity.Actor, kind s
 // errcode.Conflict for an account without a second factor, which has nothing to
 // recover from.
 func (s *Service) NewRecoveryCodes(ctx context.Context, actor identity.Actor) ([]string, error) {
-	if err := s.factorsNeedFresh(ctx, actor); err != nil {
+	if err := s.requireFresh(ctx, actor); err != nil {
 		return nil, err
 	}
 	codes, err := factor.NewRecoveryCodes(s.cfg.Rand)
@@ -381,7 +375,7 @@ func (s *Service) readPasskeyHolder(ctx context.Context, tx *sqldb.Tx, id identi
 
 // BeginPasskey returns the options with which a browser makes a new passkey.
 func (s *Service) BeginPasskey(ctx context.Context, actor identity.Actor) ([]byte, error) {
-	if err := s.factorsNeedFresh(ctx, actor); err != nil {
+	if err := s.requireFresh(ctx, actor); err != nil {
 		return nil, err
 	}
 	return s.challengeSession(ctx, actor, purposeRegister, (*factor.RelyingParty).BeginRegistration)
@@ -453,7 +447,7 @@ func errPasskeyRefused(cause error) error {
 
 // AddPasskey registers what a browser made of BeginPasskey's options.
 func (s *Service) AddPasskey(ctx context.Context, actor identity.Actor, name string, credential []byte) (Passkey, error) {
-	if err := s.factorsNeedFresh(ctx, actor); err != nil {
+	if err := s.requireFresh(ctx, actor); err != nil {
 		return Passkey{}, err
 	}
 	if _, err := s.passkeySite(); err != nil {
@@ -513,7 +507,7 @@ func passkeyName(name string, now time.Time) string {
 
 // RenamePasskey changes what its owner calls a passkey.
 func (s *Service) RenamePasskey(ctx context.Context, actor identity.Actor, id, name string) error {
-	if err := s.factorsNeedFresh(ctx, actor); err != nil {
+	if err := s.requireFresh(ctx, actor); err != nil {
 		return err
 	}
 	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
@@ -533,60 +527,51 @@ func (s *Service) RenamePasskey(ctx context.Context, actor identity.Actor, id, n
 	return nil
 }
 
-// errCloned tells that a passkey's counter did not rise; the caller records it
-// in a transaction of its own.
-type errCloned struct{ passkey string }
+// errCloned tells that a passkey's counter did not rise.
+type errCloned struct {
+	account identity.AccountID
+	passkey string
+}
 
 func (e errCloned) Error() string {
 	return "directory: the counter of passkey " + e.passkey + " did not rise: there may be a copy"
 }
 
+// errPasskeyWrong is what somebody is told whose passkey proves nothing here,
+// whether it was removed, never registered, copied, or its account disabled.
+func errPasskeyWrong(cause error) error {
+	return errcode.Wrap(cause, errcode.Unauthenticated, "the passkey was not accepted; try again, or sign in another way")
+}
+
 // provePasskey checks an answer whose challenge was recognised, and stores what
-// its use changes, within tx. It answers false, and why, for one that does not
-// hold.
-func (s *Service) provePasskey(ctx context.Context, tx *sqldb.Tx, account identity.AccountID, answer factor.Assertion) (ok bool, why, err error) {
+// its use changes, within tx. The error is that of errPasskeyWrong for one that
+// does not hold.
+func (s *Service) provePasskey(ctx context.Context, tx *sqldb.Tx, account identity.AccountID, answer factor.Assertion) error {
 	h, keys, err := s.readPasskeyHolder(ctx, tx, account, tx.ForUpdate())
 	if err != nil {
-		return false, nil, err
+		return err
 	}
 	key, cloned, err := s.site.Assert(h, answer)
 	if err != nil {
-		return false, err, nil
+		return errPasskeyWrong(err)
 	}
 	i := slices.IndexFunc(keys, func(k storedPasskey) bool { return bytes.Equal(k.Credential, key.Credential) })
+	if !cloned {
+		used, err := usePasskey(ctx, tx, keys[i].id, key, s.now())
+		if err != nil {
+			return err
+		}
+		cloned = !used
+	}
 	if cloned {
-		return false, errCloned{keys[i].id}, nil
+		return errPasskeyWrong(errCloned{account, keys[i].id})
 	}
-	used, err := usePasskey(ctx, tx, keys[i].id, key, s.now())
-	if err != nil {
-		return false, nil, err
-	}
-	if !used {
-		return false, errCloned{keys[i].id}, nil
-	}
-	return true, nil, nil
-}
-
-// noteRefusedPasskey logs why an answer did not hold, and records the suspicion
-// of a copy.
-func (s *Service) noteRefusedPasskey(ctx context.Context, account identity.AccountID, address string, why error) {
-	s.log.InfoContext(ctx, "directory: a passkey was refused", "account", account, "reason", why)
-	var cloned errCloned
-	if !errors.As(why, &cloned) {
-		return
-	}
-	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: identity.Actor{Address: address}, Action: "passkey.cloned", Outcome: audit.Failed,
-			Object: identity.ObjectRef{Kind: "account", ID: string(account)}, Detail: map[string]string{"passkey": cloned.passkey}})
-	})
-	if err != nil {
-		s.log.ErrorContext(ctx, "directory: could not record that a passkey may be copied", "account", account, "passkey", cloned.passkey, "err", err)
-	}
+	return nil
 }
 
 // proveTOTP checks a code and takes its step, within tx.
 func (s *Service) proveTOTP(ctx context.Context, tx *sqldb.Tx, account identity.AccountID, code string) (bool, error) {
-	t, err := readTOTP(ctx, tx, account, "")
+	t, err := readTOTP(ctx, tx, account)
 	if err != nil || t.sealed == nil {
 		return false, err
 	}

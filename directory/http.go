@@ -135,6 +135,7 @@ const tag = "directory"
 // Routes registers the REST interface.
 func (s *Service) Routes(api *httpapi.API) {
 	s.factorRoutes(api)
+	s.factorSignInRoutes(api)
 	s.signInRoutes(api)
 	s.accountRoutes(api)
 	s.personAccountRoutes(api)

@@ -55,6 +55,35 @@ type directoryPasskeyOptions struct {
 	Options map[string]any `json:"options" doc:"PublicKeyCredentialCreationOptionsJSON or PublicKeyCredentialRequestOptionsJSON (Web Authentication level 3)"`
 }
 
+type passkeySignInOptionsOutput struct {
+	Body struct {
+		Ticket  string         `json:"ticket" doc:"for POST /api/v1/sessions/passkey, within 5 minutes"`
+		Options map[string]any `json:"options" doc:"PublicKeyCredentialRequestOptionsJSON; the same for everybody but for the challenge"`
+	}
+}
+
+type passkeySignInInput struct {
+	UserAgent string `header:"User-Agent"`
+	Cookie    string `header:"Cookie" hidden:"true"`
+	Body      struct {
+		Ticket     string          `json:"ticket" maxLength:"100"`
+		Credential json.RawMessage `json:"credential" doc:"the credential as the browser gives it (PublicKeyCredential.toJSON)"`
+	}
+}
+
+type ticketInput struct {
+	Body struct {
+		Ticket string `json:"ticket" maxLength:"100"`
+	}
+}
+
+type ticketPasskeyOutput struct {
+	Body struct {
+		Options map[string]any `json:"options" doc:"PublicKeyCredentialCreationOptionsJSON where create is true, else PublicKeyCredentialRequestOptionsJSON"`
+		Create  bool           `json:"create" doc:"a new passkey is made, since the sign-in asks for enroll; the answer goes to POST /api/v1/sessions/next either way"`
+	}
+}
+
 type factorsOutput struct{ Body directoryFactors }
 
 type totpSetupOutput struct{ Body directoryTOTPSetup }
@@ -75,8 +104,8 @@ type passkeyOptionsOutput struct{ Body directoryPasskeyOptions }
 
 type addPasskeyInput struct {
 	Body struct {
-		Name       string         `json:"name" maxLength:"100" doc:"what its owner calls it; empty: the day"`
-		Credential map[string]any `json:"credential" doc:"PublicKeyCredential.toJSON() of what navigator.credentials.create answered"`
+		Name       string          `json:"name" maxLength:"100" doc:"what its owner calls it; empty: the day"`
+		Credential json.RawMessage `json:"credential" doc:"PublicKeyCredential.toJSON() of what navigator.credentials.create answered"`
 	}
 }
 
@@ -148,11 +177,7 @@ func (s *Service) factorRoutes(api *httpapi.API) {
 	httpapi.Register(api, huma.Operation{Method: http.MethodPost, OperationID: "add-passkey", Tags: []string{tag},
 		Path: "/api/v1/account/passkeys", Summary: "Register a passkey", DefaultStatus: http.StatusCreated, MaxBodyBytes: maxCredentialBody},
 		func(ctx context.Context, actor identity.Actor, in *addPasskeyInput) (*passkeyOutput, error) {
-			credential, err := json.Marshal(in.Body.Credential)
-			if err != nil {
-				return nil, fmt.Errorf("directory: read a credential: %w", err)
-			}
-			p, err := s.AddPasskey(ctx, actor, in.Body.Name, credential)
+			p, err := s.AddPasskey(ctx, actor, in.Body.Name, in.Body.Credential)
 			if err != nil {
 				return nil, err
 			}
@@ -171,15 +196,73 @@ func (s *Service) factorRoutes(api *httpapi.API) {
 		})
 }
 
+// factorSignInRoutes registers what a sign-in needs to show or set up a second
+// factor; the answers go to POST /sessions/next.
+func (s *Service) factorSignInRoutes(api *httpapi.API) {
+	public := func(id, path, summary, description string) huma.Operation {
+		return huma.Operation{Method: http.MethodPost, OperationID: id, Tags: []string{tag}, Path: path, Summary: summary, Description: description, MaxBodyBytes: maxCredentialBody}
+	}
+	httpapi.RegisterPublic(api, public("begin-passkey-sign-in", "/api/v1/sessions/passkey/options", "Begin a sign-in by a passkey alone",
+		"No account is named: the passkey names it."),
+		func(ctx context.Context, _ *struct{}) (*passkeySignInOptionsOutput, error) {
+			ticket, options, err := s.BeginPasskeySignIn(ctx, httpapi.RemoteAddr(ctx))
+			if err != nil {
+				return nil, err
+			}
+			out := &passkeySignInOptionsOutput{}
+			out.Body.Ticket = ticket
+			return out, readOptions(options, &out.Body.Options)
+		})
+	httpapi.RegisterPublic(api, signInOperation(api, "sign-in-passkey", "/api/v1/sessions/passkey", "Sign in by a passkey alone",
+		"It is password and second factor in one. 410: the ticket is over, begin again. 401: the passkey proves nothing here."),
+		func(ctx context.Context, in *passkeySignInInput) (*signInOutput, error) {
+			return s.signedIn(api)(s.SignInByPasskey(ctx, NextRequest{
+				Ticket: in.Body.Ticket, Proof: Proof{Passkey: in.Body.Credential},
+				Address: httpapi.RemoteAddr(ctx), UserAgent: in.UserAgent, OldToken: tokenOf(in.Cookie, api.Secure()),
+			}))
+		})
+	httpapi.RegisterPublic(api, public("sign-in-totp-setup", "/api/v1/sessions/next/totp", "Begin to set up an authenticator app in a sign-in",
+		"For a ticket that asks for enroll; a code of the app answers it."),
+		func(ctx context.Context, in *ticketInput) (*totpSetupOutput, error) {
+			t, err := s.TicketTOTP(ctx, in.Body.Ticket)
+			if err != nil {
+				return nil, err
+			}
+			return &totpSetupOutput{Body: directoryTOTPSetup(t)}, nil
+		})
+	httpapi.RegisterPublic(api, public("sign-in-passkey-options", "/api/v1/sessions/next/passkey", "Begin to show or set up a passkey in a sign-in",
+		"For a ticket that asks for passkey or enroll. A wrong answer spends the options; ask again."),
+		func(ctx context.Context, in *ticketInput) (*ticketPasskeyOutput, error) {
+			options, create, err := s.TicketPasskey(ctx, in.Body.Ticket)
+			if err != nil {
+				return nil, err
+			}
+			out := &ticketPasskeyOutput{}
+			out.Body.Create = create
+			return out, readOptions(options, &out.Body.Options)
+		})
+	httpapi.Register(api, httpapi.WhileLocked(huma.Operation{Method: http.MethodPost, OperationID: "begin-unlock", Tags: []string{tag},
+		Path: "/api/v1/sessions/current/unlock/passkey", Summary: "Begin to prove who one is again by a passkey",
+		Description: "The answer goes to POST /api/v1/sessions/current/unlock. 409: the account has no passkey."}),
+		func(ctx context.Context, actor identity.Actor, _ *struct{}) (*passkeyOptionsOutput, error) {
+			options, err := s.BeginProof(ctx, actor)
+			return passkeyOptionsJSON(options, err)
+		})
+}
+
+func readOptions(options []byte, into *map[string]any) error {
+	if err := json.Unmarshal(options, into); err != nil {
+		return fmt.Errorf("directory: write passkey options: %w", err)
+	}
+	return nil
+}
+
 func passkeyOptionsJSON(options []byte, err error) (*passkeyOptionsOutput, error) {
 	if err != nil {
 		return nil, err
 	}
 	out := &passkeyOptionsOutput{}
-	if err := json.Unmarshal(options, &out.Body.Options); err != nil {
-		return nil, fmt.Errorf("directory: write passkey options: %w", err)
-	}
-	return out, nil
+	return out, readOptions(options, &out.Body.Options)
 }
 
 func factorsJSON(f Factors) directoryFactors {

@@ -58,6 +58,7 @@ type signInNextInput struct {
 		TOTP         string          `json:"totp,omitempty" maxLength:"20"`
 		RecoveryCode string          `json:"recovery_code,omitempty" maxLength:"100"`
 		Passkey      json.RawMessage `json:"passkey,omitempty" doc:"the credential as the browser gives it (PublicKeyCredential.toJSON)"`
+		PasskeyName  string          `json:"passkey_name,omitempty" maxLength:"100" doc:"of one that is set up in this sign-in (enroll)"`
 		NewPassword  string          `json:"new_password,omitempty" maxLength:"1024"`
 	}
 }
@@ -92,7 +93,7 @@ func signInOperation(api *httpapi.API, id, path, summary, description string) hu
 		return map[string]*huma.MediaType{"application/json": {Schema: api.Huma.OpenAPI().Components.Schemas.Schema(t, true, t.Name())}}
 	}
 	return huma.Operation{Method: http.MethodPost, OperationID: id, Tags: []string{tag}, Path: path, Summary: summary, Description: description,
-		DefaultStatus: http.StatusCreated, MaxBodyBytes: 32 << 10,
+		DefaultStatus: http.StatusCreated, MaxBodyBytes: maxCredentialBody,
 		Responses: map[string]*huma.Response{
 			"201": {Description: "Signed in", Content: schema(directorySession{})},
 			"202": {Description: "More is asked for", Content: schema(directoryTicket{})},
@@ -110,11 +111,11 @@ func (s *Service) signInRoutes(api *httpapi.API) {
 			}))
 		})
 	httpapi.RegisterPublic(api, signInOperation(api, "sign-in-next", "/api/v1/sessions/next", "Take a sign-in one step on",
-		"One of the answers that the ticket asks for. 410: the ticket is over, begin again. 401: the answer is wrong; the ticket takes five."),
+		"One of the answers that the ticket asks for; totp or passkey where it asks for enroll. 410: the ticket is over, begin again. 401: the answer is wrong; the ticket takes five."),
 		func(ctx context.Context, in *signInNextInput) (*signInOutput, error) {
 			return s.signedIn(api)(s.SignInNext(ctx, NextRequest{
 				Ticket: in.Body.Ticket, Proof: Proof{TOTP: in.Body.TOTP, RecoveryCode: in.Body.RecoveryCode, Passkey: in.Body.Passkey, NewPassword: in.Body.NewPassword},
-				Address: httpapi.RemoteAddr(ctx), UserAgent: in.UserAgent, OldToken: tokenOf(in.Cookie, api.Secure()),
+				Name: in.Body.PasskeyName, Address: httpapi.RemoteAddr(ctx), UserAgent: in.UserAgent, OldToken: tokenOf(in.Cookie, api.Secure()),
 			}))
 		})
 	httpapi.RegisterPublic(api, signInOperation(api, "sign-in-code", "/api/v1/sessions/code", "Begin a sign-in by a one-time code",
@@ -132,7 +133,7 @@ func (s *Service) signInRoutes(api *httpapi.API) {
 			return &currentSessionOutput{CacheControl: "no-store", Body: s.sessionJSON(session)}, nil
 		})
 	httpapi.Register(api, httpapi.WhileLocked(huma.Operation{Method: http.MethodPost, OperationID: "unlock-session", Tags: []string{tag},
-		Path: "/api/v1/sessions/current/unlock", Summary: "Prove who one is again", DefaultStatus: http.StatusNoContent, MaxBodyBytes: 32 << 10,
+		Path: "/api/v1/sessions/current/unlock", Summary: "Prove who one is again", DefaultStatus: http.StatusNoContent, MaxBodyBytes: maxCredentialBody,
 		Description: "Opens a session that was idle for too long, and makes it fresh for acts that ask for that: whatever answered 423 may be repeated."}),
 		func(ctx context.Context, actor identity.Actor, in *unlockInput) (*struct{}, error) {
 			if len(in.Body.Passkey) > 0 {

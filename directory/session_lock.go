@@ -226,9 +226,3 @@ func (s *Service) LocksAt(ctx context.Context, session identity.SessionID) (time
 // administrative tells whether d lets an actor act by an administrative role,
 // for which a shorter pause locks.
 func administrative(d identity.Decision) bool { return d.Allowed && d.Reason == permission.ReasonRole }
-
-// unlockByPasskey is UnlockSession by a passkey, whose challenge was asked for in
-// this session.
-func (s *Service) unlockByPasskey(_ context.Context, _ identity.Actor, _ []byte) error {
-	return errcode.New(errcode.Invalid, "this account has no passkey; use the password")
-}

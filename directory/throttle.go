@@ -64,17 +64,10 @@ func (t *throttle) admit(login, address string) (wait time.Duration) {
 	defer t.mu.Unlock()
 	now := t.now()
 
-	b := t.addresses[address]
-	if address == anywhere {
-		b = &bucket{left: 1, at: now}
+	b := &bucket{left: 1, at: now}
+	if address != anywhere {
+		b = t.bucketLocked(address, now)
 	}
-	if b == nil {
-		makeRoom(t.addresses, func(b *bucket) bool { return now.Sub(b.at) > time.Duration(t.limits.burst)*addressRefill })
-		b = &bucket{left: float64(t.limits.burst), at: now}
-		t.addresses[address] = b
-	}
-	b.left = min(float64(t.limits.burst), b.left+float64(now.Sub(b.at))/float64(addressRefill))
-	b.at = now
 	if b.left < 1 {
 		return time.Duration((1 - b.left) * float64(addressRefill))
 	}
@@ -96,6 +89,32 @@ func (t *throttle) admit(login, address string) (wait time.Duration) {
 		f.until = now.Add(min(t.limits.longest, firstDelay<<min(over, 16)))
 	}
 	return 0
+}
+
+// admitAddress is admit for what costs a little and guesses at no account: the
+// bucket of the address alone pays for it.
+func (t *throttle) admitAddress(address string) (wait time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b := t.bucketLocked(network(address), t.now())
+	if b.left < 1 {
+		return time.Duration((1 - b.left) * float64(addressRefill))
+	}
+	b.left--
+	return 0
+}
+
+// bucketLocked is the bucket of a network, filled up to now.
+func (t *throttle) bucketLocked(address string, now time.Time) *bucket {
+	b := t.addresses[address]
+	if b == nil {
+		makeRoom(t.addresses, func(b *bucket) bool { return now.Sub(b.at) > time.Duration(t.limits.burst)*addressRefill })
+		b = &bucket{left: float64(t.limits.burst), at: now}
+		t.addresses[address] = b
+	}
+	b.left = min(float64(t.limits.burst), b.left+float64(now.Sub(b.at))/float64(addressRefill))
+	b.at = now
+	return b
 }
 
 // succeed forgets the failures of login from address.

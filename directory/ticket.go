@@ -61,26 +61,20 @@ type secondFactors interface {
 	// it must have one before it gets a session.
 	Needs(ctx context.Context, tx *sqldb.Tx, account identity.AccountID, grants []identity.Grant) (offered []string, enroll bool, err error)
 
+	// Admit counts an attempt at a code before it is looked at, so that many at
+	// once, on whatever node, do not slip through together. The error is
+	// errcode.RateLimited. It is called outside of transactions.
+	Admit(ctx context.Context, account identity.AccountID) error
+
 	// Verify checks p, which answers one of the steps that Needs offered, and
 	// uses it up: a TOTP step and a recovery code count once. state is what
-	// setTicketState left. It answers false for a wrong proof; then the
-	// transaction is rolled back.
+	// setTicketState left. It answers false for a wrong proof, or an error of
+	// code Unauthenticated that says more; then the transaction is rolled back.
 	Verify(ctx context.Context, tx *sqldb.Tx, account identity.AccountID, p Proof, state []byte) (bool, error)
 
 	// Reset takes all second factors of account away.
 	Reset(ctx context.Context, tx *sqldb.Tx, account identity.AccountID) error
 }
-
-// noFactors is used until somebody keeps some.
-type noFactors struct{}
-
-func (noFactors) Needs(context.Context, *sqldb.Tx, identity.AccountID, []identity.Grant) ([]string, bool, error) {
-	return nil, false, nil
-}
-func (noFactors) Verify(context.Context, *sqldb.Tx, identity.AccountID, Proof, []byte) (bool, error) {
-	return false, nil
-}
-func (noFactors) Reset(context.Context, *sqldb.Tx, identity.AccountID) error { return nil }
 
 // Proof answers a ticket; one member is set.
 type Proof struct {
@@ -196,10 +190,10 @@ func (s *Service) newTicket(ctx context.Context, tx *sqldb.Tx, t ticket) (string
 	return token, insertTicket(ctx, tx, t, s.now().Add(s.cfg.TicketLifetime))
 }
 
-// openTicket reads a ticket that waits for step. The error is errcode.Gone for
+// openTicket reads a ticket that waits for one of steps. The error is errcode.Gone for
 // one that is unknown, used, used up or expired, errcode.Invalid for one that
 // waits for something else.
-func (s *Service) openTicket(ctx context.Context, token, step string) (ticket, error) {
+func (s *Service) openTicket(ctx context.Context, token string, steps ...string) (ticket, error) {
 	hash, ok := hashToken(token)
 	if !ok {
 		return ticket{}, errTicketGone()
@@ -216,8 +210,8 @@ func (s *Service) openTicket(ctx context.Context, token, step string) (ticket, e
 	if err != nil {
 		return ticket{}, fmt.Errorf("directory: read a sign-in: %w", err)
 	}
-	if !slices.Contains(t.next, step) {
-		return ticket{}, errcode.New(errcode.Invalid, "this sign-in does not wait for %s but for one of %v", step, t.next)
+	if !slices.ContainsFunc(steps, func(step string) bool { return slices.Contains(t.next, step) }) {
+		return ticket{}, errcode.New(errcode.Invalid, "this sign-in does not wait for %s but for one of %v", steps[0], t.next)
 	}
 	return t, nil
 }
@@ -290,7 +284,7 @@ func (s *Service) advance(ctx context.Context, token, step string, from origin,
 		return SignedIn{}, errTicketGone()
 	case errcode.Of(err) == errcode.Unauthenticated:
 		s.metrics.signIns.WithLabelValues("web", "failed").Inc()
-		if err := s.recordFailedStep(ctx, t.account, step, from.Address); err != nil {
+		if err := s.recordFailedStep(ctx, t.account, step, from.Address, err); err != nil {
 			return SignedIn{}, err
 		}
 	default:
@@ -299,11 +293,16 @@ func (s *Service) advance(ctx context.Context, token, step string, from origin,
 	return SignedIn{}, fmt.Errorf("directory: sign in: %w", err)
 }
 
-func (s *Service) recordFailedStep(ctx context.Context, account identity.AccountID, step, address string) error {
+func (s *Service) recordFailedStep(ctx context.Context, account identity.AccountID, step, address string, why error) error {
+	detail := map[string]string{"scope": "web", "step": step}
+	var cloned errCloned
+	if errors.As(why, &cloned) {
+		account, detail["reason"], detail["passkey"] = cloned.account, "passkey_cloned", cloned.passkey
+	}
 	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: identity.Actor{Address: address}, Action: "account.sign_in",
 			Object: identity.ObjectRef{Kind: "account", ID: string(account)}, Outcome: audit.Failed,
-			Detail: map[string]string{"scope": "web", "step": step}})
+			Detail: detail})
 	})
 	if err != nil {
 		return fmt.Errorf("directory: record a failed sign-in: %w", err)
@@ -315,6 +314,7 @@ func (s *Service) recordFailedStep(ctx context.Context, account identity.Account
 type NextRequest struct {
 	Ticket    string
 	Proof     Proof
+	Name      string // of a passkey that is set up
 	Address   string
 	UserAgent string
 	OldToken  string
@@ -332,6 +332,18 @@ func (s *Service) SignInNext(ctx context.Context, rq NextRequest) (SignedIn, err
 		return SignedIn{}, errcode.New(errcode.Invalid, "answer with one of totp, passkey, recovery_code and new_password")
 	case stepChangePassword:
 		return s.changeByTicket(ctx, rq.Ticket, rq.Proof.NewPassword, from)
+	}
+	t, err := s.openTicket(ctx, rq.Ticket, step, stepEnroll)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if slices.Contains(t.next, stepEnroll) {
+		return s.enrollByTicket(ctx, rq, from)
+	}
+	if step != stepPasskey { // nobody guesses a signature
+		if err := s.factors.Admit(ctx, t.account); err != nil {
+			return SignedIn{}, err
+		}
 	}
 	return s.advance(ctx, rq.Ticket, step, from, func(ctx context.Context, tx *sqldb.Tx, t *ticket) (string, error) {
 		ok, err := s.factors.Verify(ctx, tx, t.account, rq.Proof, t.state)
