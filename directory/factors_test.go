@@ -1,0 +1,876 @@
+package directory_test
+
+import (
+	"context"
+	"encoding/base32"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+
+	"commsd/audit"
+	"commsd/directory"
+	"commsd/identity"
+	"commsd/internal/errcode"
+	"commsd/internal/secret"
+	"commsd/internal/sqldb"
+	"commsd/internal/sqldb/sqldbtest"
+	"commsd/internal/testpeer/passkeypeer"
+)
+
+const site = "https://comms.example"
+
+// eachFactor is each with all that second factors need, and nobody required to
+// have one unless change says so.
+func eachFactor(t *testing.T, fn func(t *testing.T, f *fixture), change ...func(*directory.Config)) {
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) { fn(t, newFactorFixture(t, db, change...)) })
+}
+
+func newFactorFixture(t *testing.T, db *sqldb.DB, change ...func(*directory.Config)) *fixture {
+	t.Helper()
+	key, err := secret.OpenKey(filepath.Join(t.TempDir(), "secret.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newFixture(t, db, append([]func(*directory.Config){func(c *directory.Config) {
+		c.PublicURL, c.Secrets, c.FreshFor = site, secret.New(db, key), 10*time.Minute
+	}}, change...)...)
+}
+
+// app is an authenticator app.
+type app struct{ secret string }
+
+func (a app) code(t *testing.T, at time.Time) string {
+	t.Helper()
+	code, err := totp.GenerateCode(a.secret, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
+}
+
+// wrong is a code that no step around at has.
+func (a app) wrong(t *testing.T, at time.Time) string {
+	t.Helper()
+	for n := range 10 {
+		code := fmt.Sprintf("%06d", n)
+		if code != a.code(t, at) && code != a.code(t, at.Add(-30*time.Second)) && code != a.code(t, at.Add(30*time.Second)) {
+			return code
+		}
+	}
+	t.Fatal("every code is right")
+	return ""
+}
+
+// enrolApp sets up an authenticator app for actor.
+func (f *fixture) enrolApp(t *testing.T, actor identity.Actor) app {
+	t.Helper()
+	setup, err := f.BeginTOTP(t.Context(), actor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := app{setup.Secret}
+	if err := f.ConfirmTOTP(t.Context(), actor, a.code(t, f.clock.now())); err != nil {
+		t.Fatal(err)
+	}
+	f.clock.add(time.Minute) // past the step that is taken now
+	return a
+}
+
+// enrolPasskey registers a passkey for actor.
+func (f *fixture) enrolPasskey(t *testing.T, actor identity.Actor) (*passkeypeer.Authenticator, directory.Passkey) {
+	t.Helper()
+	a := passkeypeer.New(site)
+	options, err := f.BeginPasskey(t.Context(), actor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := a.Create(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := f.AddPasskey(t.Context(), actor, "Khoá của An", answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, p
+}
+
+func (f *fixture) password(t *testing.T, login string) directory.SignedIn {
+	t.Helper()
+	in, err := f.SignIn(t.Context(), directory.SignInRequest{Login: login, Password: directory.DemoPassword, Address: "192.0.2.9"})
+	if err != nil {
+		t.Fatalf("sign in %s: %v", login, err)
+	}
+	return in
+}
+
+func (f *fixture) next(t *testing.T, ticket string, p directory.Proof) (directory.SignedIn, error) {
+	t.Helper()
+	return f.SignInNext(t.Context(), directory.NextRequest{Ticket: ticket, Proof: p, Address: "192.0.2.9"})
+}
+
+func mustCode(t *testing.T, what string, err error, want errcode.Code) {
+	t.Helper()
+	if err == nil || errcode.Of(err) != want {
+		t.Errorf("%s: %v, want %v", what, err, want)
+	}
+}
+
+const an = "an@noivu.g2g.example"
+
+func TestSignInByTOTP(t *testing.T) {
+	eachFactor(t, func(t *testing.T, f *fixture) {
+		actor := f.actor(t, an)
+		a := f.enrolApp(t, actor)
+
+		in := f.password(t, an)
+		if in.Token != "" || strings.Join(in.Next, " ") != "totp" {
+			t.Fatalf("%+v", in)
+		}
+		_, err := f.next(t, in.Ticket, directory.Proof{TOTP: a.wrong(t, f.clock.now())})
+		mustCode(t, "a wrong code", err, errcode.Unauthenticated)
+		code := a.code(t, f.clock.now())
+		done, err := f.next(t, in.Ticket, directory.Proof{TOTP: code})
+		if err != nil || done.Token == "" || done.Session.Person.ID != actor.Person {
+			t.Fatalf("%+v, %v", done, err)
+		}
+		_, err = f.next(t, in.Ticket, directory.Proof{TOTP: code})
+		mustCode(t, "a ticket twice", err, errcode.Gone)
+
+		// The same code, and one of a step before, are not taken again.
+		in = f.password(t, an)
+		_, err = f.next(t, in.Ticket, directory.Proof{TOTP: code})
+		mustCode(t, "the same code", err, errcode.Unauthenticated)
+		_, err = f.next(t, in.Ticket, directory.Proof{TOTP: a.code(t, f.clock.now().Add(-30*time.Second))})
+		mustCode(t, "an older code", err, errcode.Unauthenticated)
+		if done, err = f.next(t, in.Ticket, directory.Proof{TOTP: a.code(t, f.clock.now().Add(30*time.Second))}); err != nil || done.Token == "" {
+			t.Errorf("the code of a clock that is fast: %v", err)
+		}
+
+		// The secret is not in the database.
+		var sealed []byte
+		f.read(t, `SELECT sealed FROM directory_totp`, &sealed)
+		if raw, err := base32.StdEncoding.DecodeString(a.secret); err != nil || strings.Contains(string(sealed), string(raw)) || strings.Contains(string(sealed), a.secret) {
+			t.Errorf("the secret lies in the clear: %q (%v)", sealed, err)
+		}
+	})
+}
+
+// read scans the one row of a query.
+func (f *fixture) read(t *testing.T, query string, into ...any) {
+	t.Helper()
+	err := f.db.Read(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
+		return tx.QueryRow(ctx, query).Scan(into...)
+	})
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+}
+
+func (f *fixture) exec(t *testing.T, query string, args ...any) {
+	t.Helper()
+	err := f.db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
+		_, err := tx.Exec(ctx, query, args...)
+		return err
+	})
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+}
+
+// Many who answer at once on two nodes with one code: one of them gets in.
+func TestACodeIsTakenOnceOnTwoNodes(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		one := newFactorFixture(t, db, func(c *directory.Config) { c.FreeCodes, c.FreeFailures = 100, 100 })
+		two := *one
+		cfg := one.config
+		var err error
+		cfg.Registerer = nil
+		if two.Service, err = directory.New(cfg); err != nil {
+			t.Fatal(err)
+		}
+		actor := one.actor(t, an)
+		a := one.enrolApp(t, actor)
+		codes, err := one.NewRecoveryCodes(t.Context(), actor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, proof := range map[string]directory.Proof{
+			"code of an app": {TOTP: a.code(t, one.clock.now())}, "recovery code": {RecoveryCode: codes[0]},
+		} {
+			var mu sync.Mutex
+			var in int
+			var people sync.WaitGroup
+			for i := range 8 {
+				node := one
+				if i%2 == 1 {
+					node = &two
+				}
+				ticket := node.password(t, an).Ticket
+				people.Go(func() {
+					done, err := node.next(t, ticket, proof)
+					if err != nil && errcode.Of(err) != errcode.Unauthenticated {
+						t.Error(err)
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					if done.Token != "" {
+						in++
+					}
+				})
+			}
+			people.Wait()
+			if in != 1 {
+				t.Errorf("%s: %d got in", what, in)
+			}
+		}
+	})
+}
+
+// Six digits do not stand against many guesses: tickets run out, and a fresh
+// ticket, another address or another node waits too.
+func TestGuessingCodes(t *testing.T) {
+	eachFactor(t, func(t *testing.T, f *fixture) {
+		a := f.enrolApp(t, f.actor(t, an))
+		in := f.password(t, an)
+		for range 5 {
+			_, err := f.next(t, in.Ticket, directory.Proof{TOTP: a.wrong(t, f.clock.now())})
+			mustCode(t, "a guess", err, errcode.Unauthenticated)
+			f.clock.add(2 * time.Second)
+		}
+		_, err := f.next(t, in.Ticket, directory.Proof{TOTP: a.code(t, f.clock.now())})
+		mustCode(t, "a ticket after five guesses", err, errcode.Gone)
+
+		cfg := f.config
+		cfg.Registerer = nil
+		other := *f
+		if other.Service, err = directory.New(cfg); err != nil {
+			t.Fatal(err)
+		}
+		guesses, right := 5, 0
+		end := f.clock.now().Add(24 * time.Hour)
+		for f.clock.now().Before(end) {
+			in = other.password(t, an)
+			_, err := other.next(t, in.Ticket, directory.Proof{RecoveryCode: "0000-0000-0000-0000-0000-0000"})
+			if errcode.Of(err) == errcode.RateLimited {
+				f.clock.add(max(errcode.RetryAfter(err), time.Second))
+				continue
+			}
+			mustCode(t, "a guess", err, errcode.Unauthenticated)
+			guesses++
+		}
+		if guesses > 120 || right > 0 {
+			t.Errorf("%d guesses in a day", guesses)
+		}
+		// The owner waits a while and gets in; nothing is held against them then.
+		f.clock.add(15 * time.Minute)
+		if done, err := f.next(t, f.password(t, an).Ticket, directory.Proof{TOTP: a.code(t, f.clock.now())}); err != nil || done.Token == "" {
+			t.Fatal(err)
+		}
+		f.clock.add(time.Minute)
+		_, err = f.next(t, f.password(t, an).Ticket, directory.Proof{TOTP: a.wrong(t, f.clock.now())})
+		mustCode(t, "a guess after that", err, errcode.Unauthenticated)
+	})
+}
+
+func TestReplacingTheApp(t *testing.T) {
+	eachFactor(t, func(t *testing.T, f *fixture) {
+		actor := f.actor(t, an)
+		mustCode(t, "no app yet", f.ConfirmTOTP(t.Context(), actor, "123456"), errcode.Gone)
+		old := f.enrolApp(t, actor)
+		setup, err := f.BeginTOTP(t.Context(), actor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(setup.QR, "data:image/svg+xml;base64,") || !strings.HasPrefix(setup.URI, "otpauth://totp/g2g.example:"+an) {
+			t.Errorf("%+v", setup)
+		}
+		fresh := app{setup.Secret}
+		mustCode(t, "a wrong code", f.ConfirmTOTP(t.Context(), actor, fresh.wrong(t, f.clock.now())), errcode.Invalid)
+		if _, err := f.next(t, f.password(t, an).Ticket, directory.Proof{TOTP: old.code(t, f.clock.now())}); err != nil {
+			t.Errorf("the old app until the new one is confirmed: %v", err)
+		}
+		f.clock.add(time.Minute)
+		if err := f.ConfirmTOTP(t.Context(), actor, fresh.code(t, f.clock.now())); err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.next(t, f.password(t, an).Ticket, directory.Proof{TOTP: fresh.code(t, f.clock.now())})
+		mustCode(t, "the code that confirmed", err, errcode.Unauthenticated)
+		f.clock.add(time.Minute)
+		_, err = f.next(t, f.password(t, an).Ticket, directory.Proof{TOTP: old.code(t, f.clock.now())})
+		mustCode(t, "the old app", err, errcode.Unauthenticated)
+		if _, err := f.next(t, f.password(t, an).Ticket, directory.Proof{TOTP: fresh.code(t, f.clock.now())}); err != nil {
+			t.Errorf("the new app: %v", err)
+		}
+		if _, err := f.BeginTOTP(t.Context(), f.reprove(t, actor)); err != nil {
+			t.Fatal(err)
+		}
+		f.clock.add(31 * time.Minute)
+		mustCode(t, "an old QR code", f.ConfirmTOTP(t.Context(), f.reprove(t, actor), "123456"), errcode.Gone)
+	})
+}
+
+// reprove is actor with a proof of a moment ago.
+func (f *fixture) reprove(_ *testing.T, actor identity.Actor) identity.Actor {
+	actor.ProvenAt = f.clock.now()
+	return actor
+}
+
+func TestRecoveryCodes(t *testing.T) {
+	eachFactor(t, func(t *testing.T, f *fixture) {
+		actor := f.actor(t, an)
+		_, err := f.NewRecoveryCodes(t.Context(), actor)
+		mustCode(t, "without a factor", err, errcode.Conflict)
+		f.enrolApp(t, actor)
+		first, err := f.NewRecoveryCodes(t.Context(), actor)
+		if err != nil || len(first) != 10 {
+			t.Fatal(first, err)
+		}
+		in := f.password(t, an)
+		if strings.Join(in.Next, " ") != "totp recovery_code" {
+			t.Errorf("next %v", in.Next)
+		}
+		if done, err := f.next(t, in.Ticket, directory.Proof{RecoveryCode: strings.ToUpper(strings.ReplaceAll(first[3], "-", " "))}); err != nil || done.Token == "" {
+			t.Fatal(err)
+		}
+		_, err = f.next(t, f.password(t, an).Ticket, directory.Proof{RecoveryCode: first[3]})
+		mustCode(t, "a code twice", err, errcode.Unauthenticated)
+		factors, err := f.Factors(t.Context(), actor)
+		if err != nil || factors.RecoveryLeft != 9 || !factors.TOTP || factors.Required || factors.PasswordInApp {
+			t.Errorf("%+v, %v", factors, err)
+		}
+		second, err := f.NewRecoveryCodes(t.Context(), actor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.next(t, f.password(t, an).Ticket, directory.Proof{RecoveryCode: first[0]})
+		mustCode(t, "a code of the set before", err, errcode.Unauthenticated)
+		if _, err := f.next(t, f.password(t, an).Ticket, directory.Proof{RecoveryCode: second[0]}); err != nil {
+			t.Error(err)
+		}
+		// Another's code opens nothing.
+		binh := f.actor(t, "binh@noivu.g2g.example")
+		f.enrolApp(t, binh)
+		if _, err := f.NewRecoveryCodes(t.Context(), f.reprove(t, binh)); err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.next(t, f.password(t, "binh@noivu.g2g.example").Ticket, directory.Proof{RecoveryCode: second[1]})
+		mustCode(t, "another's code", err, errcode.Unauthenticated)
+		if n := len(f.events(t, "factor.use")); n != 2 {
+			t.Errorf("%d uses of recovery codes are audited", n)
+		}
+		// Whoever removes the last factor has nothing left to recover.
+		if err := f.RemoveTOTP(t.Context(), f.reprove(t, actor)); err != nil {
+			t.Fatal(err)
+		}
+		if in := f.password(t, an); in.Token == "" {
+			t.Errorf("after the last factor went: %+v", in)
+		}
+		var left int
+		f.read(t, `SELECT COUNT(*) FROM directory_recovery_codes WHERE account_id = '`+string(actor.Account)+`'`, &left)
+		if left != 0 {
+			t.Errorf("%d codes are left", left)
+		}
+	})
+}
+
+func TestPasskeySignsInAlone(t *testing.T) {
+	eachFactor(t, func(t *testing.T, f *fixture) {
+		actor := f.actor(t, an)
+		a, p := f.enrolPasskey(t, actor)
+		signIn := func(change func(*directory.NextRequest)) (directory.SignedIn, error) {
+			t.Helper()
+			ticket, options, err := f.BeginPasskeySignIn(t.Context(), "192.0.2.9")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(options), "allowCredentials") {
+				t.Errorf("the options name credentials: %s", options)
+			}
+			answer, err := a.Get(options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rq := directory.NextRequest{Ticket: ticket, Proof: directory.Proof{Passkey: answer}, Address: "192.0.2.9"}
+			if change != nil {
+				change(&rq)
+			}
+			return f.SignInByPasskey(t.Context(), rq)
+		}
+		var used directory.NextRequest
+		in, err := signIn(func(rq *directory.NextRequest) { used = *rq })
+		if err != nil || in.Session.Person.ID != actor.Person {
+			t.Fatalf("%+v, %v", in, err)
+		}
+		_, err = f.SignInByPasskey(t.Context(), used)
+		mustCode(t, "the same answer again", err, errcode.Gone)
+		_, err = signIn(func(rq *directory.NextRequest) { rq.Proof = used.Proof })
+		mustCode(t, "the same answer to another ticket", err, errcode.Unauthenticated)
+		_, err = signIn(func(rq *directory.NextRequest) { rq.Proof.Passkey = []byte(`{"id":1}`) })
+		mustCode(t, "no credential at all", err, errcode.Unauthenticated)
+		_, err = signIn(func(*directory.NextRequest) { f.clock.add(5*time.Minute + time.Second) })
+		mustCode(t, "after five minutes", err, errcode.Unauthenticated)
+
+		a.Unverified = true
+		_, err = signIn(nil)
+		mustCode(t, "an unverified person", err, errcode.Unauthenticated)
+		a.Unverified, a.NoHandle = false, true
+		_, err = signIn(nil)
+		mustCode(t, "no handle", err, errcode.Unauthenticated)
+		a.NoHandle, a.Origin = false, "https://comms.example.evil"
+		_, err = signIn(nil)
+		mustCode(t, "another site", err, errcode.Unauthenticated)
+		a.Origin = site
+
+		// A password alone does not get in any more.
+		if in := f.password(t, an); in.Token != "" || strings.Join(in.Next, " ") != "passkey" {
+			t.Errorf("%+v", in)
+		}
+		if err := f.RenamePasskey(t.Context(), f.reprove(t, actor), p.ID, "  Máy tính cơ quan "); err != nil {
+			t.Error(err)
+		}
+		if _, err := signIn(nil); err != nil {
+			t.Fatal(err)
+		}
+		factors, err := f.Factors(t.Context(), actor)
+		if err != nil || len(factors.Passkeys) != 1 || factors.Passkeys[0].Name != "Máy tính cơ quan" || !factors.Passkeys[0].Used.Equal(f.clock.now()) ||
+			factors.Passkeys[0].Carrier != "internal" || factors.Passkeys[0].Synced {
+			t.Errorf("%+v, %v", factors, err)
+		}
+		admin := f.actor(t, "admin@g2g.example")
+		if err := f.DisableAccount(t.Context(), admin, actor.Account, "left"); err != nil {
+			t.Fatal(err)
+		}
+		_, disabled := signIn(nil)
+		mustCode(t, "a disabled account", disabled, errcode.Unauthenticated)
+		f.exec(t, `UPDATE directory_accounts SET disabled_at = NULL`)
+		if err := f.RemovePasskey(t.Context(), f.reprove(t, f.actorOf(actor)), p.ID); err != nil {
+			t.Fatal(err)
+		}
+		_, removed := signIn(nil)
+		mustCode(t, "a removed passkey", removed, errcode.Unauthenticated)
+		if errcode.Message(disabled) != errcode.Message(removed) {
+			t.Errorf("%q and %q", errcode.Message(disabled), errcode.Message(removed))
+		}
+	})
+}
+
+// actorOf is the owner of an account whose session has ended.
+func (f *fixture) actorOf(actor identity.Actor) identity.Actor {
+	actor.Session = ""
+	return actor
+}
+
+func TestPasskeyAsSecondFactor(t *testing.T) {
+	eachFactor(t, func(t *testing.T, f *fixture) {
+		actor := f.actor(t, an)
+		a, _ := f.enrolPasskey(t, actor)
+		a.NoHandle = true
+		ticket := f.password(t, an).Ticket
+		prove := func(change func(*directory.Proof)) (directory.SignedIn, error) {
+			t.Helper()
+			options, create, err := f.TicketPasskey(t.Context(), ticket)
+			if err != nil || create {
+				t.Fatal(create, err)
+			}
+			answer, err := a.Get(options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := directory.Proof{Passkey: answer}
+			if change != nil {
+				change(&p)
+			}
+			return f.next(t, ticket, p)
+		}
+		var wrong directory.Proof
+		a.Origin = "https://evil.example"
+		_, err := prove(func(p *directory.Proof) { wrong = *p })
+		mustCode(t, "another site", err, errcode.Unauthenticated)
+		_, err = f.next(t, ticket, wrong)
+		mustCode(t, "options that were answered", err, errcode.Unauthenticated)
+		a.Origin = site
+
+		// Another person's passkey is no second factor of An's.
+		b, _ := f.enrolPasskey(t, f.actor(t, "binh@noivu.g2g.example"))
+		_, err = prove(func(p *directory.Proof) {
+			_, options, err := f.BeginPasskeySignIn(t.Context(), "192.0.2.9")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.Passkey, err = b.Get(options); err != nil {
+				t.Fatal(err)
+			}
+		})
+		mustCode(t, "another's passkey", err, errcode.Unauthenticated)
+		in, err := prove(nil)
+		if err != nil || in.Session.Person.ID != actor.Person {
+			t.Fatalf("%+v, %v", in, err)
+		}
+
+		// A copy of the authenticator is refused, and recorded.
+		a.Stuck = true
+		ticket = f.password(t, an).Ticket
+		_, err = prove(nil)
+		mustCode(t, "a copy", err, errcode.Unauthenticated)
+		found := false
+		for _, e := range f.events(t, "account.sign_in") {
+			found = found || e.Outcome == audit.Failed && e.Detail["reason"] == "passkey_cloned" && e.Object.ID == string(actor.Account)
+		}
+		if !found {
+			t.Error("a copy is not audited")
+		}
+	})
+}
+
+func TestPasskeyUnlocks(t *testing.T) {
+	eachFactor(t, func(t *testing.T, f *fixture) {
+		server := newServer(t, f, false)
+		p := newPage(t, server)
+		p.call("POST", "/api/v1/sessions", map[string]string{"login": an, "password": directory.DemoPassword}, nil)
+		if resp := p.call("POST", "/api/v1/sessions/current/unlock/passkey", struct{}{}, nil); resp.StatusCode != http.StatusConflict {
+			t.Errorf("without a passkey: %s", resp.Status)
+		}
+		var options struct{ Options any }
+		if resp := p.call("POST", "/api/v1/account/passkeys/options", struct{}{}, &options); resp.StatusCode != http.StatusOK {
+			t.Fatal(resp.Status)
+		}
+		a := passkeypeer.New(site)
+		if resp := p.call("POST", "/api/v1/account/passkeys", map[string]any{"name": "", "credential": answerOf(t, a.Create, options.Options)}, nil); resp.StatusCode != http.StatusCreated {
+			t.Fatal(resp.Status)
+		}
+		f.clock.add(16 * time.Minute)
+		var s struct{ Locked bool }
+		if p.call("GET", "/api/v1/sessions/current", nil, &s); !s.Locked {
+			t.Fatal("the session is not locked")
+		}
+		if resp := p.call("GET", "/api/v1/account/factors", nil, nil); resp.StatusCode != http.StatusLocked {
+			t.Errorf("factors of a locked session: %s", resp.Status)
+		}
+		unlock := func(change func()) *http.Response {
+			t.Helper()
+			if resp := p.call("POST", "/api/v1/sessions/current/unlock/passkey", struct{}{}, &options); resp.StatusCode != http.StatusOK {
+				t.Fatal(resp.Status)
+			}
+			answer := answerOf(t, a.Get, options.Options)
+			if change != nil {
+				change()
+			}
+			resp := p.call("POST", "/api/v1/sessions/current/unlock", map[string]any{"passkey": answer}, nil)
+			if resp.StatusCode == http.StatusNoContent {
+				if again := p.call("POST", "/api/v1/sessions/current/unlock", map[string]any{"passkey": answer}, nil); again.StatusCode != http.StatusGone {
+					t.Errorf("the same answer again: %s", again.Status)
+				}
+			}
+			return resp
+		}
+		a.Origin = "https://evil.example"
+		if resp := unlock(nil); resp.StatusCode != http.StatusUnauthorized {
+			t.Errorf("another site: %s", resp.Status)
+		}
+		a.Origin = site
+		if resp := unlock(func() { f.clock.add(5 * time.Minute) }); resp.StatusCode != http.StatusGone {
+			t.Errorf("after five minutes: %s", resp.Status)
+		}
+		// What was begun in one session is not answered in another.
+		q := newPage(t, server)
+		var ticket struct {
+			Ticket  string
+			Options any
+		}
+		q.call("POST", "/api/v1/sessions/passkey/options", struct{}{}, &ticket)
+		if resp := q.call("POST", "/api/v1/sessions/passkey", map[string]any{"ticket": ticket.Ticket, "credential": answerOf(t, a.Get, ticket.Options)}, nil); resp.StatusCode != http.StatusCreated {
+			t.Fatal(resp.Status)
+		}
+		if resp := q.call("POST", "/api/v1/sessions/current/unlock/passkey", struct{}{}, &options); resp.StatusCode != http.StatusOK {
+			t.Fatal(resp.Status)
+		}
+		if resp := p.call("POST", "/api/v1/sessions/current/unlock", map[string]any{"passkey": answerOf(t, a.Get, options.Options)}, nil); resp.StatusCode != http.StatusGone {
+			t.Errorf("another session's answer: %s", resp.Status)
+		}
+		if resp := unlock(nil); resp.StatusCode != http.StatusNoContent {
+			t.Fatalf("unlock: %s", resp.Status)
+		}
+		if resp := p.call("POST", "/api/v1/account/recovery-codes", struct{}{}, nil); resp.StatusCode != http.StatusCreated {
+			t.Errorf("a fresh session: %s", resp.Status)
+		}
+	}, func(c *directory.Config) { c.IdleLock = 15 * time.Minute })
+}
+
+// Changing factors needs a proof of who one is that is not old.
+func TestFactorsNeedAFreshSession(t *testing.T) {
+	eachFactor(t, func(t *testing.T, f *fixture) {
+		actor := f.actor(t, an)
+		_, p := f.enrolPasskey(t, actor)
+		f.clock.add(11 * time.Minute)
+		_, begin := f.BeginTOTP(t.Context(), actor)
+		_, codes := f.NewRecoveryCodes(t.Context(), actor)
+		_, options := f.BeginPasskey(t.Context(), actor)
+		_, add := f.AddPasskey(t.Context(), actor, "", []byte("{}"))
+		for what, err := range map[string]error{
+			"begin an app": begin, "confirm an app": f.ConfirmTOTP(t.Context(), actor, "123456"), "remove an app": f.RemoveTOTP(t.Context(), actor),
+			"recovery codes": codes, "begin a passkey": options, "add a passkey": add,
+			"rename a passkey": f.RenamePasskey(t.Context(), actor, p.ID, "x"), "remove a passkey": f.RemovePasskey(t.Context(), actor, p.ID),
+		} {
+			mustCode(t, what, err, errcode.Locked)
+		}
+		if n := len(f.events(t, "factor.remove")); n != 0 {
+			t.Errorf("%d factors were removed", n)
+		}
+	})
+}
+
+// Nobody touches a passkey that is not their own.
+func TestOthersPasskeys(t *testing.T) {
+	eachFactor(t, func(t *testing.T, f *fixture) {
+		actor := f.actor(t, an)
+		a, p := f.enrolPasskey(t, actor)
+		binh := f.actor(t, "binh@noivu.g2g.example")
+		mustCode(t, "rename", f.RenamePasskey(t.Context(), binh, p.ID, "x"), errcode.NotFound)
+		mustCode(t, "remove", f.RemovePasskey(t.Context(), binh, p.ID), errcode.NotFound)
+		mustCode(t, "remove none", f.RemoveTOTP(t.Context(), binh), errcode.NotFound)
+
+		// A registration is answered in the session that began it.
+		options, err := f.BeginPasskey(t.Context(), binh)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := a.Create(options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.AddPasskey(t.Context(), actor, "x", answer)
+		mustCode(t, "another session's registration", err, errcode.Gone)
+		if _, err := f.AddPasskey(t.Context(), binh, "", answer); err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.AddPasskey(t.Context(), binh, "x", answer)
+		mustCode(t, "a registration twice", err, errcode.Gone)
+		for range 16 {
+			if _, err := f.BeginPasskey(t.Context(), binh); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err = f.BeginPasskey(t.Context(), binh)
+		mustCode(t, "very many registrations", err, errcode.RateLimited)
+		f.clock.add(6 * time.Minute)
+		if _, err := f.BeginPasskey(t.Context(), binh); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// An administrator without a second factor gets as far as setting one up, and
+// does not remove the last.
+func TestAdministratorsMustEnrol(t *testing.T) {
+	eachFactor(t, func(t *testing.T, f *fixture) {
+		const boss = "boss@g2g.example"
+		if in := f.password(t, "admin@g2g.example"); in.Token == "" {
+			t.Errorf("the demo's own administrator: %+v", in)
+		}
+		f.exec(t, `UPDATE directory_accounts SET login = $1 WHERE login = 'admin@g2g.example'`, boss)
+		in := f.password(t, boss)
+		if in.Token != "" || strings.Join(in.Next, " ") != "enroll" {
+			t.Fatalf("%+v", in)
+		}
+		_, err := f.next(t, in.Ticket, directory.Proof{TOTP: "123456"})
+		mustCode(t, "a code of no app", err, errcode.Gone)
+		_, err = f.next(t, in.Ticket, directory.Proof{RecoveryCode: "x"})
+		mustCode(t, "a recovery code", err, errcode.Invalid)
+		if _, err := f.AuthenticatePassword(t.Context(), boss, directory.DemoPassword, "192.0.2.9", "imap"); errcode.Of(err) != errcode.Unauthenticated {
+			t.Errorf("mail by the password alone: %v", err)
+		}
+
+		setup, err := f.TicketTOTP(t.Context(), in.Ticket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := app{setup.Secret}
+		_, err = f.next(t, in.Ticket, directory.Proof{TOTP: a.wrong(t, f.clock.now())})
+		mustCode(t, "a wrong code", err, errcode.Invalid)
+		done, err := f.next(t, in.Ticket, directory.Proof{TOTP: a.code(t, f.clock.now())})
+		if err != nil || done.Token == "" {
+			t.Fatalf("%+v, %v", done, err)
+		}
+		actor, err := f.AuthenticateSession(t.Context(), done.Token, "", "192.0.2.9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustCode(t, "remove the last factor", f.RemoveTOTP(t.Context(), actor), errcode.Conflict)
+		key, p := f.enrolPasskey(t, actor)
+		if err := f.RemoveTOTP(t.Context(), actor); err != nil {
+			t.Errorf("remove one of two: %v", err)
+		}
+		mustCode(t, "remove the last passkey", f.RemovePasskey(t.Context(), actor, p.ID), errcode.Conflict)
+		if factors, err := f.Factors(t.Context(), actor); err != nil || !factors.Required || factors.TOTP || len(factors.Passkeys) != 1 {
+			t.Errorf("%+v, %v", factors, err)
+		}
+		ticket, options, err := f.BeginPasskeySignIn(t.Context(), "192.0.2.9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := key.Get(options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if in, err := f.SignInByPasskey(t.Context(), directory.NextRequest{Ticket: ticket, Proof: directory.Proof{Passkey: answer}}); err != nil || in.Token == "" {
+			t.Errorf("an administrator by passkey: %+v, %v", in, err)
+		}
+	})
+}
+
+func TestEnrolByPasskey(t *testing.T) {
+	eachFactor(t, func(t *testing.T, f *fixture) {
+		f.exec(t, `UPDATE directory_accounts SET login = 'x@noivu.g2g.example' WHERE login = $1`, an)
+		ticket := f.password(t, "x@noivu.g2g.example").Ticket
+		a := passkeypeer.New(site)
+		options, create, err := f.TicketPasskey(t.Context(), ticket)
+		if err != nil || !create {
+			t.Fatal(create, err)
+		}
+		answer, err := a.Create(options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.clock.add(5 * time.Minute)
+		_, err = f.next(t, ticket, directory.Proof{Passkey: answer})
+		mustCode(t, "after five minutes", err, errcode.Unauthenticated)
+		if options, _, err = f.TicketPasskey(t.Context(), ticket); err != nil {
+			t.Fatal(err)
+		}
+		if answer, err = passkeypeer.New(site).Create(options); err != nil {
+			t.Fatal(err)
+		}
+		done, err := f.SignInNext(t.Context(), directory.NextRequest{Ticket: ticket, Proof: directory.Proof{Passkey: answer}, Name: "Khoá mới"})
+		if err != nil || done.Token == "" {
+			t.Fatalf("%+v, %v", done, err)
+		}
+		if n := len(f.events(t, "factor.add")); n != 1 {
+			t.Errorf("%d audited", n)
+		}
+	}, func(c *directory.Config) { c.RequireFactor = directory.RequireFactorAll })
+}
+
+// Where nobody must have a factor, administrators may do without.
+func TestNobodyMustEnrol(t *testing.T) {
+	eachFactor(t, func(t *testing.T, f *fixture) {
+		f.exec(t, `UPDATE directory_accounts SET login = 'boss@g2g.example' WHERE login = 'admin@g2g.example'`)
+		if in := f.password(t, "boss@g2g.example"); in.Token == "" {
+			t.Errorf("%+v", in)
+		}
+	}, func(c *directory.Config) { c.RequireFactor = directory.RequireFactorNone })
+}
+
+// With a second factor the login password opens no mail, and the answer is that
+// of a wrong password.
+func TestSecondFactorClosesMail(t *testing.T) {
+	eachFactor(t, func(t *testing.T, f *fixture) {
+		imap := func(password string) error {
+			_, err := f.AuthenticatePassword(t.Context(), an, password, "192.0.2.9", "imap")
+			return err
+		}
+		if err := imap(directory.DemoPassword); err != nil {
+			t.Fatal(err)
+		}
+		f.enrolApp(t, f.actor(t, an))
+		right, wrong := imap(directory.DemoPassword), imap("not the password")
+		mustCode(t, "mail", right, errcode.Unauthenticated)
+		if errcode.Message(right) != errcode.Message(wrong) {
+			t.Errorf("%q and %q", errcode.Message(right), errcode.Message(wrong))
+		}
+	})
+}
+
+// An administrator takes the factors of somebody who lost them; the person
+// signs in by password and what was set up before is worth nothing.
+func TestFactorsAreReset(t *testing.T) {
+	eachFactor(t, func(t *testing.T, f *fixture) {
+		actor := f.actor(t, an)
+		f.enrolApp(t, actor)
+		a, _ := f.enrolPasskey(t, actor)
+		if _, err := f.NewRecoveryCodes(t.Context(), actor); err != nil {
+			t.Fatal(err)
+		}
+		mustCode(t, "by a colleague", f.ResetFactors(t.Context(), f.actor(t, "binh@noivu.g2g.example"), actor.Person), errcode.Forbidden)
+		admin := f.actor(t, "admin@g2g.example")
+		mustCode(t, "one's own", f.ResetFactors(t.Context(), admin, admin.Person), errcode.Forbidden)
+		if err := f.ResetFactors(t.Context(), admin, actor.Person); err != nil {
+			t.Fatal(err)
+		}
+		if in := f.password(t, an); in.Token == "" {
+			t.Errorf("%+v", in)
+		}
+		ticket, options, err := f.BeginPasskeySignIn(t.Context(), "192.0.2.9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := a.Get(options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.SignInByPasskey(t.Context(), directory.NextRequest{Ticket: ticket, Proof: directory.Proof{Passkey: answer}})
+		mustCode(t, "a passkey of before", err, errcode.Unauthenticated)
+		var n int
+		f.read(t, `SELECT (SELECT COUNT(*) FROM directory_totp) + (SELECT COUNT(*) FROM directory_passkeys) + (SELECT COUNT(*) FROM directory_recovery_codes)`, &n)
+		if n != 0 {
+			t.Errorf("%d factors are left", n)
+		}
+		if e := f.events(t, "account.reset"); len(e) != 3 || e[0].Outcome == e[2].Outcome {
+			t.Errorf("audited %+v", e)
+		}
+	})
+}
+
+// One place that asks for passkey options without end is slowed down.
+func TestPasskeyOptionsAreLimited(t *testing.T) {
+	eachFactor(t, func(t *testing.T, f *fixture) {
+		for i := range 6 {
+			_, _, err := f.BeginPasskeySignIn(t.Context(), "192.0.2.77")
+			if i < 5 && err != nil {
+				t.Fatal(err)
+			}
+			if i == 5 {
+				mustCode(t, "the sixth", err, errcode.RateLimited)
+			}
+		}
+		if _, _, err := f.BeginPasskeySignIn(t.Context(), "192.0.2.78"); err != nil {
+			t.Errorf("another place: %v", err)
+		}
+	}, func(c *directory.Config) { c.AddressBurst = 5 })
+}
+
+// An installation that is reached by an address says so, and takes codes.
+func TestNoPasskeysAtAnAddress(t *testing.T) {
+	eachFactor(t, func(t *testing.T, f *fixture) {
+		actor := f.actor(t, an)
+		_, err := f.BeginPasskey(t.Context(), actor)
+		mustCode(t, "a passkey", err, errcode.Unavailable)
+		_, _, err = f.BeginPasskeySignIn(t.Context(), "192.0.2.9")
+		mustCode(t, "a sign-in", err, errcode.Unavailable)
+		f.enrolApp(t, actor)
+		if factors, err := f.Factors(t.Context(), actor); err != nil || factors.PasskeysHere || !factors.TOTP {
+			t.Errorf("%+v, %v", factors, err)
+		}
+	}, func(c *directory.Config) { c.PublicURL = "https://192.0.2.1" })
+}
+
+// answerOf has an authenticator answer options that came as JSON.
+func answerOf(t *testing.T, do func([]byte) ([]byte, error), options any) any {
+	t.Helper()
+	text, err := json.Marshal(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := do(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return json.RawMessage(answer)
+}
