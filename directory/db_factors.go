@@ -246,10 +246,10 @@ func deletePasskey(ctx context.Context, tx *sqldb.Tx, account identity.AccountID
 	return changed(res)
 }
 
-// deleteFactors removes every factor of an account, its recovery codes and what
-// was counted against it.
+// deleteFactors removes every factor of an account, its recovery codes, what was
+// counted against it, and who it is at outside providers.
 func deleteFactors(ctx context.Context, tx *sqldb.Tx, id identity.AccountID) error {
-	for _, table := range []string{"directory_totp", "directory_recovery_codes", "directory_passkeys", "directory_factor_failures"} {
+	for _, table := range []string{"directory_totp", "directory_recovery_codes", "directory_passkeys", "directory_factor_failures", "directory_outside_identities"} {
 		if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE account_id = $1`, string(id)); err != nil {
 			return fmt.Errorf("remove the factors of account %s: %w", id, err)
 		}

@@ -23,6 +23,7 @@ import (
 
 	"commsd/audit"
 	"commsd/directory/factor"
+	"commsd/directory/oidc"
 	"commsd/directory/password"
 	"commsd/identity"
 	"commsd/internal/bus"
@@ -42,6 +43,8 @@ type Config struct {
 	PublicURL     string // as browsers reach the pages: passkeys are bound to its host; empty: there are none
 	Secrets       Sealer // for the secrets of authenticator apps, which cannot be set up without
 	RequireFactor string // who must have a second factor: RequireFactorAdmins, …All or …None; empty: admins
+
+	Providers []oidc.Config // outside providers of sign-in; RedirectURL, Log and Now are filled in
 
 	FreeCodes        int           // wrong codes of a second factor in a row before the first delay; 0: 5
 	LongestCodeDelay time.Duration // what that delay grows to; 0: 15 min
@@ -170,12 +173,13 @@ type Service struct {
 
 	shrinking chan struct{} // holds one while a picture is made small
 
-	site     *factor.RelyingParty // nil: public_url has no name, and passkeys are bound to one
-	throttle *throttle
-	demo     atomic.Bool // the demo's own accounts need no second factor
-	sessions *sessionCache
-	started  time.Time
-	poke     chan struct{} // wakes Run to read the revocation log
+	providers []*oidc.Provider
+	site      *factor.RelyingParty // nil: public_url has no name, and passkeys are bound to one
+	throttle  *throttle
+	demo      atomic.Bool // the demo's own accounts need no second factor
+	sessions  *sessionCache
+	started   time.Time
+	poke      chan struct{} // wakes Run to read the revocation log
 
 	importPoke chan struct{} // wakes Run to apply an import
 
@@ -212,13 +216,17 @@ func New(cfg Config) (*Service, error) {
 			cfg.Log.Info("directory: people cannot register passkeys here", "public_url", cfg.PublicURL, "err", err)
 		}
 	}
+	providers, err := newProviders(cfg)
+	if err != nil {
+		return nil, err
+	}
 	s := &Service{
 		cfg: cfg, db: cfg.DB, log: cfg.Log, now: cfg.Now, metrics: m,
 		hasher: h,
 
 		shrinking: make(chan struct{}, 1),
 
-		site:     site,
+		site: site, providers: providers,
 		throttle: newThrottle(throttleLimits{free: cfg.FreeFailures, longest: cfg.LongestDelay, burst: cfg.AddressBurst}, cfg.Now),
 		sessions: newSessionCache(cfg.CachedSessions),
 		started:  cfg.Now(),

@@ -136,6 +136,7 @@ const tag = "directory"
 func (s *Service) Routes(api *httpapi.API) {
 	s.factorRoutes(api)
 	s.factorSignInRoutes(api)
+	s.outsideRoutes(api)
 	s.signInRoutes(api)
 	s.accountRoutes(api)
 	s.personAccountRoutes(api)

@@ -197,18 +197,7 @@ func sessionCookie(secure bool, token string) http.Cookie {
 }
 
 // tokenOf finds the session token in a Cookie header.
-func tokenOf(header string, secure bool) string {
-	cookies, err := http.ParseCookie(header)
-	if err != nil {
-		return ""
-	}
-	for _, c := range cookies {
-		if c.Name == httpapi.CookieName(secure) {
-			return c.Value
-		}
-	}
-	return ""
-}
+func tokenOf(header string, secure bool) string { return cookieOf(header, httpapi.CookieName(secure)) }
 
 func (s *Service) sessionJSON(in Session) directorySession {
 	grants := make([]directoryGrant, len(in.Grants))

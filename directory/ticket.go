@@ -44,11 +44,12 @@ const (
 
 // Words for what has been proven that are no steps.
 const (
-	provenPassword    = "password"
-	provenCode        = "code"         // a one-time code of an invitation or a reset
-	provenOutside     = "oidc"         // an outside provider
-	provenNewPassword = "new_password" // a password was chosen in this sign-in
-	provenEnrolled    = "enrolled"     // a second factor was set up in this sign-in
+	provenPassword      = "password"
+	provenCode          = "code"         // a one-time code of an invitation or a reset
+	provenOutside       = "oidc"         // an outside provider
+	provenOutsideFactor = "oidc_factor"  // a second factor, as an outside provider says
+	provenNewPassword   = "new_password" // a password was chosen in this sign-in
+	provenEnrolled      = "enrolled"     // a second factor was set up in this sign-in
 )
 
 const maxTicketTries = 5
@@ -167,7 +168,7 @@ func (s *Service) remaining(ctx context.Context, tx *sqldb.Tx, h holder, proven 
 	if err != nil {
 		return nil, fmt.Errorf("second factors of %s: %w", h.account, err)
 	}
-	second := has(stepTOTP, stepPasskey, stepRecoveryCode, provenEnrolled)
+	second := has(stepTOTP, stepPasskey, stepRecoveryCode, provenEnrolled, provenOutsideFactor)
 	if len(offered) > 0 && !second {
 		return offered, nil
 	}
