@@ -153,6 +153,12 @@ type SignInConfig struct {
 	PasswordList          string        `yaml:"password_list"`            // a file with more passwords to refuse, one a line
 	TicketLifetime        time.Duration `yaml:"ticket_lifetime"`          // from one step of a sign-in to the next
 	CodeLifetime          time.Duration `yaml:"code_lifetime"`            // of one-time codes for invitations and resets
+
+	RequireFactor    string            `yaml:"require_factor"`     // who must have a second factor: admins, all or none
+	FreeCodes        int               `yaml:"free_codes"`         // wrong codes of a second factor in a row before the first delay
+	LongestCodeDelay time.Duration     `yaml:"longest_code_delay"` // what that doubling delay grows to
+	Providers        []ProviderConfig  `yaml:"providers"`          // outside providers, by OpenID Connect
+	ProviderSecrets  map[string]string `yaml:"provider_secrets"`   // client secrets by provider id, for the environment
 }
 
 // SessionConfig limits sign-in sessions.
@@ -212,6 +218,7 @@ func Default() Config {
 			Listen: "127.0.0.1:2389", MaxEntries: 100, MaxConnections: 1000, MaxConnectionsPerAddress: 50, MaxFailedSignIns: 5, Idle: 10 * time.Minute,
 		},
 		SignIn: SignInConfig{FreeFailures: 10, LongestDelay: time.Minute, AddressBurst: 200, MaxWaiting: 64,
+			RequireFactor: directory.RequireFactorAdmins, FreeCodes: 5, LongestCodeDelay: 15 * time.Minute,
 			PasswordMin: 15, PasswordMinWithFactor: 8, TicketLifetime: 10 * time.Minute, CodeLifetime: 72 * time.Hour},
 		Session: SessionConfig{MaxAge: 12 * time.Hour, IdleLock: 15 * time.Minute, AdminIdleLock: 5 * time.Minute, FreshFor: 10 * time.Minute},
 		Audit:   AuditConfig{Retention: 5 * audit.MinRetention},
@@ -467,6 +474,8 @@ func (c *Config) validateLimits() error {
 		{"sign_in.password_min_with_factor", c.SignIn.PasswordMinWithFactor >= 8, "8"},
 		{"sign_in.ticket_lifetime", c.SignIn.TicketLifetime >= time.Minute, "1m"},
 		{"sign_in.code_lifetime", c.SignIn.CodeLifetime >= time.Minute, "1m"},
+		{"sign_in.free_codes", c.SignIn.FreeCodes >= 1, "1"},
+		{"sign_in.longest_code_delay", c.SignIn.LongestCodeDelay >= time.Second, "1s"},
 		{"session.idle_lock", c.Session.IdleLock == 0 || c.Session.IdleLock >= 10*time.Second, "10s, or 0 to switch it off"},
 		{"session.admin_idle_lock", c.Session.AdminIdleLock == 0 || c.Session.AdminIdleLock >= 10*time.Second, "10s, or 0 to switch it off"},
 		{"session.fresh_for", c.Session.FreshFor == 0 || c.Session.FreshFor >= 10*time.Second, "10s, or 0 to switch it off"},
@@ -484,6 +493,9 @@ func (c *Config) validateLimits() error {
 	}
 	if c.LDAP.MaxEntries >= directory.MaxFound {
 		return keyErrorf("ldap.max_entries", "is too large; use at most %d", directory.MaxFound-1)
+	}
+	if err := c.SignIn.validate(); err != nil {
+		return err
 	}
 	if c.Chat.MaxTextBytes > chat.MaxText {
 		return keyErrorf("chat.max_text_bytes", "is too large; use at most %d", chat.MaxText)

@@ -110,7 +110,8 @@ func (a *App) newDirectory(ctx context.Context, n *node, auditLog *audit.Log, le
 		TicketLifetime: a.cfg.SignIn.TicketLifetime, CodeLifetime: a.cfg.SignIn.CodeLifetime,
 		IdleLock: a.cfg.Session.IdleLock, AdminIdleLock: a.cfg.Session.AdminIdleLock, FreshFor: a.cfg.Session.FreshFor,
 		MaxHashes: a.cfg.SignIn.MaxHashes, MaxHashQueue: a.cfg.SignIn.MaxWaiting,
-		PublicURL: a.public.String(), Secrets: n.secret,
+		PublicURL: a.public.String(), Secrets: n.secret, RequireFactor: a.cfg.SignIn.RequireFactor,
+		FreeCodes: a.cfg.SignIn.FreeCodes, LongestCodeDelay: a.cfg.SignIn.LongestCodeDelay, Providers: a.cfg.SignIn.providers(),
 		Log: a.log, Registerer: a.reg, Now: a.opts.Now,
 	})
 }
