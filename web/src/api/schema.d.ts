@@ -1733,6 +1733,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sessions/current/unlock/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to prove who one is again by a passkey
+         * @description The answer goes to POST /api/v1/sessions/current/unlock. 409: the account has no passkey.
+         */
+        post: operations["begin-unlock"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions/next": {
         parameters: {
             query?: never;
@@ -1744,9 +1764,149 @@ export interface paths {
         put?: never;
         /**
          * Take a sign-in one step on
-         * @description One of the answers that the ticket asks for. 410: the ticket is over, begin again. 401: the answer is wrong; the ticket takes five.
+         * @description One of the answers that the ticket asks for; totp or passkey where it asks for enroll. 410: the ticket is over, begin again. 401: the answer is wrong; the ticket takes five.
          */
         post: operations["sign-in-next"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/next/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to show or set up a passkey in a sign-in
+         * @description For a ticket that asks for passkey or enroll. A wrong answer spends the options; ask again.
+         */
+        post: operations["sign-in-passkey-options"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/next/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to set up an authenticator app in a sign-in
+         * @description For a ticket that asks for enroll; a code of the app answers it.
+         */
+        post: operations["sign-in-totp-setup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/oidc/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sign in by an outside provider
+         * @description For a browser to open: sends it to the provider.
+         */
+        get: operations["start-outside"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/oidc/{id}/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Come back from an outside provider
+         * @description For a browser to open: sends it to the page that was asked for, with a session, or to /sign-in with, behind the #, a ticket and next, or error and message.
+         */
+        get: operations["finish-outside"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in by a passkey alone
+         * @description It is password and second factor in one. 410: the ticket is over, begin again. 401: the passkey proves nothing here.
+         */
+        post: operations["sign-in-passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/passkey/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin a sign-in by a passkey alone
+         * @description No account is named: the passkey names it.
+         */
+        post: operations["begin-passkey-sign-in"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Outside providers that a login may sign in by
+         * @description The login's mail domain alone decides: the answer tells nothing of an account.
+         */
+        post: operations["list-providers"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1773,9 +1933,7 @@ export interface components {
         };
         AddPasskeyInputBody: {
             /** @description PublicKeyCredential.toJSON() of what navigator.credentials.create answered */
-            credential: {
-                [key: string]: unknown;
-            };
+            credential: unknown;
             /** @description what its owner calls it; empty: the day */
             name: string;
         };
@@ -2359,6 +2517,12 @@ export interface components {
             title: string;
             unit: string;
             unit_id: string;
+        };
+        DirectoryProvider: {
+            id: string;
+            name: string;
+            /** @description address that a browser opens to sign in there; query: login, to (the page to open at the end) */
+            path: string;
         };
         DirectorySession: {
             /**
@@ -3164,6 +3328,19 @@ export interface components {
         PartnerPersonBody: {
             person_id: string;
         };
+        PasskeySignInInputBody: {
+            /** @description the credential as the browser gives it (PublicKeyCredential.toJSON) */
+            credential: unknown;
+            ticket: string;
+        };
+        PasskeySignInOptionsOutputBody: {
+            /** @description PublicKeyCredentialRequestOptionsJSON; the same for everybody but for the challenge */
+            options: {
+                [key: string]: unknown;
+            };
+            /** @description for POST /api/v1/sessions/passkey, within 5 minutes */
+            ticket: string;
+        };
         PersonChange: {
             /** @description the main address, which is also the login; the former one is kept as a further address */
             address?: string;
@@ -3293,6 +3470,13 @@ export interface components {
             office?: string;
             phone?: string;
         };
+        ProvidersInputBody: {
+            /** @description main mail address; its domain alone decides */
+            login: string;
+        };
+        ProvidersOutputBody: {
+            providers: components["schemas"]["DirectoryProvider"][];
+        };
         ReasonInputBody: {
             /** @description why, for the audit log */
             reason: string;
@@ -3418,6 +3602,8 @@ export interface components {
             new_password?: string;
             /** @description the credential as the browser gives it (PublicKeyCredential.toJSON) */
             passkey?: unknown;
+            /** @description of one that is set up in this sign-in (enroll) */
+            passkey_name?: string;
             recovery_code?: string;
             ticket: string;
             totp?: string;
@@ -3435,6 +3621,17 @@ export interface components {
              * @description bytes that the files of one message may have together
              */
             upload_limit: number;
+        };
+        TicketInputBody: {
+            ticket: string;
+        };
+        TicketPasskeyOutputBody: {
+            /** @description a new passkey is made, since the sign-in asks for enroll; the answer goes to POST /api/v1/sessions/next either way */
+            create: boolean;
+            /** @description PublicKeyCredentialCreationOptionsJSON where create is true, else PublicKeyCredentialRequestOptionsJSON */
+            options: {
+                [key: string]: unknown;
+            };
         };
         TotpConfirmInputBody: {
             /** @description six digits */
@@ -3565,6 +3762,7 @@ export type DirectoryPersonAccount = components['schemas']['DirectoryPersonAccou
 export type DirectoryPolicy = components['schemas']['DirectoryPolicy'];
 export type DirectoryPolicySignInStruct = components['schemas']['DirectoryPolicySignInStruct'];
 export type DirectoryPosition = components['schemas']['DirectoryPosition'];
+export type DirectoryProvider = components['schemas']['DirectoryProvider'];
 export type DirectorySession = components['schemas']['DirectorySession'];
 export type DirectorySessionEntry = components['schemas']['DirectorySessionEntry'];
 export type DirectoryTicket = components['schemas']['DirectoryTicket'];
@@ -3633,6 +3831,8 @@ export type OwnVisibilityOutputBody = components['schemas']['OwnVisibilityOutput
 export type PartnerGrant = components['schemas']['PartnerGrant'];
 export type PartnerGrantsOutputBody = components['schemas']['PartnerGrantsOutputBody'];
 export type PartnerPersonBody = components['schemas']['PartnerPersonBody'];
+export type PasskeySignInInputBody = components['schemas']['PasskeySignInInputBody'];
+export type PasskeySignInOptionsOutputBody = components['schemas']['PasskeySignInOptionsOutputBody'];
 export type PersonChange = components['schemas']['PersonChange'];
 export type PersonPositionsOutputBody = components['schemas']['PersonPositionsOutputBody'];
 export type PersonRecord = components['schemas']['PersonRecord'];
@@ -3641,6 +3841,8 @@ export type PositionChange = components['schemas']['PositionChange'];
 export type PositionRecord = components['schemas']['PositionRecord'];
 export type Problem = components['schemas']['Problem'];
 export type ProfileInputBody = components['schemas']['ProfileInputBody'];
+export type ProvidersInputBody = components['schemas']['ProvidersInputBody'];
+export type ProvidersOutputBody = components['schemas']['ProvidersOutputBody'];
 export type ReasonInputBody = components['schemas']['ReasonInputBody'];
 export type RecoveryCodesOutputBody = components['schemas']['RecoveryCodesOutputBody'];
 export type RenamePasskeyInputBody = components['schemas']['RenamePasskeyInputBody'];
@@ -3659,6 +3861,8 @@ export type SignInInputBody = components['schemas']['SignInInputBody'];
 export type SignInNextInputBody = components['schemas']['SignInNextInputBody'];
 export type StaffOutputBody = components['schemas']['StaffOutputBody'];
 export type SummaryOutBody = components['schemas']['SummaryOutBody'];
+export type TicketInputBody = components['schemas']['TicketInputBody'];
+export type TicketPasskeyOutputBody = components['schemas']['TicketPasskeyOutputBody'];
 export type TotpConfirmInputBody = components['schemas']['TotpConfirmInputBody'];
 export type Transfer = components['schemas']['Transfer'];
 export type TreeOutputBody = components['schemas']['TreeOutputBody'];
@@ -7894,6 +8098,35 @@ export interface operations {
             };
         };
     };
+    "begin-unlock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryPasskeyOptions"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "sign-in-next": {
         parameters: {
             query?: never;
@@ -7926,6 +8159,239 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DirectoryTicket"];
+                };
+            };
+        };
+    };
+    "sign-in-passkey-options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TicketInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketPasskeyOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "sign-in-totp-setup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TicketInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryTOTPSetup"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "start-outside": {
+        parameters: {
+            query?: {
+                /** @description hint for the provider's page */
+                login?: string;
+                /** @description page of ours to open at the end */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description See Other */
+            303: {
+                headers: {
+                    Location?: string;
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "finish-outside": {
+        parameters: {
+            query?: never;
+            header?: {
+                "User-Agent"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description See Other */
+            303: {
+                headers: {
+                    Location?: string;
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "sign-in-passkey": {
+        parameters: {
+            query?: never;
+            header?: {
+                "User-Agent"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeySignInInputBody"];
+            };
+        };
+        responses: {
+            /** @description Signed in */
+            201: {
+                headers: {
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectorySession"];
+                };
+            };
+            /** @description More is asked for */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryTicket"];
+                };
+            };
+        };
+    };
+    "begin-passkey-sign-in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeySignInOptionsOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProvidersInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProvidersOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
