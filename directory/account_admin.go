@@ -84,11 +84,7 @@ func (s *Service) accountState(ctx context.Context, id identity.AccountID) (Acco
 		if a.AppPasswords, err = countAppPasswords(ctx, tx, id); err != nil {
 			return err
 		}
-		grants, err := readGrants(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		if a.Factors, _, err = s.factors.Needs(ctx, tx, id, grants); err != nil {
+		if a.Factors, _, err = s.factors.Needs(ctx, tx, id); err != nil {
 			return err
 		}
 		row, err := readOutside(ctx, tx, id)

@@ -111,8 +111,12 @@ func (s *Service) readFactors(ctx context.Context, tx *sqldb.Tx, id identity.Acc
 	if err != nil {
 		return Factors{}, err
 	}
+	required, err := s.mustHaveFactor(ctx, tx, h)
+	if err != nil {
+		return Factors{}, err
+	}
 	out := Factors{TOTP: t.sealed != nil, RecoveryLeft: count.recovery, RecoveryMade: instant(made), PasskeysHere: s.site != nil,
-		Required: s.factorRequired(h.login, h.grants), PasswordInApp: !count.any()}
+		Required: required, PasswordInApp: !count.any()}
 	if out.TOTP {
 		out.TOTPAdded, out.TOTPUsed = instant(t.confirmedAt), instant(t.lastUsedAt)
 	}
@@ -149,16 +153,25 @@ func (s *Service) factorRequired(login string, grants []identity.Grant) bool {
 	}
 }
 
-// mustHaveFactor is factorRequired for an account whose login is not at hand.
-func (s *Service) mustHaveFactor(ctx context.Context, tx *sqldb.Tx, id identity.AccountID, grants []identity.Grant) (bool, error) {
-	if !s.factorRequired("", grants) || !s.demo.Load() {
-		return s.factorRequired("", grants), nil
+// mustHaveFactor is factorRequired, and what the agencies demand in which the
+// owner of the account holds a post. Theirs binds the demo's accounts too.
+func (s *Service) mustHaveFactor(ctx context.Context, tx *sqldb.Tx, h holder) (bool, error) {
+	if s.factorRequired(h.login, h.grants) {
+		return true, nil
 	}
-	login, err := readLogin(ctx, tx, id)
-	if err != nil {
-		return false, fmt.Errorf("login of account %s: %w", id, err)
+	for _, p := range h.positions {
+		if p.Delegation != "" {
+			continue // lent, and no post of theirs
+		}
+		policy, err := signInPolicy(ctx, tx, p.Agency)
+		if err != nil {
+			return false, fmt.Errorf("sign-in policy of agency %s: %w", p.Agency, err)
+		}
+		if policy.SecondFactor == SecondFactorEverybody {
+			return true, nil
+		}
 	}
-	return s.factorRequired(login, grants), nil
+	return false, nil
 }
 
 // totpName binds a sealed secret to its account.
@@ -284,7 +297,11 @@ func (s *Service) removeFactor(ctx context.Context, actor identity.Actor, kind s
 			return err
 		}
 		if before.any() && !left.any() {
-			if s.factorRequired(h.login, h.grants) {
+			required, err := s.mustHaveFactor(ctx, tx, h)
+			if err != nil {
+				return err
+			}
+			if required {
 				return errcode.New(errcode.Conflict, "your account must have a second factor; add another one before you remove the last")
 			}
 			if err := replaceRecoveryCodes(ctx, tx, actor.Account, nil, s.now()); err != nil {

@@ -768,6 +768,34 @@ func TestEnrolByPasskey(t *testing.T) {
 	}, func(c *directory.Config) { c.RequireFactor = directory.RequireFactorAll })
 }
 
+// An agency that demands a second factor of everybody gets it, of its own people
+// alone.
+func TestAgencyDemandsAFactor(t *testing.T) {
+	eachFactor(t, func(t *testing.T, f *factorFixture) {
+		moha, _ := f.places(t)
+		f.exec(t, `INSERT INTO directory_admin_grants (id, account_id, role, agency_id, unit_id, granted_by, granted_at)
+			SELECT 'grant-1', id, 'security_admin', NULL, NULL, '', 0 FROM directory_accounts WHERE login = 'dung@hanoi.g2g.example'`)
+		security := f.actor(t, dung)
+		policy, err := f.AgencyPolicy(t.Context(), security, moha)
+		if err != nil {
+			t.Fatal(err)
+		}
+		actor := f.actor(t, an)
+		policy.SignIn.SecondFactor = directory.SecondFactorEverybody
+		if _, err := f.SetAgencyPolicy(t.Context(), security, moha, policy); err != nil {
+			t.Fatal(err)
+		}
+		if in := f.password(t, an); in.Token != "" || strings.Join(in.Next, " ") != "enroll" {
+			t.Errorf("%+v", in)
+		}
+		if in := f.password(t, chi); in.Token == "" {
+			t.Errorf("another agency's: %+v", in)
+		}
+		f.enrolApp(t, actor)
+		mustCode(t, "the last factor", f.RemoveTOTP(t.Context(), f.reprove(t, actor)), errcode.Conflict)
+	})
+}
+
 // Where nobody must have a factor, administrators may do without.
 func TestNobodyMustEnrol(t *testing.T) {
 	eachFactor(t, func(t *testing.T, f *factorFixture) {

@@ -35,7 +35,7 @@ func (s *Service) readCredential(ctx context.Context, id identity.AccountID) (cr
 		if err != nil {
 			return err
 		}
-		offered, _, err := s.factors.Needs(ctx, tx, id, h.grants)
+		offered, _, err := s.factors.Needs(ctx, tx, id)
 		if err != nil {
 			return err
 		}

@@ -106,7 +106,7 @@ func (s *Service) refusesPrograms(ctx context.Context, tx *sqldb.Tx, h holder, a
 	if app {
 		return "", nil
 	}
-	offered, enroll, err := s.factors.Needs(ctx, tx, h.account, h.grants)
+	offered, enroll, err := s.factors.Needs(ctx, tx, h.account)
 	if len(offered) > 0 || enroll || h.mustChange {
 		return "app_password_needed", err
 	}

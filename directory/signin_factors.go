@@ -26,13 +26,17 @@ type keptFactors struct{ s *Service }
 var _ secondFactors = keptFactors{}
 
 // Needs serves secondFactors.
-func (k keptFactors) Needs(ctx context.Context, tx *sqldb.Tx, account identity.AccountID, grants []identity.Grant) ([]string, bool, error) {
+func (k keptFactors) Needs(ctx context.Context, tx *sqldb.Tx, account identity.AccountID) ([]string, bool, error) {
 	c, err := countFactors(ctx, tx, account)
 	if err != nil {
 		return nil, false, err
 	}
 	if !c.any() {
-		required, err := k.s.mustHaveFactor(ctx, tx, account, grants)
+		h, err := readHolder(ctx, tx, account, k.s.now(), "")
+		if err != nil {
+			return nil, false, err
+		}
+		required, err := k.s.mustHaveFactor(ctx, tx, h)
 		return nil, required, err
 	}
 	var offered []string

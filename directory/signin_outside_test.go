@@ -159,12 +159,11 @@ func TestSignInByAProvider(t *testing.T) {
 func TestRefusedByProviders(t *testing.T) {
 	eachOutside(t, func(t *testing.T, o *outside) {
 		good := maps.Clone(o.peer.Claims)
-		people, accounts := 0, 0
 		count := func() (p, a int) {
 			o.read(t, `SELECT (SELECT COUNT(*) FROM directory_people), (SELECT COUNT(*) FROM directory_accounts)`, &p, &a)
 			return p, a
 		}
-		people, accounts = count()
+		people, accounts := count()
 		for what, change := range map[string]map[string]any{
 			"another domain":   {"email": "chi@hanoi.g2g.example"},
 			"unverified":       {"email_verified": false},

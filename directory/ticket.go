@@ -60,7 +60,7 @@ type secondFactors interface {
 	// Needs tells which steps (stepTOTP, …) the account can prove itself by
 	// beside its password; none: it has no second factor. enroll is true where
 	// it must have one before it gets a session.
-	Needs(ctx context.Context, tx *sqldb.Tx, account identity.AccountID, grants []identity.Grant) (offered []string, enroll bool, err error)
+	Needs(ctx context.Context, tx *sqldb.Tx, account identity.AccountID) (offered []string, enroll bool, err error)
 
 	// Admit counts an attempt at a code before it is looked at, so that many at
 	// once, on whatever node, do not slip through together. The error is
@@ -164,7 +164,7 @@ func (s *Service) remaining(ctx context.Context, tx *sqldb.Tx, h holder, proven 
 	has := func(words ...string) bool {
 		return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(proven, w) })
 	}
-	offered, enroll, err := s.factors.Needs(ctx, tx, h.account, h.grants)
+	offered, enroll, err := s.factors.Needs(ctx, tx, h.account)
 	if err != nil {
 		return nil, fmt.Errorf("second factors of %s: %w", h.account, err)
 	}

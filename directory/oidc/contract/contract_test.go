@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/zitadel/oidc/v3/example/server/exampleop"
@@ -42,27 +41,16 @@ const (
 	secret   = "client-secret"
 )
 
-// binary is commsd, built once.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "commsd-contract-") // removed by TestMain
-	if err != nil {
-		return "", err
+// build makes commsd in a folder of the test's.
+func build(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "commsd")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", file, "./cmd/commsd")
+	cmd.Dir = "../../.."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
-	file := filepath.Join(dir, "commsd")
-	build := exec.Command("go", "build", "-o", file, "./cmd/commsd")
-	build.Dir = "../../.."
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return file, nil
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if file, err := binary(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(file))
-	}
-	os.Exit(code)
+	return file
 }
 
 const config = `
@@ -78,12 +66,8 @@ sign_in:
 `
 
 // serve runs commsd until the test ends and returns the address of its pages.
-func serve(t *testing.T, issuer string) string {
+func serve(t *testing.T, file, issuer string) string {
 	t.Helper()
-	file, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "commsd.yaml")
 	if err := os.WriteFile(path, fmt.Appendf(nil, config, dir, issuer), 0o600); err != nil {
@@ -128,7 +112,7 @@ func serve(t *testing.T, issuer string) string {
 
 // start runs a provider and a commsd that takes its word for noivu.g2g.example;
 // it returns the address of commsd's pages.
-func start(t *testing.T, secretThere string) (string, people) {
+func start(t *testing.T, file, secretThere string) (string, people) {
 	t.Helper()
 	known := people{}
 	for i, name := range []string{"an@noivu.g2g.example", "nobody@noivu.g2g.example", "chi@hanoi.g2g.example", "binh@noivu.g2g.example"} {
@@ -137,7 +121,7 @@ func start(t *testing.T, secretThere string) (string, people) {
 	}
 	provider := httptest.NewUnstartedServer(nil)
 	issuer := "http://" + provider.Listener.Addr().String()
-	page := serve(t, issuer)
+	page := serve(t, file, issuer)
 	storage.RegisterClients(storage.WebClient("commsd", secretThere, page+"/api/v1/sessions/oidc/noivu/callback"))
 	provider.Config.Handler = exampleop.SetupServer(issuer, storage.NewStorage(known), slog.New(slog.DiscardHandler), false)
 	provider.Start()
@@ -207,8 +191,15 @@ func who(t *testing.T, node string, client *http.Client) string {
 	return session.Person.Address
 }
 
-func TestSignIn(t *testing.T) {
-	node, known := start(t, secret)
+func TestProvider(t *testing.T) {
+	file := build(t)
+	t.Run("sign in", func(t *testing.T) { signInByIt(t, file) })
+	t.Run("another secret", func(t *testing.T) { anotherSecret(t, file) })
+}
+
+func signInByIt(t *testing.T, file string) {
+	t.Helper()
+	node, known := start(t, file, secret)
 	for range 2 { // the second time by the link of the first
 		client := browser(t)
 		at := signIn(t, node, client, "an@noivu.g2g.example")
@@ -226,8 +217,9 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
-func TestAnotherSecret(t *testing.T) {
-	node, _ := start(t, "another-secret")
+func anotherSecret(t *testing.T, file string) {
+	t.Helper()
+	node, _ := start(t, file, "another-secret")
 	client := browser(t)
 	at := signIn(t, node, client, "an@noivu.g2g.example")
 	if at.Path != "/sign-in" || !strings.Contains(at.EscapedFragment(), "error=unauthenticated") || who(t, node, client) != "" {

@@ -100,7 +100,11 @@ func (p *Provider) Requests(path string) int {
 func (p *Provider) SignIn(address string) *url.URL {
 	p.t.Helper()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	res, err := client.Get(address)
+	rq, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, address, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	res, err := client.Do(rq)
 	if err != nil {
 		p.t.Fatal(err)
 	}
