@@ -21,12 +21,14 @@ type FakeFactors struct {
 // Use puts f in place.
 func (f *FakeFactors) Use(s *Service) { s.factors = f }
 
-func (f *FakeFactors) Needs(_ context.Context, _ *sqldb.Tx, id identity.AccountID, _ []identity.Grant) ([]string, bool, error) {
+func (f *FakeFactors) Needs(_ context.Context, _ *sqldb.Tx, id identity.AccountID) ([]string, bool, error) {
 	if id != f.Account || f.Resets.Load() > 0 {
 		return nil, false, nil
 	}
 	return slices.Clone(f.Offered), f.Enroll, nil
 }
+
+func (f *FakeFactors) Admit(context.Context, identity.AccountID) error { return nil }
 
 func (f *FakeFactors) Verify(_ context.Context, _ *sqldb.Tx, id identity.AccountID, p Proof, _ []byte) (bool, error) {
 	return id == f.Account && (p.TOTP == f.Right || p.RecoveryCode == f.Right), nil
