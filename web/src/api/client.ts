@@ -1,6 +1,6 @@
 import createClient, { type Middleware } from "openapi-fetch";
 import { ApiError, errorOf } from "./error";
-import { activePosition, sessionEnded } from "./session-state";
+import { activePosition, positionRefused, sessionEnded } from "./session-state";
 import type { paths } from "./schema";
 
 const signInPath = "/api/v1/sessions";
@@ -19,6 +19,7 @@ async function send(request: Request): Promise<Response> {
   if (response.ok) return response;
   const error = await errorOf(response);
   if (error.status === 401 && !new URL(request.url).pathname.startsWith(signInPath)) sessionEnded();
+  if (error.status === 403 && position && !new URL(request.url).pathname.startsWith(signInPath)) positionRefused();
   throw error;
 }
 

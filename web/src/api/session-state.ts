@@ -18,6 +18,18 @@ export function sessionEnded(): void {
   ended();
 }
 
+let refused: () => void = () => {};
+
+/** Registers what happens when a request in a chosen position is refused: the position may have ended. App does, once. */
+export function onPositionRefused(fn: () => void): void {
+  refused = fn;
+}
+
+/** Called by the client. */
+export function positionRefused(): void {
+  refused();
+}
+
 const usePosition = create<{ id: string }>()(() => ({ id: sessionStorage.getItem(positionKey) ?? "" }));
 
 /** The tab's position; empty for the main one. */

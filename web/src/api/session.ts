@@ -2,7 +2,7 @@ import { queryOptions, useQuery } from "@tanstack/react-query";
 import { api, data } from "./client";
 import { codeOf } from "./error";
 import type { components } from "./schema";
-import { activePosition, useActivePosition } from "./session-state";
+import { activePosition, setActivePosition, useActivePosition } from "./session-state";
 
 export type Session = components["schemas"]["DirectorySession"];
 export type Position = components["schemas"]["DirectoryPosition"];
@@ -12,12 +12,16 @@ export const sessionQuery = queryOptions({
   queryKey: ["session"],
   staleTime: 5 * 60_000,
   queryFn: async (): Promise<Session | null> => {
+    const current = () => data(api.GET("/api/v1/sessions/current"));
     try {
-      return await data(api.GET("/api/v1/sessions/current"));
+      return await current();
     } catch (err) {
       if (codeOf(err) === "unauthenticated") return null;
-      throw err;
+      if (codeOf(err) !== "forbidden" || !activePosition()) throw err;
     }
+    // The chosen position has ended or was taken back: the main one acts again.
+    setActivePosition("");
+    return current();
   },
 });
 

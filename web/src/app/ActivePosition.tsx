@@ -16,6 +16,10 @@ export function ActivePosition() {
   const position = currentPosition(session);
   if (!position) return null;
 
+  const describe = (p: Position) => {
+    const words = [[p.title, p.unit].filter(Boolean).join(", "), shortAgency(p.agency_name ?? "")].filter(Boolean).join(" · ");
+    return p.delegated_by ? t("position.lent", { position: words, name: p.delegated_by }) : words;
+  };
   const words = describe(position);
   const text = (
     <>
@@ -59,15 +63,18 @@ export function ActivePosition() {
               }}
             >
               <IconCheck size={16} stroke={1.5} aria-hidden visibility={p.id === position.id ? "visible" : "hidden"} />
-              <span>{describe(p)}</span>
+              <span>
+                {describe(p)}
+                {p.delegated_by && (
+                  <Text span c="dimmed" size="sm" display="block">
+                    {t("position.lent_for", { what: (p.delegated_scopes ?? []).map((scope) => t(`position.scope.${scope}`)).join(", ") })}
+                  </Text>
+                )}
+              </span>
             </UnstyledButton>
           </li>
         ))}
       </ul>
     </Flyout>
   );
-}
-
-function describe(p: Position): string {
-  return [[p.title, p.unit].filter(Boolean).join(", "), shortAgency(p.agency_name ?? "")].filter(Boolean).join(" · ");
 }

@@ -4,7 +4,7 @@ import { RouterProvider } from "@tanstack/react-router";
 import { lazy, Suspense } from "react";
 import { codeOf } from "../api/error";
 import { newQueryClient } from "../api/query";
-import { onSessionEnded } from "../api/session-state";
+import { activePosition, onPositionRefused, onSessionEnded } from "../api/session-state";
 import { sessionQuery } from "../api/session";
 import { i18n } from "../lib/i18n";
 import { paths } from "../lib/paths";
@@ -42,6 +42,15 @@ onSessionEnded(() => {
   if (!queryClient.getQueryData(sessionQuery.queryKey)) return;
   queryClient.setQueryData(sessionQuery.queryKey, null);
   void router.navigate(paths.signIn({ to: router.state.location.href, ended: "1" }));
+});
+
+onPositionRefused(() => {
+  const before = activePosition();
+  void queryClient.refetchQueries({ queryKey: sessionQuery.queryKey }).then(() => {
+    if (!before || activePosition()) return;
+    toast.show({ id: "position-ended", message: i18n.t("app:position.ended") });
+    void queryClient.resetQueries({ predicate: (q) => q.queryKey[0] !== "session" && q.queryKey[0] !== "info" });
+  });
 });
 
 /** Everything around the pages. */
