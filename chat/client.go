@@ -38,6 +38,7 @@ type client struct {
 	limit      bucket
 	typedAt    time.Time
 	typedWhere string
+	workedAt   time.Time // when it was last said that somebody works in the session
 
 	// guarded by hub.mu
 	welcomed bool                // attached: pushes go out
@@ -164,6 +165,9 @@ func (c *client) do(ctx context.Context, cmd command) *wsconn.Closed {
 	}
 	if c.refuses(ctx, cmd) {
 		return nil
+	}
+	if cmd.Type == "send" || cmd.Type == "typing" {
+		c.noteWork(ctx)
 	}
 	switch cmd.Type {
 	case "send":

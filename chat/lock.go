@@ -16,6 +16,9 @@ type SessionLocks interface {
 	// after now: it is locked. Zero: it never does. The error is
 	// errcode.Unauthenticated for a session that has ended.
 	LocksAt(ctx context.Context, session identity.SessionID) (time.Time, error)
+
+	// NoteActivity says that a person did something in actor's session.
+	NoteActivity(ctx context.Context, actor identity.Actor) error
 }
 
 // The socket of a locked session lives on for counts and presence: it is sent
@@ -27,6 +30,7 @@ type SessionLocks interface {
 const (
 	lockAgain   = 30 * time.Second // between two looks at a locked session; a command looks at once
 	lockAnswers = 10 * time.Second // how long a look may take
+	workEvery   = time.Minute      // between two words of a socket that somebody works in its session
 )
 
 // watchLock looks whether the session is locked, and when to look again. It is
@@ -90,6 +94,20 @@ func (c *client) unlock() {
 	}
 	if lag.Person || len(lag.Conversations) > 0 {
 		c.tell(lag)
+	}
+}
+
+// noteWork says that somebody writes in the session. The worker calls it.
+func (c *client) noteWork(ctx context.Context) {
+	now := c.s.now()
+	if c.s.cfg.Locks == nil || c.actor.Session == "" || now.Sub(c.workedAt) < workEvery {
+		return
+	}
+	c.workedAt = now
+	actor := c.actor
+	actor.Locked = false // it was when the socket opened, perhaps; refuses has looked since
+	if err := c.s.cfg.Locks.NoteActivity(ctx, actor); err != nil && !errors.Is(err, context.Canceled) {
+		c.s.log.Warn("could not note that a session is in use", "person", c.actor.Person, "err", err)
 	}
 }
 

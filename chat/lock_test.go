@@ -16,6 +16,15 @@ import (
 type locks struct {
 	mu sync.Mutex
 	at map[identity.SessionID]time.Time // guarded by mu
+
+	worked []identity.SessionID // guarded by mu
+}
+
+func (l *locks) NoteActivity(_ context.Context, actor identity.Actor) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.worked = append(l.worked, actor.Session)
+	return nil
 }
 
 func (l *locks) LocksAt(_ context.Context, id identity.SessionID) (time.Time, error) {
@@ -106,4 +115,21 @@ func text(frame object) string {
 		return err.Error()
 	}
 	return string(b)
+}
+
+// Writing is work in the session, reading along is not; it is said once a minute.
+func TestWritingKeepsTheSessionOpen(t *testing.T) {
+	w := alone(t)
+	l := &locks{at: map[identity.SessionID]time.Time{}}
+	n := w.node(func(c *chat.Config) { c.Locks = l })
+	an, chi := n.peer("an").ready(), n.peer("chi").ready()
+	conv := n.direct("an", "chi")
+	for range 3 {
+		chi.reach(conv, an.send(conv, "chào").Seq)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.worked) != 1 || l.worked[0] != "s-an" {
+		t.Errorf("work was noted in %v", l.worked)
+	}
 }

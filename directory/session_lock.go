@@ -20,7 +20,7 @@ import (
 // owner last did something and the longest pause since they last proved who
 // they are, so that coming back and moving the mouse opens nothing.
 //
-// Acts are the requests that write, but for those with the header
+// Acts are what is written in the chat socket, and the requests that write, but for those with the header
 // httpapi.BackgroundHeader, and POST /sessions/current/activity, which a page
 // sends when keys or pointer were used, at most once a minute. A page's own
 // polling keeps no session open. They are written at most every activeEvery, so
