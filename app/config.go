@@ -33,6 +33,7 @@ type Config struct {
 	LDAP          LDAPConfig     `yaml:"ldap"`
 	SignIn        SignInConfig   `yaml:"sign_in"`
 	Session       SessionConfig  `yaml:"session"`
+	Import        ImportConfig   `yaml:"import"`
 	Audit         AuditConfig    `yaml:"audit"`
 	Log           LogConfig      `yaml:"log"`
 	Stop          StopConfig     `yaml:"stop"`
@@ -169,6 +170,13 @@ type SessionConfig struct {
 	FreshFor      time.Duration `yaml:"fresh_for"`       // how old a proof of who one is may be for sensitive acts; 0: as old as the session
 }
 
+// ImportConfig bounds the staff lists that are imported.
+type ImportConfig struct {
+	MaxRows       int `yaml:"max_rows"`        // of one list
+	MaxBytes      int `yaml:"max_bytes"`       // of one list
+	MaxLeaveShare int `yaml:"max_leave_share"` // percent of an agency's people who may leave by one list
+}
+
 // AuditConfig says how long the audit log keeps what is personal, and who gets
 // a copy of it.
 type AuditConfig struct {
@@ -221,10 +229,16 @@ func Default() Config {
 			RequireFactor: directory.RequireFactorAdmins, FreeCodes: 5, LongestCodeDelay: 15 * time.Minute,
 			PasswordMin: 15, PasswordMinWithFactor: 8, TicketLifetime: 10 * time.Minute, CodeLifetime: 72 * time.Hour},
 		Session: SessionConfig{MaxAge: 12 * time.Hour, IdleLock: 15 * time.Minute, AdminIdleLock: 5 * time.Minute, FreshFor: 10 * time.Minute},
+		Import:  ImportConfig{MaxRows: 200_000, MaxBytes: 64 << 20, MaxLeaveShare: 10},
 		Audit:   AuditConfig{Retention: 5 * audit.MinRetention},
 		Log:     LogConfig{Format: "text", Level: "info"},
 		Stop:    StopConfig{Timeout: 15 * time.Second},
 	}
+}
+
+// imports is what the directory is told of staff lists.
+func (c *Config) imports() directory.ImportLimits {
+	return directory.ImportLimits{MaxRows: c.Import.MaxRows, MaxBytes: c.Import.MaxBytes, LeaveShare: c.Import.MaxLeaveShare}
 }
 
 // secure tells whether browsers reach the pages over https.
@@ -484,12 +498,18 @@ func (c *Config) validateLimits() error {
 		{"mail.max_message_bytes", c.Mail.MaxMessageBytes >= 64<<10, "65536"},
 		{"mail.max_recipients", c.Mail.MaxRecipients >= 100, "100 (RFC 5321 section 4.5.3.1.8)"},
 		{"session.max_age", c.Session.MaxAge >= time.Minute, "1m"},
+		{"import.max_rows", c.Import.MaxRows >= 1, "1"},
+		{"import.max_bytes", c.Import.MaxBytes >= 1<<10, "1024"},
+		{"import.max_leave_share", c.Import.MaxLeaveShare >= 1, "1 (percent); override_leaves lets more leave"},
 		{"audit.retention", c.Audit.Retention >= audit.MinRetention, "8760h (12 months)"},
 		{"stop.timeout", c.Stop.Timeout >= 0, "0s"},
 	} {
 		if !l.ok {
 			return keyErrorf(l.key, "is too small; use at least %s", l.min)
 		}
+	}
+	if c.Import.MaxLeaveShare > 100 {
+		return keyErrorf("import.max_leave_share", "is a share in percent; use at most 100")
 	}
 	if c.LDAP.MaxEntries >= directory.MaxFound {
 		return keyErrorf("ldap.max_entries", "is too large; use at most %d", directory.MaxFound-1)

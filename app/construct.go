@@ -112,7 +112,8 @@ func (a *App) newDirectory(ctx context.Context, n *node, auditLog *audit.Log, le
 		MaxHashes: a.cfg.SignIn.MaxHashes, MaxHashQueue: a.cfg.SignIn.MaxWaiting,
 		PublicURL: a.public.String(), Secrets: n.secret, RequireFactor: a.cfg.SignIn.RequireFactor,
 		FreeCodes: a.cfg.SignIn.FreeCodes, LongestCodeDelay: a.cfg.SignIn.LongestCodeDelay, Providers: a.cfg.SignIn.providers(),
-		Log: a.log, Registerer: a.reg, Now: a.opts.Now,
+		Imports: a.cfg.imports(),
+		Log:     a.log, Registerer: a.reg, Now: a.opts.Now,
 	})
 }
 

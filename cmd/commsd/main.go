@@ -25,6 +25,7 @@ type cli struct {
 	Admin   adminCmd   `cmd:"" help:"Administrators of the installation: create."`
 	Agency  agencyCmd  `cmd:"" help:"Agencies: add, list."`
 	Person  personCmd  `cmd:"" help:"People and their accounts: add, list, disable, enable."`
+	Import  importCmd  `cmd:"" help:"Compare a staff list (CSV) with an agency, and apply it."`
 	Audit   auditCmd   `cmd:"" help:"The audit log: verify, export."`
 	OpenAPI openAPICmd `cmd:"" name:"openapi" help:"Print the OpenAPI document of the HTTP API."`
 	Version versionCmd `cmd:"" help:"Print the version."`
