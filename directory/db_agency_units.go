@@ -59,11 +59,12 @@ func readUnitTree(ctx context.Context, tx *sqldb.Tx, in scope, now time.Time) ([
 		ORDER BY LENGTH(u.path), u.rank, u.id`, args)
 }
 
-// readUnitsHeld is readUnitTree that counts 1 where anybody is in a unit.
+// readUnitsHeld is readUnitTree without names, that counts 1 where anybody is in
+// a unit.
 func readUnitsHeld(ctx context.Context, tx *sqldb.Tx, in scope, now time.Time) ([]unitRow, error) {
 	var args arguments
 	at := args.add(now.UnixMicro())
-	return queryUnits(ctx, tx, `SELECT u.id, COALESCE(u.parent_id, ''), u.name, u.name_en,
+	return queryUnits(ctx, tx, `SELECT u.id, COALESCE(u.parent_id, ''), '', '',
 			CASE WHEN EXISTS (SELECT 1 FROM directory_positions q WHERE q.unit_id = u.id AND `+validAt("q", at)+`) THEN 1 ELSE 0 END
 		FROM directory_units u WHERE `+in.units(&args, "u")+` AND u.closed_at IS NULL
 		ORDER BY LENGTH(u.path), u.rank, u.id`, args)

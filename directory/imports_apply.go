@@ -25,7 +25,7 @@ import (
 // is refused whole. Only who is changed by somebody else while it runs is left
 // as they are, counted and named.
 const (
-	batchTime    = 100 * time.Millisecond // that one batch is meant to take
+	batchTime    = 200 * time.Millisecond // that one batch is meant to take
 	batchFirst   = 100                    // people of the first batch
 	batchMost    = 1000
 	importLease  = 30 * time.Second
