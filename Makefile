@@ -8,7 +8,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GO_TOOLS := go tool -modfile=tools/go.mod
 WEB_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts web/postcss.config.cjs web/tsconfig*.json web/scripts -type f 2>/dev/null)
 
-.PHONY: build run test fmt lint vet vulncheck gen gen-check go-test web-check e2e packages clean
+.PHONY: build run test fmt lint vet vulncheck gen gen-check go-test web-check e2e packages bench-directory clean
 
 build: web/dist/index.html ## the web client and ./commsd
 	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o commsd ./cmd/commsd
@@ -64,6 +64,10 @@ gen-check: gen ## fail when the committed types differ from the API
 
 e2e: build
 	cd web && npm run e2e
+
+bench-directory: ## searches, pages and an import among 1,000,000 people on both engines; half an hour and 10 GB
+	go run ./bench/directory -dir artifacts/bench-directory
+	go run ./internal/testengine/cmd/withengines -- sh -c 'go run ./bench/directory -database "$$COMMSD_TEST_POSTGRES"'
 
 clean:
 	rm -rf commsd artifacts web/dist/assets web/dist/index.html

@@ -53,7 +53,7 @@ func ImportStaff(ctx context.Context, cfg Config, log *slog.Logger, list StaffLi
 			return err
 		}
 		list.Compared(i, entries)
-		if !list.Apply {
+		if !list.Apply || i.State == directory.ImportRefused {
 			return nil
 		}
 		if i, err = s.BeginImport(ctx, actor, i.ID, list.Override); err != nil {

@@ -83,7 +83,13 @@ func on(o identity.Object) func(context.Context, *sqldb.Tx) ([]identity.Object, 
 
 // record writes what actor did into the audit log, within tx.
 func (s *Service) record(ctx context.Context, tx *sqldb.Tx, actor identity.Actor, action identity.Action, ref identity.ObjectRef, detail map[string]string) error {
-	return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: action, Object: ref, Outcome: audit.OK, Detail: detail})
+	return s.recordOf(ctx, tx, actor, "", action, ref, detail)
+}
+
+// recordOf is record that names whose the object is, where that may be another
+// agency than the actor's.
+func (s *Service) recordOf(ctx context.Context, tx *sqldb.Tx, actor identity.Actor, owner identity.AgencyID, action identity.Action, ref identity.ObjectRef, detail map[string]string) error {
+	return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Owner: owner, Action: action, Object: ref, Outcome: audit.OK, Detail: detail})
 }
 
 // read runs fn in a read-only transaction and says what for when it fails.

@@ -54,7 +54,7 @@ func readUnitTree(ctx context.Context, tx *sqldb.Tx, in scope, now time.Time) ([
 	var args arguments
 	at := args.add(now.UnixMicro())
 	return queryUnits(ctx, tx, `SELECT u.id, COALESCE(u.parent_id, ''), u.name, u.name_en,
-			(SELECT COUNT(DISTINCT q.person_id) FROM directory_positions q WHERE q.unit_id = u.id AND `+validAt("q", at)+`)
+			(SELECT COUNT(*) FROM directory_positions q WHERE q.unit_id = u.id AND `+validAt("q", at)+`)
 		FROM directory_units u WHERE `+in.units(&args, "u")+` AND u.closed_at IS NULL
 		ORDER BY LENGTH(u.path), u.rank, u.id`, args)
 }

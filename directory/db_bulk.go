@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"commsd/directory/searchkey"
 	"commsd/identity"
 	"commsd/internal/fold"
 	"commsd/internal/sqldb"
@@ -35,7 +36,6 @@ type newPost struct {
 // insertStaff makes many people at once, with few statements, and what they are
 // found by.
 func insertStaff(ctx context.Context, tx *sqldb.Tx, staff []newStaff, now time.Time) error {
-	ids := make([]identity.PersonID, len(staff))
 	keys := make([][]byte, len(staff))
 	positions := make([]string, len(staff))
 	var mailed, accounts []int
@@ -49,7 +49,7 @@ func insertStaff(ctx context.Context, tx *sqldb.Tx, staff []newStaff, now time.T
 			}
 			*id = made
 		}
-		ids[i], keys[i] = p.id, p.name.sortKey()
+		keys[i] = p.name.sortKey()
 		if p.address != "" {
 			p.address = normalAddress(p.address)
 			mailed = append(mailed, i)
@@ -97,5 +97,10 @@ func insertStaff(ctx context.Context, tx *sqldb.Tx, staff []newStaff, now time.T
 	if err != nil {
 		return fmt.Errorf("insert staff: %w", err)
 	}
-	return indexPeople(ctx, tx, ids, now)
+	found := make(map[identity.PersonID]searched, len(staff))
+	for _, p := range staff {
+		n := searchkey.Name{Family: p.name.Family, Middle: p.name.Middle, Given: p.name.Given, Address: p.address}
+		found[p.id] = searched{name: n, agencies: []string{string(p.post.agency)}}
+	}
+	return writeSearched(ctx, tx, nil, found)
 }

@@ -55,6 +55,12 @@ func indexChunk(ctx context.Context, tx *sqldb.Tx, ids []identity.PersonID, now 
 	if err != nil {
 		return err
 	}
+	return writeSearched(ctx, tx, before, after)
+}
+
+// writeSearched replaces the rows of before by those of after. Who is in before
+// is in after.
+func writeSearched(ctx context.Context, tx *sqldb.Tx, before, after map[identity.PersonID]searched) error {
 	var added, removed searchRows
 	people := map[string]int{} // agency → how many more
 	var changed []identity.PersonID

@@ -1,7 +1,6 @@
 package directory_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -43,20 +42,25 @@ func newPage(t *testing.T, server *httptest.Server) *page {
 // call sends body as JSON and reads the answer into out; both may be nil.
 func (p *page) call(method, path string, body, out any) *http.Response {
 	p.t.Helper()
-	var payload io.Reader
-	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		payload = bytes.NewReader(b)
+	if body == nil {
+		return p.send(method, path, "", "", out)
 	}
-	rq, err := http.NewRequestWithContext(p.t.Context(), method, p.server.URL+path, payload)
+	b, err := json.Marshal(body)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	if body != nil {
-		rq.Header.Set("Content-Type", "application/json")
+	return p.send(method, path, "application/json", string(b), out)
+}
+
+// send is call with a body of any type; "" sends none.
+func (p *page) send(method, path, contentType, body string, out any) *http.Response {
+	p.t.Helper()
+	rq, err := http.NewRequestWithContext(p.t.Context(), method, p.server.URL+path, strings.NewReader(body))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if contentType != "" {
+		rq.Header.Set("Content-Type", contentType)
 	}
 	if p.cookie != nil {
 		rq.AddCookie(&http.Cookie{Name: p.cookie.Name, Value: p.cookie.Value})

@@ -224,7 +224,7 @@ func (s *Service) keepImport(ctx context.Context, actor identity.Actor, n newImp
 			if _, err := tx.Exec(ctx, `UPDATE directory_imports SET state = $1 WHERE id = $2`, n.state, id); err != nil {
 				return err
 			}
-			return s.record(ctx, tx, actor, "directory.import_preview", importObject(n.agency).ObjectRef, map[string]string{"import": id, "state": n.state,
+			return s.recordOf(ctx, tx, actor, n.agency, "directory.import_preview", importObject(n.agency).ObjectRef, map[string]string{"import": id, "state": n.state,
 				"rows": fmt.Sprint(n.report.Rows), "problems": fmt.Sprint(n.report.ProblemCount), "entries": fmt.Sprint(len(n.entries))})
 		})
 	}
@@ -336,7 +336,7 @@ func (s *Service) BeginImport(ctx context.Context, actor identity.Actor, id stri
 			return nil
 		}
 		tx.AfterCommit(s.pokeImports)
-		return s.record(ctx, tx, actor, permission.ImportPeople, importObject(i.Agency).ObjectRef, map[string]string{"import": id,
+		return s.recordOf(ctx, tx, actor, i.Agency, permission.ImportPeople, importObject(i.Agency).ObjectRef, map[string]string{"import": id,
 			"adds": fmt.Sprint(i.Adds), "changes": fmt.Sprint(i.Changes), "moves": fmt.Sprint(i.Moves), "leaves": fmt.Sprint(i.Leaves), "override_leaves": fmt.Sprint(override)})
 	})
 	if err != nil {

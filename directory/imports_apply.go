@@ -147,7 +147,7 @@ func (s *Service) applyBatch(ctx context.Context, id string, size int, together 
 		state, applied, lease := ImportApplying, any(nil), s.now().Add(importLease).UnixMicro()
 		if done {
 			state, applied, lease = ImportApplied, s.now().UnixMicro(), 0
-			if err := s.record(ctx, tx, i.actor, "directory.import_done", importObject(i.Agency).ObjectRef,
+			if err := s.recordOf(ctx, tx, i.actor, i.Agency, "directory.import_done", importObject(i.Agency).ObjectRef,
 				map[string]string{"import": id, "people": fmt.Sprint(i.Done), "skipped": fmt.Sprint(i.Skipped)}); err != nil {
 				return err
 			}
@@ -206,7 +206,7 @@ func (s *Service) applyEntries(ctx context.Context, tx *sqldb.Tx, i storedImport
 		for _, f := range e.Fields {
 			fields = append(fields, f.Name)
 		}
-		if err := s.record(ctx, tx, i.actor, permission.ImportPeople, identity.ObjectRef{Kind: "person", ID: e.Person},
+		if err := s.recordOf(ctx, tx, i.actor, i.Agency, permission.ImportPeople, identity.ObjectRef{Kind: "person", ID: e.Person},
 			map[string]string{"import": i.ID, "kind": e.Kind, "fields": strings.Join(fields, " "), "left_out": e.Outcome}); err != nil {
 			return err
 		}

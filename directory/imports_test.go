@@ -1,7 +1,9 @@
 package directory_test
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -242,6 +244,49 @@ func TestImportGoesOn(t *testing.T) {
 		}
 		if i := f.preview(t, list.String()); i.Unchanged != 450 || i.Total != 0 {
 			t.Errorf("the list again: %+v", i)
+		}
+	})
+}
+
+// Over HTTP: the list goes up, Run applies it, and its progress is asked for.
+func TestHTTPImport(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- f.Run(ctx) }()
+		defer func() {
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}()
+		agency, _ := hanoi(t, f)
+		p := newPage(t, newServer(t, f, false))
+		p.signIn("admin@g2g.example")
+		var i directory.Import
+		send := func(list string) *http.Response {
+			return p.send("POST", "/api/v1/directory/imports?agency_id="+string(agency), "text/csv", list, &i)
+		}
+		if resp := send(everybodyOfHanoi); resp.StatusCode != 201 || i.Changes != 4 || i.ID == "" {
+			t.Fatalf("%d %+v", resp.StatusCode, i)
+		}
+		if resp := p.call("POST", "/api/v1/directory/imports/"+i.ID+"/apply", struct{}{}, &i); resp.StatusCode != 202 {
+			t.Fatalf("apply: %d %+v", resp.StatusCode, i)
+		}
+		deadline := time.Now().Add(20 * time.Second)
+		for i.State != directory.ImportApplied && time.Now().Before(deadline) {
+			p.call("GET", "/api/v1/directory/imports/"+i.ID, nil, &i)
+		}
+		if i.State != directory.ImportApplied || i.Done != 4 || i.Skipped != 0 {
+			t.Fatalf("%+v", i)
+		}
+		var page struct{ Entries []directory.ImportEntry }
+		if p.call("GET", "/api/v1/directory/imports/"+i.ID+"/entries?kind=change&limit=3", nil, &page); len(page.Entries) != 3 || page.Entries[0].Kind != "change" {
+			t.Errorf("entries %+v", page)
+		}
+		var list struct{ Imports []directory.Import }
+		if p.call("GET", "/api/v1/directory/imports?agency_id="+string(agency), nil, &list); len(list.Imports) != 1 || list.Imports[0].By != "Quản trị hệ thống" {
+			t.Errorf("imports %+v", list)
 		}
 	})
 }

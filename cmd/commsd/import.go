@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -41,10 +42,10 @@ func (c *importCmd) Run(ctx context.Context) error {
 		Progress: func(done, total int) { fmt.Fprintf(os.Stderr, "%d of %d people\n", done, total) },
 	})
 	if err != nil {
-		if errcode.Of(err) != errcode.Internal {
-			return fmt.Errorf("%s", errcode.Message(err))
+		if start := (*app.StartError)(nil); errors.As(err, &start) || errcode.Of(err) == errcode.Internal {
+			return err
 		}
-		return err
+		return errors.New(errcode.Message(err))
 	}
 	switch {
 	case i.State == directory.ImportRefused:
