@@ -81,13 +81,8 @@ func on(o identity.Object) func(context.Context, *sqldb.Tx) ([]identity.Object, 
 	return func(context.Context, *sqldb.Tx) ([]identity.Object, error) { return []identity.Object{o}, nil }
 }
 
-// record writes what actor did into the audit log, within tx.
-func (s *Service) record(ctx context.Context, tx *sqldb.Tx, actor identity.Actor, action identity.Action, ref identity.ObjectRef, detail map[string]string) error {
-	return s.recordOf(ctx, tx, actor, "", action, ref, detail)
-}
-
-// recordOf is record that names whose the object is, where that may be another
-// agency than the actor's.
+// recordOf writes what actor did to something of owner's into the audit log,
+// within tx.
 func (s *Service) recordOf(ctx context.Context, tx *sqldb.Tx, actor identity.Actor, owner identity.AgencyID, action identity.Action, ref identity.ObjectRef, detail map[string]string) error {
 	return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Owner: owner, Action: action, Object: ref, Outcome: audit.OK, Detail: detail})
 }
