@@ -54,3 +54,9 @@ func (s *Service) Forward(ctx context.Context) error {
 	_, err := s.forwarder.forward(ctx, s.sequencer.lease.Load())
 	return err
 }
+
+// ListQuery is the query of a page.
+func ListQuery(f Filter) (string, []any, error) { return listQuery(f) }
+
+// ByWaiting leads to the index of what waits.
+var ByWaiting = byWaiting

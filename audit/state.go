@@ -78,7 +78,7 @@ func (s *Service) Tree(ctx context.Context, actor identity.Actor) (*TreeState, e
 func readBacklog(ctx context.Context, tx *sqldb.Tx, state *TreeState) error {
 	// By id the first is the oldest but for clocks; it is read by the index.
 	var oldest int64
-	err := tx.QueryRow(ctx, `SELECT at FROM audit_events WHERE seq IS NULL ORDER BY id LIMIT 1`).Scan(&oldest)
+	err := tx.QueryRow(ctx, `SELECT at FROM audit_events`+byWaiting(tx.Dialect())+` WHERE seq IS NULL ORDER BY id LIMIT 1`).Scan(&oldest)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
