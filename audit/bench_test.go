@@ -50,7 +50,7 @@ func BenchmarkLog(b *testing.B) {
 					err := db.Write(b.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
 						for i := from; i < min(from+1000, n); i++ {
 							err := log.Record(ctx, tx, audit.Event{
-								Actor: identity.Actor{Account: "account", Person: identity.PersonID("person-" + strconv.Itoa(i%5000)), Agency: identity.AgencyID("agency-" + strconv.Itoa(i%200)), Address: "192.0.2." + strconv.Itoa(i%250)},
+								Actor:  identity.Actor{Account: "account", Person: identity.PersonID("person-" + strconv.Itoa(i%5000)), Agency: identity.AgencyID("agency-" + strconv.Itoa(i%200)), Address: "192.0.2." + strconv.Itoa(i%250)},
 								Action: identity.Action("action." + strconv.Itoa(i%50)), Object: identity.ObjectRef{Kind: "meeting", ID: "m" + strconv.Itoa(i%20000)}, Outcome: audit.OK, Detail: map[string]string{"title": "Giao ban"},
 							})
 							if err != nil {

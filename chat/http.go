@@ -277,6 +277,7 @@ func (s *Service) handleEvents(ctx context.Context, actor identity.Actor, in *ch
 	if err != nil {
 		return nil, s.refused(ctx, actor, actionRead, in.ID, err)
 	}
+	s.opened(actor, in.ID)
 	out := &chatEventsOut{}
 	out.Body.Head, out.Body.Events = page.Head, page.Events
 	return out, nil

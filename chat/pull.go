@@ -30,6 +30,7 @@ func (c *client) pull(ctx context.Context, cmd command) {
 		if events, hd, ok := c.s.hub.recent(c.actor.Person, cmd.Conversation, *cmd.After, limit); ok {
 			c.s.metrics.fromRing.Inc()
 			msg.Events = events
+			c.s.opened(c.actor, cmd.Conversation)
 			c.page(ctx, cmd.Conversation, hd, hd, func(hd int64) any { msg.Head = hd; return msg })
 			return
 		}
@@ -44,6 +45,7 @@ func (c *client) pull(ctx context.Context, cmd command) {
 		c.reply(ctx, c.failure(cmd.ID, c.s.refused(ctx, c.actor, actionRead, cmd.Conversation, err)))
 		return
 	}
+	c.s.opened(c.actor, cmd.Conversation)
 	c.page(ctx, cmd.Conversation, pushed, page.Head, func(hd int64) any { msg.Head = hd; return msg })
 }
 
@@ -177,4 +179,9 @@ func rawEvents[E any](events []E) ([]json.RawMessage, error) {
 		raw[i] = data
 	}
 	return raw, nil
+}
+
+// opened records that a member opened a conversation.
+func (s *Service) opened(actor identity.Actor, conversation string) {
+	s.cfg.Audit.Access(actor, "conversation.read", identity.ObjectRef{Kind: "conversation", ID: conversation})
 }

@@ -341,6 +341,7 @@ func (s *Service) bytesOf(api *httpapi.API, r *http.Request) (*store.Message, *s
 	if err != nil {
 		return nil, nil, s.refused(r.Context(), actor, id, r.PathValue("id"), err)
 	}
+	s.opened(actor, "letter", m.ID)
 	b, err := s.store.OpenBytes(r.Context(), m)
 	return m, b, err
 }

@@ -65,7 +65,7 @@ type Config struct {
 	Blobs      blob.Store
 	Directory  Directory
 	Notifier   Notifier
-	Audit      *audit.Log // nil: what is refused is not recorded
+	Audit      *audit.Log // nil: what is opened and what is refused is not recorded
 	TLS        *tls.Config
 	Listeners  Listeners
 	Smarthost  string // host:port for outside; empty: MX
@@ -167,9 +167,16 @@ func New(cfg Config) (*Service, error) {
 	}
 	s.imapd, err = imapd.New(imapd.Config{
 		Authenticator: cfg.Directory, Store: s.store, TLS: cfg.TLS, Log: cfg.Log, Registerer: cfg.Registerer, MaxMessageBytes: cfg.MaxMessageBytes,
-		MaxFailures: cfg.MaxFailures, MaxConns: limits,
+		MaxFailures: cfg.MaxFailures, MaxConns: limits, Opened: s.opened,
 	})
 	return s, err
+}
+
+// opened records that somebody opened a letter or a mailbox of their own.
+func (s *Service) opened(actor identity.Actor, kind, id string) {
+	if s.cfg.Audit != nil {
+		s.cfg.Audit.Access(actor, "mailbox.read", identity.ObjectRef{Kind: kind, ID: id})
+	}
 }
 
 // Run serves until ctx ends and all that it started has.

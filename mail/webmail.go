@@ -26,6 +26,7 @@ func (s *Service) getMessage(ctx context.Context, actor identity.Actor, in *mess
 	if err != nil {
 		return nil, s.refused(ctx, actor, id, in.ID, err)
 	}
+	s.opened(actor, "letter", m.ID)
 	v := MessageView{
 		MessageSummary: summaryOf(rows[0], m.Envelope, m.Preview, m.Attachments),
 		Cc:             views(m.Envelope.Cc), ReplyTo: views(m.Envelope.ReplyTo), MessageID: m.Envelope.MessageID,

@@ -46,6 +46,9 @@ type Config struct {
 	AppendPause     time.Duration   // how long a client may pause within an APPEND; 0: 2 min
 	MaxFailures     int             // failed sign-ins before a connection is closed; 0: 5
 	MaxConns        netlimit.Config // zero: its defaults
+
+	// Opened is told who opened which mailbox, for the audit log; nil: nobody asks.
+	Opened func(actor identity.Actor, kind, id string)
 }
 
 // Server serves mailboxes.

@@ -24,6 +24,9 @@ func (s *session) Select(name string, options *imap.SelectOptions) (*imap.Select
 	if err != nil {
 		return nil, s.answer("SELECT", err)
 	}
+	if opened := s.server.cfg.Opened; opened != nil {
+		opened(s.signedIn(), "mailbox", m.ID)
+	}
 	// Watch first: what changes after the snapshot wakes us.
 	watch := s.server.cfg.Store.Watch(s.store)
 	st, err := s.server.cfg.Store.Snapshot(ctx, s.store, m.ID)
