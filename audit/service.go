@@ -147,7 +147,7 @@ func (s *Service) scope(ctx context.Context, actor identity.Actor, action identi
 	if agency != "" {
 		reason = s.cfg.Permissions.Check(actor, action, object(agency)).Reason
 	}
-	if err := s.cfg.Log.Refused(ctx, s.db, actor, action, object(agency).ObjectRef, reason); err != nil {
+	if err := s.cfg.Log.Refused(ctx, s.db, Event{Actor: actor, Action: action, Object: object(agency).ObjectRef, Owner: agency}, reason); err != nil {
 		return nil, fmt.Errorf("audit: record a refusal: %w", err)
 	}
 	if len(scope) > 0 {
