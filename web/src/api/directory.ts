@@ -19,6 +19,16 @@ export const unitsQuery = (agency: string) =>
     staleTime: 5 * 60_000,
   });
 
+export type Group = components["schemas"]["GroupRecord"];
+
+/** The groups of one agency. */
+export const groupsQuery = (agency: string) =>
+  queryOptions({
+    queryKey: ["directory", "groups", agency],
+    queryFn: async ({ signal }) => (await data(api.GET("/api/v1/directory/groups", { params: { query: { agency_id: agency } }, signal }))).groups,
+    staleTime: 5 * 60_000,
+  });
+
 /** The units from the agency down to one of them; undefined when it is not there. */
 export function trailTo(units: Unit[], id: string): Unit[] | undefined {
   for (const u of units) {

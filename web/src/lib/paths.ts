@@ -38,8 +38,8 @@ export const paths = {
     ...search(f),
   }),
 
-  /** The directory, where these words are searched, or at the people of an agency or one of its units. */
-  directory: (f: { q?: string; agency?: string; unit?: string } = {}): Place => ({ to: "/directory", ...search(f) }),
+  /** The directory, where these words are searched, or at the people of an agency, or of one of its units or groups. */
+  directory: (f: { q?: string; agency?: string; unit?: string; group?: string } = {}): Place => ({ to: "/directory", ...search(f) }),
   /** A section of the administration ("people"), a thing in it, and the agency that is administered. */
   admin: (section?: string, id?: string, f: { agency?: string; unit?: string; q?: string } = {}): Place => ({
     to: `/admin${[section, id].filter((p) => p !== undefined).map((p) => `/${encodeURIComponent(p)}`).join("")}`,

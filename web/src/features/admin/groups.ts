@@ -6,14 +6,7 @@ import { at } from "./api";
 import type { Person } from "./people";
 
 type Schemas = components["schemas"];
-export type Group = Schemas["GroupRecord"];
 export type Member = Schemas["GroupMember"];
-
-export const groupsQuery = (agency: string) =>
-  queryOptions({
-    queryKey: ["admin", "groups", agency],
-    queryFn: async ({ signal }) => (await data(api.GET("/api/v1/directory/groups", { params: { query: { agency_id: agency } }, signal }))).groups,
-  });
 
 export const membersQuery = (id: string) =>
   infiniteQueryOptions({

@@ -6,11 +6,12 @@ export type Person = components["schemas"]["DirectoryPerson"];
 /** What a person does not show to the reader is empty. */
 export type Card = components["schemas"]["DirectoryCard"];
 
-/** Whose people the list shows: those found, or those of one place; by itself, the colleagues. A unit stands beside its agency. */
+/** Whose people the list shows: those found, or those of one place; by itself, the colleagues. A unit or a group stands beside its agency. */
 export interface Choice {
   q?: string;
   unit?: string;
   agency?: string;
+  group?: string;
 }
 
 export const cardQuery = (id: string) =>
@@ -23,12 +24,16 @@ export const cardQuery = (id: string) =>
 const pageSize = 50;
 
 /** Page by page; a search has one page, of those who match best. */
-export const peopleOf = ({ q, unit, agency }: Choice) =>
+export const peopleOf = ({ q, unit, agency, group }: Choice) =>
   infiniteQueryOptions({
-    queryKey: ["directory", "people", q ?? "", unit ?? "", agency ?? ""],
+    queryKey: ["directory", "people", q ?? "", unit ?? "", agency ?? "", group ?? ""],
     queryFn: async ({ pageParam, signal }): Promise<{ people: Person[]; next?: string }> => {
       const query = { limit: pageSize, ...(pageParam ? { cursor: pageParam } : {}) };
       if (q || (!unit && !agency)) return data(api.GET("/api/v1/directory/people", { params: { query: { q, limit: pageSize } }, signal }));
+      if (group) {
+        const { members, next } = await data(api.GET("/api/v1/directory/groups/{id}/members", { params: { path: { id: group }, query }, signal }));
+        return { people: members.map((m) => m.person), ...(next && { next }) };
+      }
       if (unit) return data(api.GET("/api/v1/directory/units/{id}/people", { params: { path: { id: unit }, query }, signal }));
       return data(api.GET("/api/v1/directory/agencies/{id}/people", { params: { path: { id: agency ?? "" }, query }, signal }));
     },

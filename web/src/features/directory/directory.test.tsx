@@ -119,6 +119,22 @@ describe("the directory", () => {
     expect(address()).toBe("/directory?agency=a1&unit=u1");
   });
 
+  it("lists an agency's groups, and who is in one", async () => {
+    const group = { id: "g1", agency_id: "a1", kind: "rule", name: "Lãnh đạo cấp phòng", name_en: "", description: "", owners: [], rule_titles: [], rule_unit_id: "", unit_id: "", may_edit: false, version: 1 };
+    serve({
+      ...standing, "GET /api/v1/directory/people": people([]), "GET /api/v1/directory/groups": { body: { groups: [group] } },
+      "GET /api/v1/directory/groups/g1/members": { body: { members: [{ entry_id: "", position_id: "", person: duc }], next: "" } },
+    });
+    const { address } = renderRoutes(routes, "/directory");
+    const folder = await screen.findByRole("treeitem", { name: "Nhóm" });
+    expect(folder.getAttribute("aria-posinset")).toBe(folder.getAttribute("aria-setsize"));
+    await userEvent.click(folder);
+    await userEvent.click(await screen.findByRole("treeitem", { name: "Lãnh đạo cấp phòng" }));
+    await screen.findByText("Bộ Nội vụ › Lãnh đạo cấp phòng");
+    await screen.findByRole("link", { name: /Ngô Quang Đức/ });
+    expect(address()).toBe("/directory?agency=a1&group=g1");
+  });
+
   it("dials and copies what a card shows, and says nothing of what it does not show", async () => {
     serve({ ...standing, "GET /api/v1/directory/people": people([]), "GET /api/v1/directory/people/p-duc": { body: { ...card, phone: "024.3976 4116 - máy lẻ 205" } } });
     const user = userEvent.setup();

@@ -1,4 +1,4 @@
-import { trailTo, type Agency, type Unit } from "../../api/directory";
+import { trailTo, type Agency, type Group, type Unit } from "../../api/directory";
 import { fold, matches } from "../../lib/fold";
 import type { TreeRow } from "../../ui/TreeView";
 
@@ -7,16 +7,22 @@ export type Units = Unit[] | "wait" | "failed";
 
 /** A line of the tree: an agency, a unit, or a word about units that are not there. */
 export interface Row extends TreeRow {
-  kind: "agency" | "unit" | "wait" | "failed";
+  kind: "agency" | "unit" | "groups" | "group" | "wait" | "failed";
   agency: Agency;
   unit?: Unit;
-  people: number;
+  group?: Group;
+  /** undefined: not counted. */
+  people?: number;
 }
 
 export interface Tree {
   agencies: Agency[];
   /** Asked only for agencies that are open. */
   unitsOf: (agency: string) => Units;
+  /** Likewise; none until they have come. */
+  groupsOf: (agency: string) => Group[];
+  /** What the line above an agency's groups is called. */
+  groupsName: string;
   /** What the reader opened (true) and closed (false), by key. */
   touched: Record<string, boolean>;
   /** What is open unless the reader closed it: what leads to their own unit and to the chosen one. */
@@ -30,8 +36,10 @@ const small = 40;
 
 export const agencyKey = (id: string) => `a:${id}`;
 export const unitKey = (id: string) => `u:${id}`;
+export const groupsKey = (agency: string) => `gs:${agency}`;
+export const groupKey = (id: string) => `g:${id}`;
 
-const nameOf = (p: Agency | Unit, lang: Tree["lang"]) => (lang === "en" && p.name_en ? p.name_en : p.name);
+const nameOf = (p: Agency | Unit | Group, lang: Tree["lang"]) => (lang === "en" && p.name_en ? p.name_en : p.name);
 
 /** The lines that the tree shows, from top to bottom. A filter lists the agencies it finds one under the other. */
 export function rowsOf(tree: Tree): Row[] {
@@ -54,21 +62,30 @@ export function rowsOf(tree: Tree): Row[] {
       if (stands) addUnits(agency, unit.units, level + 1, all, 0);
     });
   };
-  const addAgencies = (list: Agency[], level: number, before: number) => {
+  const addAgencies = (list: Agency[], level: number, before: number, after = 0) => {
     list.forEach((agency, i) => {
       const key = agencyKey(agency.id);
       const children = below.get(agency.id) ?? [];
       const stands = touched[key] ?? (!filter && open.has(key));
-      rows.push({ key, kind: "agency", agency, name: nameOf(agency, lang), people: agency.people, level, open: stands, at: before + i + 1, of: before + list.length });
+      rows.push({ key, kind: "agency", agency, name: nameOf(agency, lang), people: agency.people, level, open: stands, at: before + i + 1, of: before + list.length + after });
       if (!stands) return;
       const units = tree.unitsOf(agency.id);
+      const groups = tree.groupsOf(agency.id);
+      const last = groups.length > 0 ? 1 : 0; // the line of the groups
       if (units === "wait" || units === "failed") {
-        rows.push({ key: `${key}:${units}`, kind: units, agency, name: "", people: 0, level: level + 1, at: 1, of: 1 + children.length });
-        addAgencies(children, level + 1, 1);
+        rows.push({ key: `${key}:${units}`, kind: units, agency, name: "", people: 0, level: level + 1, at: 1, of: 1 + children.length + last });
+        addAgencies(children, level + 1, 1, last);
       } else {
-        addUnits(agency, units, level + 1, countOf(units) <= small, children.length);
-        addAgencies(children, level + 1, units.length);
+        addUnits(agency, units, level + 1, countOf(units) <= small, children.length + last);
+        addAgencies(children, level + 1, units.length, last);
       }
+      if (last === 0) return;
+      const own = groupsKey(agency.id);
+      const shown = touched[own] ?? open.has(own);
+      const of = (Array.isArray(units) ? units.length : 1) + children.length + 1;
+      rows.push({ key: own, kind: "groups", agency, name: tree.groupsName, level: level + 1, open: shown, at: of, of });
+      if (!shown) return;
+      groups.forEach((group, n) => rows.push({ key: groupKey(group.id), kind: "group", agency, group, name: nameOf(group, lang), level: level + 2, at: n + 1, of: groups.length }));
     });
   };
   addAgencies(filter ? agencies.filter((a) => matchesAgency(filter, a)) : (below.get("") ?? []), 1, 0);
@@ -84,12 +101,13 @@ function countOf(units: Unit[]): number {
   return units.reduce((n, u) => n + 1 + countOf(u.units), 0);
 }
 
-/** The keys of what must be open for an agency, or one of its units, to be seen. */
-export function opensFor(agencies: Agency[], agency: string | undefined, unit: string | undefined, units: Units): string[] {
+/** The keys of what must be open for an agency, or one of its units or groups, to be seen. */
+export function opensFor(agencies: Agency[], { agency, unit, group }: { agency?: string; unit?: string; group?: string }, units: Units): string[] {
   if (!agency) return [];
   const byID = new Map(agencies.map((a) => [a.id, a]));
   const keys: string[] = [];
   for (let a = byID.get(agency), steps = 0; a && steps < 20; a = a.parent_id ? byID.get(a.parent_id) : undefined, steps++) keys.push(agencyKey(a.id));
   if (unit && Array.isArray(units)) keys.push(...(trailTo(units, unit) ?? []).slice(0, -1).map((u) => unitKey(u.id)));
+  if (group) keys.push(groupsKey(agency));
   return keys;
 }

@@ -4,6 +4,7 @@ import { IconUserMinus } from "@tabler/icons-react";
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
+import type { Group } from "../../../api/directory";
 import { codeOf } from "../../../api/error";
 import { findPeople } from "../../../api/people";
 import type { PersonView } from "../../../lib/names";
@@ -11,7 +12,7 @@ import { PersonLine } from "../../../ui/PersonLine";
 import { PersonPicker } from "../../../ui/PersonPicker";
 import { ErrorState, ListSkeleton } from "../../../ui/States";
 import { useAct } from "../api";
-import { addMember, membersQuery, previewQuery, removeMember, type Group, type Member } from "../groups";
+import { addMember, membersQuery, previewQuery, removeMember, type Member } from "../groups";
 import { offerUndo, Problem } from "./Dialogs";
 import classes from "./Admin.module.css";
 

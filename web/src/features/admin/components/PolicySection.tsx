@@ -1,6 +1,7 @@
 import { Checkbox, Radio, Select, Stack, Switch, Table, Text, Title } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
+import { Fragment } from "react";
 import { useTranslation } from "react-i18next";
 import { codeOf } from "../../../api/error";
 import { useSession } from "../../../api/session";
@@ -24,12 +25,16 @@ type Personal = (typeof personal)[number];
 export function PolicySection({ agency }: SectionProps) {
   const { t } = useTranslation("admin");
   const { data: policy, error, refetch } = useQuery(policyQuery(agency.id));
+  const { grants } = useSession();
+  const may = holdsAt(grants, ["security_admin"], agency.id, "");
   return (
     <div className={classes.page}>
       <Title order={1} mb="md">
         {t("section.policies")}
       </Title>
-      {policy ? (
+      {policy && !may ? (
+        <Shown policy={policy} />
+      ) : policy ? (
         <Form key={agency.id} agency={agency.id} policy={policy} />
       ) : error ? (
         <ErrorState code={codeOf(error)} title={t("policy.failed")} text={codeOf(error) === "forbidden" ? t("whom.security") : undefined} onRetry={() => void refetch()} />
@@ -40,10 +45,43 @@ export function PolicySection({ agency }: SectionProps) {
   );
 }
 
+/** What holds, for who cannot change it: words, not greyed choices. */
+function Shown({ policy }: { policy: Policy }) {
+  const { t } = useTranslation("admin");
+  return (
+    <>
+      <Text c="dimmed" mb="md">
+        {t("whom.security")}
+      </Text>
+      <Title order={2} mb="sm">
+        {t("policy.visibility")}
+      </Title>
+      <dl className={classes.facts}>
+        {fields.map((f) => (
+          <Fragment key={f}>
+            <dt>{t(`field.${f}`)}</dt>
+            <dd>
+              {t(`level.${policy.visibility[f]}`)}
+              {isPersonal(f) && policy.personal.includes(f) && ` · ${t("policy.owns")}`}
+            </dd>
+          </Fragment>
+        ))}
+      </dl>
+      <Title order={2} mt="lg" mb="sm">
+        {t("policy.signIn")}
+      </Title>
+      <dl className={classes.facts}>
+        <dt>{t("policy.second")}</dt>
+        <dd>{t(`policy.secondFor.${policy.sign_in.second_factor}`)}</dd>
+        <dt>{t("policy.apps")}</dt>
+        <dd>{t(policy.sign_in.app_passwords ? "policy.yes" : "policy.no")}</dd>
+      </dl>
+    </>
+  );
+}
+
 function Form({ agency, policy }: { agency: string; policy: Policy }) {
   const { t } = useTranslation("admin");
-  const { grants } = useSession();
-  const may = holdsAt(grants, ["security_admin"], agency, "");
   const edits = useEdits(`policy.${agency}`, { visibility: policy.visibility, personal: policy.personal, sign_in: policy.sign_in });
   const save = useAct(setPolicy);
   const { value, set } = edits;
@@ -67,11 +105,6 @@ function Form({ agency, policy }: { agency: string; policy: Policy }) {
         }
       }}
     >
-      {!may && (
-        <Text c="dimmed" mb="md">
-          {t("whom.security")}
-        </Text>
-      )}
       <Problem error={save.error} title={t("saveFailed")} />
       <section className={classes.part} aria-labelledby="policy-visibility">
         <Title order={2} id="policy-visibility">
@@ -102,7 +135,7 @@ function Form({ agency, policy }: { agency: string; policy: Policy }) {
                   {levels.map((l) => (
                     <Table.Td key={l}>
                       <Radio
-                        name={`visibility-${f}`} aria-label={t("policy.choice", { field: t(`field.${f}`), level: t(`level.${l}`) })} checked={value.visibility[f] === l} disabled={!may}
+                        name={`visibility-${f}`} aria-label={t("policy.choice", { field: t(`field.${f}`), level: t(`level.${l}`) })} checked={value.visibility[f] === l}
                         onChange={() => level(f, l)} styles={{ body: { justifyContent: "center" } }}
                       />
                     </Table.Td>
@@ -110,7 +143,7 @@ function Form({ agency, policy }: { agency: string; policy: Policy }) {
                   <Table.Td>
                     {isPersonal(f) && (
                       <Checkbox
-                        aria-label={t("policy.ownOne", { field: t(`field.${f}`) })} checked={value.personal.includes(f)} disabled={!may} onChange={(e) => own(f, e.currentTarget.checked)}
+                        aria-label={t("policy.ownOne", { field: t(`field.${f}`) })} checked={value.personal.includes(f)} onChange={(e) => own(f, e.currentTarget.checked)}
                         styles={{ body: { justifyContent: "center" } }}
                       />
                     )}
@@ -124,11 +157,11 @@ function Form({ agency, policy }: { agency: string; policy: Policy }) {
             {fields.map((f) => (
               <div key={f}>
                 <Select
-                  label={t(`field.${f}`)} allowDeselect={false} disabled={!may} data={levels.map((l) => ({ value: l, label: t(`level.${l}`) }))} value={value.visibility[f]}
+                  label={t(`field.${f}`)} allowDeselect={false} data={levels.map((l) => ({ value: l, label: t(`level.${l}`) }))} value={value.visibility[f]}
                   onChange={(next) => next && level(f, next as Level)}
                 />
                 {isPersonal(f) && (
-                  <Checkbox mt={6} label={t("policy.ownOne", { field: t(`field.${f}`) })} checked={value.personal.includes(f)} disabled={!may} onChange={(e) => own(f, e.currentTarget.checked)} />
+                  <Checkbox mt={6} label={t("policy.ownOne", { field: t(`field.${f}`) })} checked={value.personal.includes(f)} onChange={(e) => own(f, e.currentTarget.checked)} />
                 )}
               </div>
             ))}
@@ -141,21 +174,21 @@ function Form({ agency, policy }: { agency: string; policy: Policy }) {
         </Title>
         <Stack gap="md" mb="lg">
           <Radio.Group
-            label={t("policy.second")} description={t("policy.secondHint")} value={value.sign_in.second_factor} readOnly={!may}
+            label={t("policy.second")} description={t("policy.secondHint")} value={value.sign_in.second_factor}
             onChange={(next) => set({ sign_in: { ...value.sign_in, second_factor: next as typeof value.sign_in.second_factor } })}
           >
             <Stack gap={6} mt={6}>
-              <Radio value="administrators" label={t("policy.secondFor.administrators")} disabled={!may} />
-              <Radio value="everybody" label={t("policy.secondFor.everybody")} disabled={!may} />
+              <Radio value="administrators" label={t("policy.secondFor.administrators")} />
+              <Radio value="everybody" label={t("policy.secondFor.everybody")} />
             </Stack>
           </Radio.Group>
           <Switch
-            label={t("policy.apps")} description={t("policy.appsHint")} disabled={!may} checked={value.sign_in.app_passwords}
+            label={t("policy.apps")} description={t("policy.appsHint")} checked={value.sign_in.app_passwords}
             onChange={(e) => set({ sign_in: { ...value.sign_in, app_passwords: e.currentTarget.checked } })}
           />
         </Stack>
       </section>
-      {may && <SaveBar changed={edits.changed} busy={save.isPending} onReset={edits.clear} />}
+      <SaveBar changed={edits.changed} busy={save.isPending} onReset={edits.clear} />
     </form>
   );
 }

@@ -18,8 +18,8 @@ export function DirectoryPage() {
   const { t } = useTranslation("directory");
   const navigate = useNavigate();
   const { person } = useParams({ strict: false }) as { person?: string };
-  const { q, unit, agency, show } = useSearch({ strict: false }) as Choice & { show?: string };
-  const choice: Choice = { q, unit, agency };
+  const { q, unit, agency, group, show } = useSearch({ strict: false }) as Choice & { show?: string };
+  const choice: Choice = { q, unit, agency, group };
   const field = useRef<HTMLInputElement>(null);
   usePageTitle(t("title"));
 
@@ -35,7 +35,7 @@ export function DirectoryPage() {
   const search = useDebouncedCallback((typed: string) => {
     asked.current = typed;
     // Over all, whatever is chosen; and back to that when the field is emptied.
-    void navigate({ ...paths.directory({ q: typed, agency, unit }), replace: true });
+    void navigate({ ...paths.directory({ q: typed, agency, unit, group }), replace: true });
   }, 150);
   const type = (typed: string) => {
     setText(typed);

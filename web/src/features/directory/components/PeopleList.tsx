@@ -3,7 +3,7 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type RefObject } from "react";
 import { useTranslation } from "react-i18next";
-import { agenciesQuery, trailTo, unitsQuery, type Agency, type Unit } from "../../../api/directory";
+import { agenciesQuery, groupsQuery, trailTo, unitsQuery, type Agency, type Group, type Unit } from "../../../api/directory";
 import { codeOf } from "../../../api/error";
 import { useLang } from "../../../lib/i18n";
 import { PersonLine } from "../../../ui/PersonLine";
@@ -96,13 +96,15 @@ export function kept(choice: Choice): Record<string, string> {
   return Object.fromEntries(Object.entries(choice).filter((e): e is [string, string] => !!e[1]));
 }
 
-function usePlaceName({ unit, agency }: Choice): string {
+function usePlaceName({ unit, agency, group }: Choice): string {
   const lang = useLang();
   const { data: agencies } = useQuery(agenciesQuery);
   const { data: units } = useQuery({ ...unitsQuery(agency ?? ""), enabled: !!agency && !!unit });
-  const named = (p: Agency | Unit) => (lang === "en" && p.name_en ? p.name_en : p.name);
+  const { data: groups } = useQuery({ ...groupsQuery(agency ?? ""), enabled: !!agency && !!group });
+  const named = (p: Agency | Unit | Group) => (lang === "en" && p.name_en ? p.name_en : p.name);
   const of = agencies?.find((a) => a.id === agency);
   if (!of) return "";
   const trail = unit && units ? trailTo(units, unit) : undefined;
-  return [of, ...(trail ?? [])].map(named).join(" › ");
+  const one = groups?.find((g) => g.id === group);
+  return [of, ...(one ? [one] : (trail ?? []))].map(named).join(" › ");
 }

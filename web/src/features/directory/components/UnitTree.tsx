@@ -4,7 +4,7 @@ import { useQueries, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { agenciesQuery, unitsQuery } from "../../../api/directory";
+import { agenciesQuery, groupsQuery, unitsQuery } from "../../../api/directory";
 import { codeOf } from "../../../api/error";
 import { currentPosition, useSession } from "../../../api/session";
 import { useLang } from "../../../lib/i18n";
@@ -15,7 +15,7 @@ import { EmptyState, ErrorState, ListSkeleton } from "../../../ui/States";
 import { TreeView } from "../../../ui/TreeView";
 import type { Choice } from "../api";
 import { setOpen, useTreeStore } from "../state";
-import { agencyKey, opensFor, rowsOf, unitKey, type Row, type Units } from "../tree";
+import { agencyKey, groupKey, opensFor, rowsOf, unitKey, type Row, type Units } from "../tree";
 import { Count } from "./Count";
 import classes from "./UnitTree.module.css";
 
@@ -38,22 +38,26 @@ export function UnitTree({ choice }: { choice: Choice }) {
 type Agencies = Parameters<typeof opensFor>[0];
 
 /** The lines to draw, with the units of every agency that is open. */
-function useRows(agencies: Agencies, { agency, unit }: Choice, filter: string): Row[] {
+function useRows(agencies: Agencies, choice: Choice, filter: string): Row[] {
+  const { t } = useTranslation("directory");
+  const { agency } = choice;
   const lang = useLang();
   const touched = useTreeStore((s) => s.touched);
   const home = currentPosition(useSession());
   const homeAgency = agencies.length === 1 ? agencies[0]?.id : home?.agency_id;
   const wanted = agencies.map((a) => a.id).filter((id) => id === agency || id === homeAgency || touched[agencyKey(id)]);
   const answers = useQueries({ queries: wanted.map((id) => unitsQuery(id)) });
+  const groups = useQueries({ queries: wanted.map((id) => groupsQuery(id)) });
+  const groupsOf = (id: string) => groups[wanted.indexOf(id)]?.data ?? [];
   const unitsOf = (id: string): Units => {
     const answer = answers[wanted.indexOf(id)];
     return answer?.data ?? (answer?.isError ? "failed" : "wait");
   };
   const open = new Set([
-    ...opensFor(agencies, homeAgency, home?.unit_id, homeAgency ? unitsOf(homeAgency) : "wait"),
-    ...opensFor(agencies, agency, unit, agency ? unitsOf(agency) : "wait"),
+    ...opensFor(agencies, { agency: homeAgency, unit: home?.unit_id }, homeAgency ? unitsOf(homeAgency) : "wait"),
+    ...opensFor(agencies, choice, agency ? unitsOf(agency) : "wait"),
   ]);
-  return rowsOf({ agencies, unitsOf, touched, open, filter, lang });
+  return rowsOf({ agencies, unitsOf, groupsOf, groupsName: t("tree.groups"), touched, open, filter, lang });
 }
 
 function Known({ agencies, choice }: { agencies: Agencies; choice: Choice }) {
@@ -63,10 +67,11 @@ function Known({ agencies, choice }: { agencies: Agencies; choice: Choice }) {
   const [filter, setFilter] = useState("");
   const rows = useRows(agencies, choice, filter);
   const box = useRef<HTMLDivElement>(null);
-  const chosen = choice.unit ? unitKey(choice.unit) : choice.agency ? agencyKey(choice.agency) : "";
+  const chosen = choice.group ? groupKey(choice.group) : choice.unit ? unitKey(choice.unit) : choice.agency ? agencyKey(choice.agency) : "";
   const go = (row: Row) => {
     if (row.kind === "wait") return;
     if (row.kind === "failed") return void queryClient.refetchQueries(unitsQuery(row.agency.id));
+    if (row.kind === "groups") return setOpen(row.key, !row.open);
     if (row.open === false) setOpen(row.key, true);
     void navigate(placeOf(row));
   };
@@ -111,7 +116,7 @@ function Known({ agencies, choice }: { agencies: Agencies; choice: Choice }) {
       ) : (
         <TreeView
           label={t("tree.label")} rows={rows} chosen={chosen} top={useTreeStore.getState().top} onScroll={(top) => useTreeStore.setState({ top })}
-          href={(row) => (row.kind === "agency" || row.kind === "unit" ? hrefOf(placeOf(row)) : undefined)}
+          href={(row) => (row.kind === "agency" || row.kind === "unit" || row.kind === "group" ? hrefOf(placeOf(row)) : undefined)}
           onGo={go} onToggle={(row, open) => setOpen(row.key, open)}
         >
           {(row) => <Words row={row} />}
@@ -122,7 +127,7 @@ function Known({ agencies, choice }: { agencies: Agencies; choice: Choice }) {
 }
 
 function placeOf(row: Row) {
-  return paths.directory({ agency: row.agency.id, unit: row.unit?.id });
+  return paths.directory({ agency: row.agency.id, unit: row.unit?.id, group: row.group?.id });
 }
 
 function Words({ row }: { row: Row }) {
@@ -133,7 +138,7 @@ function Words({ row }: { row: Row }) {
       <span className={row.kind === "agency" ? classes.agency : classes.unit} title={row.name}>
         {row.kind === "agency" ? <AgencySeal name={row.name} short={shortAgency(row.name)} /> : row.name}
       </span>
-      <Count people={row.people} />
+      {row.people !== undefined && <Count people={row.people} />}
     </>
   );
 }
