@@ -224,6 +224,7 @@ func (s *Service) ConfirmTOTP(ctx context.Context, actor identity.Actor, code st
 	if err != nil {
 		return fmt.Errorf("directory: confirm an authenticator app: %w", err)
 	}
+	s.tellOwner(ctx, actor.Login, "đã thêm ứng dụng xác thực", "an authenticator app was added")
 	return nil
 }
 
@@ -313,6 +314,11 @@ func (s *Service) removeFactor(ctx context.Context, actor identity.Actor, kind s
 	if err != nil {
 		return fmt.Errorf("directory: remove a factor: %w", err)
 	}
+	if kind == kindTOTP {
+		s.tellOwner(ctx, actor.Login, "đã gỡ ứng dụng xác thực", "the authenticator app was removed")
+	} else {
+		s.tellOwner(ctx, actor.Login, "đã gỡ một khoá truy cập (passkey)", "a passkey was removed")
+	}
 	return nil
 }
 
@@ -354,6 +360,7 @@ func (s *Service) NewRecoveryCodes(ctx context.Context, actor identity.Actor) ([
 	if err != nil {
 		return nil, fmt.Errorf("directory: make recovery codes: %w", err)
 	}
+	s.tellOwner(ctx, actor.Login, "đã tạo bộ mã khôi phục mới, các mã trước hết hiệu lực", "new recovery codes were made, and those before ended")
 	return codes, nil
 }
 
@@ -486,6 +493,7 @@ func (s *Service) AddPasskey(ctx context.Context, actor identity.Actor, name str
 	if err != nil {
 		return Passkey{}, fmt.Errorf("directory: register a passkey: %w", err)
 	}
+	s.tellOwner(ctx, actor.Login, "đã thêm một khoá truy cập (passkey)", "a passkey was added")
 	return out, nil
 }
 
@@ -616,8 +624,21 @@ func (s *Service) proveRecoveryCode(ctx context.Context, tx *sqldb.Tx, account i
 	return takeRecoveryCode(ctx, tx, account, hash, s.now())
 }
 
-// factorChanged records a change of an account's factors by its owner, and tells
-// the owner.
+// tellOwner writes to the mailbox of an account that its second factors have
+// changed: whoever did not do so themselves learns of it. It is called after the
+// commit; a letter that cannot be sent undoes nothing.
+func (s *Service) tellOwner(ctx context.Context, login, vi, en string) {
+	if s.cfg.Mailer == nil {
+		return
+	}
+	text := fmt.Sprintf("Tài khoản %[1]s: %[2]s. Nếu không phải Ông/Bà thực hiện, hãy đổi mật khẩu và báo ngay cho quản trị cơ quan.\r\n\r\n"+
+		"Account %[1]s: %[3]s. If you did not do this, change your password and tell your administrator at once.\r\n", login, vi, en)
+	if err := s.cfg.Mailer.SendSystem(ctx, login, "Thay đổi xác thực của tài khoản / Your account's sign-in has changed", text); err != nil {
+		s.log.WarnContext(ctx, "directory: could not tell an owner that second factors changed", "login", login, "err", err)
+	}
+}
+
+// factorChanged records a change of an account's factors by its owner.
 func (s *Service) factorChanged(ctx context.Context, tx *sqldb.Tx, actor identity.Actor, action identity.Action, kind string, detail map[string]string) error {
 	words := map[string]string{"kind": kind}
 	for k, v := range detail {

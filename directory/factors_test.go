@@ -768,6 +768,36 @@ func TestEnrolByPasskey(t *testing.T) {
 	}, func(c *directory.Config) { c.RequireFactor = directory.RequireFactorAll })
 }
 
+// Whoever did not change their factors themselves learns of it by mail.
+func TestOwnersAreTold(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		bag := &mailbag{}
+		f := newFactorFixture(t, db, func(c *directory.Config) { c.Mailer = bag })
+		actor := f.actor(t, an)
+		f.enrolApp(t, actor)
+		_, p := f.enrolPasskey(t, actor)
+		codes, err := f.NewRecoveryCodes(t.Context(), actor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.next(t, f.password(t, an).Ticket, directory.Proof{RecoveryCode: codes[0]}); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.RemovePasskey(t.Context(), actor, p.ID); err != nil {
+			t.Fatal(err)
+		}
+		words := []string{"app was added", "passkey was added", "recovery codes were made", "by a recovery code", "passkey was removed"}
+		if len(bag.text) != len(words) {
+			t.Fatalf("told %q", bag.text)
+		}
+		for i, w := range words {
+			if bag.to[i] != an || !strings.Contains(bag.text[i], w) || strings.Contains(bag.text[i], codes[0]) {
+				t.Errorf("letter %d to %s: %q", i, bag.to[i], bag.text[i])
+			}
+		}
+	})
+}
+
 // An agency that demands a second factor of everybody gets it, of its own people
 // alone.
 func TestAgencyDemandsAFactor(t *testing.T) {

@@ -124,8 +124,8 @@ func (k keptFactors) Reset(ctx context.Context, tx *sqldb.Tx, account identity.A
 	return deleteFactors(ctx, tx, account)
 }
 
-// useRecoveryCode is proveRecoveryCode, and tells the owner: a code that they
-// did not use themselves is a theft.
+// useRecoveryCode is proveRecoveryCode, and records it: a code that its owner did
+// not use is a theft.
 func (s *Service) useRecoveryCode(ctx context.Context, tx *sqldb.Tx, account identity.AccountID, code string) (bool, error) {
 	ok, err := s.proveRecoveryCode(ctx, tx, account, code)
 	if err != nil || !ok {
@@ -273,7 +273,7 @@ func (s *Service) TicketPasskey(ctx context.Context, token string) (options []by
 // enrollByTicket sets up the second factor without which an account gets no
 // session.
 func (s *Service) enrollByTicket(ctx context.Context, rq NextRequest, from origin) (SignedIn, error) {
-	return s.advance(ctx, rq.Ticket, stepEnroll, from, func(ctx context.Context, tx *sqldb.Tx, t *ticket) (string, error) {
+	in, err := s.advance(ctx, rq.Ticket, stepEnroll, from, func(ctx context.Context, tx *sqldb.Tx, t *ticket) (string, error) {
 		h, err := readHolder(ctx, tx, t.account, s.now(), tx.ForUpdate())
 		if err != nil {
 			return "", err
@@ -296,6 +296,10 @@ func (s *Service) enrollByTicket(ctx context.Context, rq NextRequest, from origi
 			return "", errcode.New(errcode.Invalid, "set up a second factor: an authenticator app by totp, or a passkey")
 		}
 	})
+	if err == nil && in.Token != "" {
+		s.tellOwner(ctx, in.Session.Person.Address, "đã thiết lập xác thực hai lớp", "a second factor was set up")
+	}
+	return in, err
 }
 
 // unlockByPasskey is UnlockSession by a passkey, whose challenge BeginProof gave

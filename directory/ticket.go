@@ -346,7 +346,7 @@ func (s *Service) SignInNext(ctx context.Context, rq NextRequest) (SignedIn, err
 			return SignedIn{}, err
 		}
 	}
-	return s.advance(ctx, rq.Ticket, step, from, func(ctx context.Context, tx *sqldb.Tx, t *ticket) (string, error) {
+	in, err := s.advance(ctx, rq.Ticket, step, from, func(ctx context.Context, tx *sqldb.Tx, t *ticket) (string, error) {
 		ok, err := s.factors.Verify(ctx, tx, t.account, rq.Proof, t.state)
 		if err != nil {
 			return "", err
@@ -356,4 +356,8 @@ func (s *Service) SignInNext(ctx context.Context, rq NextRequest) (SignedIn, err
 		}
 		return step, nil
 	})
+	if err == nil && step == stepRecoveryCode && in.Token != "" {
+		s.tellOwner(ctx, in.Session.Person.Address, "đã đăng nhập bằng một mã khôi phục", "somebody signed in by a recovery code")
+	}
+	return in, err
 }
