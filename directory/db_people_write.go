@@ -149,3 +149,18 @@ func loginIsFree(ctx context.Context, tx *sqldb.Tx, address string, person ident
 	}
 	return err
 }
+
+// maxUnplaced bounds the list of people without a position, the latest first.
+const maxUnplaced = 500
+
+func unplacedQuery(agency identity.AgencyID, now time.Time) (string, arguments) {
+	var args arguments
+	at := args.add(now.UnixMicro())
+	where := `NOT EXISTS (SELECT 1 FROM directory_positions w WHERE w.person_id = p.id)`
+	if agency != "" {
+		where = `p.id IN (SELECT w.person_id FROM directory_positions w WHERE w.agency_id = ` + args.add(string(agency)) + `)
+			AND NOT EXISTS (SELECT 1 FROM directory_positions w WHERE w.person_id = p.id AND (w.valid_until IS NULL OR w.valid_until > ` + at + `))`
+	}
+	return `SELECT ` + personColumns + ` FROM directory_people p ` + mainPosition("LEFT JOIN", at) + ` WHERE ` + where + `
+		ORDER BY p.id DESC LIMIT ` + args.add(maxUnplaced), args
+}

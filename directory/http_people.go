@@ -19,7 +19,27 @@ type directoryTransfer struct {
 	Begun PositionRecord `json:"begun"`
 }
 
+type unplacedInput struct {
+	Agency string `query:"agency_id" maxLength:"64" doc:"whose last position was there; absent: who never held any"`
+}
+
+type unplacedOutput struct {
+	Body struct {
+		People []directoryPerson `json:"people" nullable:"false"`
+	}
+}
+
 func (s *Service) personRoutes(api *httpapi.API) {
+	httpapi.Get(api, "list-unplaced-people", "directory", "/api/v1/directory/people/unplaced", "List people who hold no position, whom no search finds",
+		func(ctx context.Context, actor identity.Actor, in *unplacedInput) (*unplacedOutput, error) {
+			people, err := s.Unplaced(ctx, actor, identity.AgencyID(in.Agency))
+			if err != nil {
+				return nil, err
+			}
+			out := &unplacedOutput{}
+			out.Body.People = peopleJSON(people)
+			return out, nil
+		})
 	created(api, "create-person", "/api/v1/directory/people", "Add a person", "For administrators of the unit of the first position.",
 		func(ctx context.Context, actor identity.Actor, in *bodyInput[NewPerson]) (*recordOutput[PersonRecord], error) {
 			return answer(s.CreatePerson(ctx, actor, in.Body))

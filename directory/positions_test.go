@@ -222,3 +222,41 @@ func TestChangedPositionsReachOpenSessions(t *testing.T) {
 		}
 	})
 }
+
+// Whose last position has ended is found by no search, and still by
+// administrators who give them one again.
+func TestUnplacedPeople(t *testing.T) {
+	eachOffice(t, func(t *testing.T, o *office) {
+		person, position := o.hire("Hoà", "hoa@noivu.g2g.example", "Phòng Hành chính", "Văn thư")
+		unplaced := func(p *page, query string) []string {
+			t.Helper()
+			var list struct{ People []directory.DirectoryPerson }
+			p.must("GET", "/people/unplaced"+query, nil, 200, &list)
+			var out []string
+			for _, p := range list.People {
+				out = append(out, p.Name)
+			}
+			return out
+		}
+		here := "?agency_id=" + string(o.moha)
+		if got := unplaced(o.admin, here); len(got) != 0 {
+			t.Errorf("before anybody has left: %q", got)
+		}
+		o.clock.add(time.Second)
+		o.admin.must("DELETE", "/positions/"+string(position.ID), nil, 204, nil)
+		if got := unplaced(o.admin, here); !slices.Equal(got, []string{"Nguyễn Hoà"}) {
+			t.Errorf("after she has left: %q", got)
+		}
+		if got := unplaced(o.admin, "?agency_id="+string(o.hanoi)); len(got) != 0 {
+			t.Errorf("elsewhere: %q", got)
+		}
+		if got := unplaced(o.admin, ""); !slices.Equal(got, []string{"Quản trị hệ thống"}) {
+			t.Errorf("who never held a position: %q", got)
+		}
+		o.as(binh).refused("GET", "/people/unplaced"+here, nil, 403)
+		o.admin.must("POST", "/people/"+string(person.ID)+"/positions", fields{"unit_id": o.unit("Phòng Tổng hợp"), "title": "Văn thư"}, 201, nil)
+		if got := unplaced(o.admin, here); len(got) != 0 {
+			t.Errorf("after she has come back: %q", got)
+		}
+	})
+}

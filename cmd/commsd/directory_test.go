@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -241,6 +242,12 @@ func atTerminal(t *testing.T, o *operator, lines []string, args ...string) (show
 		n, err := master.Read(buffer)
 		all.Write(buffer[:n])
 		for asked < len(lines) && strings.Count(all.String(), ": ") > asked {
+			// What is typed before the terminal was told to be silent is shown, as
+			// at every such prompt; a person is slower.
+			for silent := false; !silent && ctx.Err() == nil; runtime.Gosched() {
+				state, err := unix.IoctlGetTermios(int(master.Fd()), unix.TCGETS)
+				silent = err != nil || state.Lflag&unix.ECHO == 0
+			}
 			fmt.Fprintln(master, lines[asked])
 			asked++
 		}

@@ -1161,6 +1161,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/directory/people/unplaced": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List people who hold no position, whom no search finds */
+        get: operations["list-unplaced-people"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/directory/positions/{id}": {
         parameters: {
             query?: never;
@@ -3705,6 +3722,9 @@ export interface components {
             passkey?: unknown;
             password?: string;
         };
+        UnplacedOutputBody: {
+            people: components["schemas"]["DirectoryPerson"][];
+        };
     };
     responses: never;
     parameters: never;
@@ -3869,6 +3889,7 @@ export type TreeOutputBody = components['schemas']['TreeOutputBody'];
 export type UnitChange = components['schemas']['UnitChange'];
 export type UnitRecord = components['schemas']['UnitRecord'];
 export type UnlockInputBody = components['schemas']['UnlockInputBody'];
+export type UnplacedOutputBody = components['schemas']['UnplacedOutputBody'];
 export type $defs = Record<string, never>;
 export interface operations {
     "get-account": {
@@ -6711,6 +6732,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OwnVisibilityOutputBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-unplaced-people": {
+        parameters: {
+            query?: {
+                /** @description whose last position was there; absent: who never held any */
+                agency_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UnplacedOutputBody"];
                 };
             };
             /** @description Error */
