@@ -21,7 +21,7 @@ export function ImportReport({ id, agency }: { id: string; agency: Agency }) {
   const { t } = useTranslation("admin");
   const { data: report, error, refetch } = useQuery(importQuery(id));
   return (
-    <div className={classes.page}>
+    <div className={classes.page} data-item>
       <Button
         mb="sm" ml={-8} variant="subtle" color="gray" size="compact-md" leftSection={<IconArrowLeft size={16} stroke={1.5} aria-hidden />}
         renderRoot={(props) => <Link {...paths.admin("imports", undefined, { agency: agency.id })} {...props} />}
