@@ -39,7 +39,7 @@ func isDemoLogin(login, domain string) bool {
 			}
 		}
 	}
-	return login == "admin@"+domain
+	return login == "admin@"+domain || login == "kiemtoan@"+domain
 }
 
 // SeedDemo fills an empty directory with two agencies and their people, in one
