@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -118,7 +119,9 @@ type MailConfig struct {
 	SubmissionsListen string `yaml:"submissions_listen"`
 	IMAPListen        string `yaml:"imap_listen"`
 	IMAPSListen       string `yaml:"imaps_listen"`
-	Smarthost         string `yaml:"smarthost"` // host:port that takes mail for outside; empty: MX
+	ClientIMAP        string `yaml:"client_imap"` // host:port that people set their mail programs to; empty: the host of http.public_url and our own port
+	ClientSMTP        string `yaml:"client_smtp"` // likewise, for sending
+	Smarthost         string `yaml:"smarthost"`   // host:port that takes mail for outside; empty: MX
 	MaxMessageBytes   int64  `yaml:"max_message_bytes"`
 	MaxRecipients     int    `yaml:"max_recipients"`
 
@@ -329,6 +332,12 @@ func (c *Config) Validate() error {
 	if h := c.Mail.Smarthost; h != "" {
 		if host, port, err := net.SplitHostPort(h); err != nil || host == "" || port == "" {
 			return keyErrorf("mail.smarthost", "%q is no host:port; write one such as relay.example:587", h)
+		}
+	}
+	for key, h := range map[string]string{"mail.client_imap": c.Mail.ClientIMAP, "mail.client_smtp": c.Mail.ClientSMTP} {
+		host, port, err := net.SplitHostPort(h)
+		if n, numeric := strconv.Atoi(port); h != "" && (err != nil || host == "" || numeric != nil || n < 1 || n > 65535) {
+			return keyErrorf(key, "%q is no host:port; write one such as mail.example:993", h)
 		}
 	}
 	return c.validateLimits()

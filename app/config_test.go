@@ -72,6 +72,8 @@ func TestBadConfiguration(t *testing.T) {
 		"our own api key":    {yaml: "media: {api_keys: {commsd-meeting: 0123456789abcdef0123456789abcdef}}\n", want: []string{"media.api_keys", "commsd-meeting"}},
 		"many entries":       {yaml: "ldap: {max_entries: 200}\n", want: []string{"ldap.max_entries", "199"}},
 		"long messages":      {yaml: "chat: {max_text_bytes: 200000}\n", want: []string{"chat.max_text_bytes", "131072"}},
+		"bad client host":    {yaml: "mail: {client_imap: mail.example}\n", want: []string{"mail.client_imap", "mail.example:993"}},
+		"bad client port":    {yaml: "mail: {client_smtp: 'mail.example:70000'}\n", want: []string{"mail.client_smtp"}},
 		"bad smarthost":      {yaml: "mail: {smarthost: relay}\n", want: []string{"mail.smarthost"}},
 		"bad factor rule":    {yaml: "sign_in: {require_factor: some}\n", want: []string{"sign_in.require_factor", "admins, all, none"}},
 		"provider in clear":  {yaml: "sign_in: {providers: [{id: a, name: A, issuer: 'http://id.example', client_id: c, domains: [a.example]}]}\n", want: []string{"sign_in.providers", "number 1", "issuer"}},

@@ -75,6 +75,7 @@ func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.L
 		return nil, err
 	}
 	routeInfo(api, a.opts.Version, a.cfg.Demo)
+	routePrograms(api, a.cfg.programs(listeners))
 	dir.Routes(api)
 	messages.Routes(api)
 	post.Routes(api)
@@ -145,6 +146,7 @@ func randomKey() ([]byte, error) {
 func WriteOpenAPI(w io.Writer, version string) error {
 	api := httpapi.New(httpapi.Config{Title: "commsd", Version: version})
 	routeInfo(api, version, false)
+	routePrograms(api, nil)
 	new(directory.Service).Routes(api)
 	new(chat.Service).Routes(api)
 	new(meeting.Service).Routes(api)
