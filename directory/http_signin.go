@@ -30,6 +30,7 @@ type directorySession struct {
 type directoryTicket struct {
 	Ticket string   `json:"ticket" doc:"secret; for POST /api/v1/sessions/next, once, within 10 minutes"`
 	Next   []string `json:"next" nullable:"false" doc:"any one of these is asked for now: totp, passkey, recovery_code, change_password, enroll"`
+	Min    int      `json:"min_password,omitempty" doc:"of change_password: characters at least"`
 }
 
 type signInInput struct {
@@ -164,7 +165,7 @@ func (s *Service) signedIn(api *httpapi.API) func(SignedIn, error) (*signInOutpu
 			return nil, refused("body.new_password", err)
 		}
 		if in.Ticket != "" {
-			return &signInOutput{Status: http.StatusAccepted, Body: directoryTicket{Ticket: in.Ticket, Next: in.Next}}, nil
+			return &signInOutput{Status: http.StatusAccepted, Body: directoryTicket{Ticket: in.Ticket, Next: in.Next, Min: in.MinPassword}}, nil
 		}
 		cookie := sessionCookie(api.Secure(), in.Token)
 		// The cookie outlives neither the session nor, by the same clock of

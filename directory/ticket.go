@@ -115,8 +115,9 @@ type SignedIn struct {
 	Token   string // of Session; empty while there is a ticket
 	Session Session
 
-	Ticket string
-	Next   []string // any one of these is asked for now
+	Ticket      string
+	Next        []string // any one of these is asked for now
+	MinPassword int      // runes of a new password, where that is what is asked for
 }
 
 // ticket is a sign-in that is under way.
@@ -153,7 +154,7 @@ func (s *Service) begin(ctx context.Context, tx *sqldb.Tx, account identity.Acco
 	}
 	if len(next) > 0 {
 		token, err := s.newTicket(ctx, tx, ticket{account: account, proven: proven, next: next})
-		return SignedIn{Ticket: token, Next: next}, err
+		return SignedIn{Ticket: token, Next: next, MinPassword: s.minPassword(next, proven)}, err
 	}
 	return s.openSession(ctx, tx, h, proven, from)
 }
@@ -179,6 +180,18 @@ func (s *Service) remaining(ctx context.Context, tx *sqldb.Tx, h holder, proven 
 		return []string{stepEnroll}, nil
 	}
 	return nil, nil
+}
+
+// minPassword is how short a new password may be, for who is asked for one after
+// what is proven: a second factor is asked for first where there is any.
+func (s *Service) minPassword(next, proven []string) int {
+	switch {
+	case !slices.Contains(next, stepChangePassword):
+		return 0
+	case slices.ContainsFunc(proven, func(w string) bool { return w == stepTOTP || w == stepPasskey || w == stepRecoveryCode }):
+		return s.cfg.Policy.WithFactor
+	}
+	return s.cfg.Policy.Alone
 }
 
 // newTicket stores t under a new token.
