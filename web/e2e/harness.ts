@@ -33,7 +33,7 @@ export interface Server {
   readonly url: string;
   readonly browser: Browser;
   /** Where mail comes in: from other servers, and from mail clients over TLS from the first byte. */
-  readonly mail: { smtp: number; submissions: number };
+  readonly mail: { smtp: number; submissions: number; imaps: number };
   /** A page in a private window of its own, on the pages' address. */
   newPage(options?: BrowserContextOptions): Promise<Page>;
   stop(signal?: NodeJS.Signals): Promise<void>;
@@ -47,6 +47,8 @@ export interface ServerOptions {
   udp?: boolean;
   /** Further flags for Chromium. */
   flags?: string[];
+  /** Configuration by environment: COMMSD_SESSION_IDLE_LOCK. */
+  env?: Record<string, string>;
 }
 
 async function freePort(): Promise<number> {
@@ -60,12 +62,12 @@ async function freePort(): Promise<number> {
 }
 
 /** Starts the built binary with --demo on free ports in a folder of its own, and Chromium, for one test file. */
-export function useServer({ loopbackMedia = true, udp: overUDP = true, flags = [] }: ServerOptions = {}): Server {
+export function useServer({ loopbackMedia = true, udp: overUDP = true, flags = [], env = {} }: ServerOptions = {}): Server {
   let dir = "";
   let config = "";
   let child: ChildProcess | undefined;
   let log = "";
-  const state = { url: "", browser: undefined as Browser | undefined, mail: { smtp: 0, submissions: 0 } };
+  const state = { url: "", browser: undefined as Browser | undefined, mail: { smtp: 0, submissions: 0, imaps: 0 } };
 
   const server: Server = {
     get url() {
@@ -85,7 +87,7 @@ export function useServer({ loopbackMedia = true, udp: overUDP = true, flags = [
       return context.newPage();
     },
     async start() {
-      child = spawn(binary, ["serve", "--demo", "--config", config], { cwd: dir, env: bare, stdio: ["ignore", "pipe", "pipe"] });
+      child = spawn(binary, ["serve", "--demo", "--config", config], { cwd: dir, env: { ...bare, ...env }, stdio: ["ignore", "pipe", "pipe"] });
       child.stdout?.on("data", (b: Buffer) => (log += b.toString()));
       child.stderr?.on("data", (b: Buffer) => (log += b.toString()));
       const deadline = Date.now() + 30_000;
@@ -110,7 +112,7 @@ export function useServer({ loopbackMedia = true, udp: overUDP = true, flags = [
     config = path.join(dir, "config.yaml");
     const [http, admin, udp, tcp, smtp, submission, submissions, imap, imaps, ldap] = await Promise.all(Array.from({ length: 10 }, freePort));
     state.url = `http://localhost:${http}`;
-    state.mail = { smtp: smtp ?? 0, submissions: submissions ?? 0 };
+    state.mail = { smtp: smtp ?? 0, submissions: submissions ?? 0, imaps: imaps ?? 0 };
     writeFileSync(
       config,
       `data_dir: ${path.join(dir, "data")}

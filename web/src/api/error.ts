@@ -12,6 +12,7 @@ const known: ReadonlySet<string> = new Set<ErrorCode>([
 export interface FieldError {
   location?: string;
   message?: string;
+  value?: unknown;
 }
 
 /**

@@ -20,7 +20,8 @@ export function newQueryClient(onLoneError: (err: unknown) => void): QueryClient
     queryCache: new QueryCache(),
     mutationCache: new MutationCache({
       onError: (err, _vars, _ctx, mutation) => {
-        if (codeOf(err) !== "unauthenticated" && !mutation.meta?.inline) onLoneError(err);
+        const said = ["unauthenticated", "locked"].includes(codeOf(err)); // at sign-in; by who would not prove themselves
+        if (!said && !mutation.meta?.inline) onLoneError(err);
       },
     }),
     defaultOptions: {

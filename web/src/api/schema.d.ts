@@ -240,6 +240,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/account/programs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Say what mail and address book programs have to be set to */
+        get: operations["list-programs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/account/recovery-codes": {
         parameters: {
             query?: never;
@@ -2578,6 +2595,11 @@ export interface components {
             user_agent: string;
         };
         DirectoryTicket: {
+            /**
+             * Format: int64
+             * @description of change_password: characters at least
+             */
+            min_password?: number;
             /** @description any one of these is asked for now: totp, passkey, recovery_code, change_password, enroll */
             next: string[];
             /** @description secret; for POST /api/v1/sessions/next, once, within 10 minutes */
@@ -3487,6 +3509,22 @@ export interface components {
             office?: string;
             phone?: string;
         };
+        Program: {
+            host: string;
+            /** Format: int64 */
+            port: number;
+            /** @enum {string} */
+            protocol: "imap" | "smtp" | "ldap";
+            /**
+             * @description tls: from the first byte
+             * @enum {string}
+             */
+            security: "tls" | "starttls";
+        };
+        ProgramsOutputBody: {
+            /** @description those that this installation serves */
+            programs: components["schemas"]["Program"][];
+        };
         ProvidersInputBody: {
             /** @description main mail address; its domain alone decides */
             login: string;
@@ -3861,6 +3899,8 @@ export type PositionChange = components['schemas']['PositionChange'];
 export type PositionRecord = components['schemas']['PositionRecord'];
 export type Problem = components['schemas']['Problem'];
 export type ProfileInputBody = components['schemas']['ProfileInputBody'];
+export type Program = components['schemas']['Program'];
+export type ProgramsOutputBody = components['schemas']['ProgramsOutputBody'];
 export type ProvidersInputBody = components['schemas']['ProvidersInputBody'];
 export type ProvidersOutputBody = components['schemas']['ProvidersOutputBody'];
 export type ReasonInputBody = components['schemas']['ReasonInputBody'];
@@ -4458,6 +4498,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-programs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProgramsOutputBody"];
+                };
             };
             /** @description Error */
             default: {

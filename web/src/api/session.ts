@@ -39,10 +39,6 @@ export function currentPosition(session: Session): Position | undefined {
   return positions.find((p) => p.id === activePosition()) ?? positions[0];
 }
 
-export function signIn(login: string, password: string): Promise<Session> {
-  return data(api.POST("/api/v1/sessions", { body: { login, password } })) as Promise<Session>;
-}
-
 export async function signOut(): Promise<void> {
   await api.DELETE("/api/v1/sessions/current");
 }

@@ -1,19 +1,22 @@
-import { ActionIcon, Stack, Text, Title } from "@mantine/core";
+import { ActionIcon } from "@mantine/core";
 import { IconBell } from "@tabler/icons-react";
-import { Link } from "@tanstack/react-router";
+import { lazy, Suspense, useEffect } from "react";
 import { useTranslation } from "react-i18next";
-import { formatWhen } from "../lib/dates";
-import { useLang } from "../lib/i18n";
-import { useNotices, type KeptNotice } from "../lib/notices";
-import { closeFlyout, Flyout } from "./Flyout";
+import { useNotices } from "../lib/notices";
+import { Flyout } from "./Flyout";
 import classes from "./Bell.module.css";
 
-/** What has happened since, newest first. */
+// As the account's inside: not for the first paint, and there before it is opened.
+const load = () => import("./BellPanel");
+const BellPanel = lazy(load);
+
+/** How much has happened since, and what. */
 export function Bell() {
   const { t } = useTranslation("app");
   const list = useNotices((s) => s.list);
   const readAll = useNotices((s) => s.readAll);
   const unread = list.filter((n) => !n.read).length;
+  useEffect(() => void load().catch(() => {}), []);
   const label = unread > 0 ? t("bell.unread", { count: unread }) : t("bell.label");
   return (
     <Flyout
@@ -31,39 +34,9 @@ export function Bell() {
         </ActionIcon>
       )}
     >
-      <Title order={2} mb="xs">
-        {t("bell.label")}
-      </Title>
-      {list.length === 0 ? (
-        <Text c="dimmed">{t("bell.empty")}</Text>
-      ) : (
-        <ul className={classes.list}>
-          {list.map((n) => (
-            <li key={n.id} data-unread={!n.read || undefined}>
-              <Line notice={n} />
-            </li>
-          ))}
-        </ul>
-      )}
+      <Suspense fallback={null}>
+        <BellPanel />
+      </Suspense>
     </Flyout>
-  );
-}
-
-function Line({ notice }: { notice: KeptNotice }) {
-  const lang = useLang();
-  const words = (
-    <Stack gap={0}>
-      <Text fw={500}>{notice.title}</Text>
-      {notice.text && <Text size="sm">{notice.text}</Text>}
-      <Text size="xs" c="dimmed" className="tabular">
-        {formatWhen(notice.at, lang)}
-      </Text>
-    </Stack>
-  );
-  if (!notice.place) return <div className={classes.line}>{words}</div>;
-  return (
-    <Link {...notice.place} className={classes.line} onClick={closeFlyout}>
-      {words}
-    </Link>
   );
 }

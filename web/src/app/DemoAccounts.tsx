@@ -1,4 +1,4 @@
-import { Code, Paper, Text, Title, UnstyledButton } from "@mantine/core";
+import { Code, Text, Title, UnstyledButton } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 import classes from "./SignInPage.module.css";
 
@@ -15,10 +15,10 @@ interface Props {
 }
 
 /** Who can sign in to a demo; choosing one fills the form. */
-export function DemoAccounts({ accounts, password, onChoose }: Props) {
+export default function DemoAccounts({ accounts, password, onChoose }: Props) {
   const { t } = useTranslation("app");
   return (
-    <Paper component="section" className={classes.card} aria-labelledby="demo-title">
+    <section className={classes.card} aria-labelledby="demo-title">
       <Title order={2} id="demo-title">
         {t("demo.title")}
       </Title>
@@ -38,6 +38,6 @@ export function DemoAccounts({ accounts, password, onChoose }: Props) {
         ))}
       </ul>
       <Text mt="sm">{t("demo.second")}</Text>
-    </Paper>
+    </section>
   );
 }

@@ -15,7 +15,10 @@ function search(fields: Record<string, string | undefined>): Pick<Place, "search
 
 export const paths = {
   today: (): Place => ({ to: "/" }),
-  signIn: (f: { to?: string; ended?: string } = {}): Place => ({ to: "/sign-in", ...search(f) }),
+  signIn: (f: { to?: string; ended?: string; step?: string } = {}): Place => ({ to: "/sign-in", ...search(f) }),
+
+  /** One's own account: the profile, or "security", "sessions", "delegations". */
+  account: (section?: string): Place => ({ to: section ? `/account/${encodeURIComponent(section)}` : "/account" }),
 
   meetings: (): Place => ({ to: "/meetings" }),
   /** The meetings page with a new meeting begun, this person invited. */

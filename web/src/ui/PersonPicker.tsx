@@ -88,7 +88,7 @@ export function PersonPicker({ label, description, error, placeholder, value, on
             <Combobox.EventsTarget>
               <PillsInput.Field
                 value={text}
-                disabled={full}
+                readOnly={full} // not disabled, which would grey who is chosen
                 data-autofocus={initialFocus || undefined}
                 aria-label={label}
                 aria-describedby={statusId}

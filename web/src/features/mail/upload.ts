@@ -1,3 +1,4 @@
+import { untilUnlocked } from "../../api/client";
 import { ApiError, errorOf } from "../../api/error";
 import type { components } from "../../api/schema";
 import { activePosition, sessionEnded } from "../../api/session-state";
@@ -19,6 +20,7 @@ export function sendUp(file: File, onProgress: (part: number) => void, signal: A
     request.onload = () => {
       if (request.status === 201) return done(JSON.parse(request.responseText) as FileView);
       if (request.status === 401) sessionEnded();
+      if (request.status === 423) return void untilUnlocked(signal).then(() => sendUp(file, onProgress, signal)).then(done, failed);
       void errorOf(new Response(request.responseText, { status: request.status })).then(failed);
     };
     request.onerror = () => failed(new ApiError("offline", 0, "the server cannot be reached"));

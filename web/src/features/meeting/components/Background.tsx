@@ -4,6 +4,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { Link, useRouterState } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
+import { stayAwake } from "../../../api/activity";
 import { onOnline } from "../../../api/connection";
 import { onPushed } from "../../../api/push";
 import { hrefOf, paths } from "../../../lib/paths";
@@ -31,6 +32,8 @@ export default function Background() {
     [],
   );
   const { call, id } = useStore(activeCall);
+  // Who listens in a meeting touches nothing, and is not to be locked out of it.
+  useEffect(() => (call ? stayAwake() : undefined), [call]);
   const here = useRouterState({ select: (s) => s.location.pathname });
   if (!call || here === hrefOf(paths.meeting(id))) return null;
   return <SmallWindow call={call} />;
