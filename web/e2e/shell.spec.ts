@@ -161,6 +161,9 @@ it("is reached by keyboard alone", async () => {
   await page.getByRole("dialog", { name: "Thông báo" }).waitFor({ state: "hidden" });
   expect(await page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("Thông báo");
   await page.getByRole("button", { name: /^Tài khoản của/ }).press("Enter");
+  await page.getByRole("link", { name: "Tài khoản của tôi" }).waitFor();
+  await page.keyboard.press("Tab");
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Tài khoản của tôi");
   await page.keyboard.press("Tab");
   expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Đăng xuất");
   await expectAccessible(page);
