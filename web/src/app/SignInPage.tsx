@@ -1,5 +1,4 @@
-import { Alert, Button, Group, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
-import { IconInfoCircle } from "@tabler/icons-react";
+import { Button, Group, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useRouter, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useEffectEvent, useRef, useState, type ReactNode } from "react";
@@ -20,6 +19,7 @@ import classes from "./SignInPage.module.css";
 // What comes after the password, and the ways in without one, are not everybody's: their code and words come when asked for.
 const Steps = lazy(() => import("../features/account/signin/Steps"));
 const ByCode = lazy(() => import("../features/account/signin/ByCode"));
+const News = lazy(() => import("../features/account/signin/News"));
 const loadProblem = () => Promise.all([import("../features/account/signin/WayProblem"), i18n.loadNamespaces("account")]).then(([m]) => m);
 const WayProblem = lazy(loadProblem);
 const DemoAccounts = lazy(() => import("./DemoAccounts"));
@@ -171,17 +171,7 @@ function ByPassword({ login, onLogin, onEntered, news, refused, to, codePlace }:
         </Text>
         <form onSubmit={submit} noValidate>
           <Stack gap="sm">
-            {failed ? (
-              <Suspense fallback={null}>
-                <WayProblem {...failed} />
-              </Suspense>
-            ) : (
-              news && (
-                <Alert role="status" variant="default" icon={<IconInfoCircle stroke={1.5} aria-hidden />} title={t(`sign_in.${news}.title`)}>
-                  {t(`sign_in.${news}.text`)}
-                </Alert>
-              )
-            )}
+            <Suspense fallback={null}>{failed ? <WayProblem {...failed} /> : news && <News news={news} />}</Suspense>
             <TextInput
               ref={loginRef}
               label={t("sign_in.login")}
