@@ -174,7 +174,7 @@ func TestWritesWithoutPermissionAreRefusedAndAudited(t *testing.T) {
 				{"DELETE", "/resources/" + string(room.ID), nil, "resource.write"},
 				{"POST", "/service-mailboxes", fields{"unit_id": unit, "address": "b@noivu.g2g.example", "name": "B"}, "service_mailbox.write"},
 				{"PATCH", "/service-mailboxes/" + box.ID, fields{"name": "B"}, "service_mailbox.write"},
-				{"DELETE", "/service-mailboxes/" + box.ID, nil, "service_mailbox.write"},
+				{"DELETE", "/service-mailboxes/" + box.ID, nil, "service_mailbox.remove"},
 				{"POST", "/service-mailboxes/" + box.ID + "/users", fields{"position_id": position.ID, "may_read": true, "may_send": true}, "service_mailbox.write"},
 				{"DELETE", "/service-mailboxes/" + box.ID + "/users/" + box.Users[0].ID, nil, "service_mailbox.write"},
 				{"POST", "/partner-grants", fields{"agency_id": o.moha, "partner_id": o.hanoi, "object_kind": "meeting", "object_id": "n", "object_name": "B", "role": "guest"}, "partner_grant.write"},
