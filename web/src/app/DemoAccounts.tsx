@@ -16,7 +16,7 @@ interface Props {
 
 /** Who can sign in to a demo; choosing one fills the form. */
 export default function DemoAccounts({ accounts, password, onChoose }: Props) {
-  const { t } = useTranslation("app");
+  const { t } = useTranslation("account");
   return (
     <section className={classes.card} aria-labelledby="demo-title">
       <Title order={2} id="demo-title">
