@@ -153,7 +153,9 @@ it("registers a passkey, and signs in by it alone", async () => {
   await page.getByRole("button", { name: "Tài khoản của Trần Thanh Bình" }).waitFor();
   await page.getByRole("button", { name: /^Tài khoản của/ }).click();
   await page.evaluate(() => (PublicKeyCredential.isConditionalMediationAvailable = () => Promise.resolve(true)));
+  const entered = page.waitForResponse((r) => r.url().endsWith("/api/v1/sessions/passkey") && r.status() === 201);
   await page.getByRole("button", { name: "Đăng xuất" }).click();
+  await entered;
   await page.getByRole("button", { name: "Tài khoản của Trần Thanh Bình" }).waitFor(); // chosen, as from the field's suggestions
   await page.goto("/account/security");
   await list.getByText(/dùng lần cuối vừa xong/).waitFor();
