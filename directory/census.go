@@ -22,7 +22,7 @@ func ReadCensus(ctx context.Context, tx *sqldb.Tx) (Census, error) {
 	var demo int
 	err := tx.QueryRow(ctx, `SELECT (SELECT COUNT(*) FROM directory_people), (SELECT COUNT(*) FROM directory_demo),
 		(SELECT COUNT(DISTINCT a.id) FROM directory_accounts a JOIN directory_admin_grants g ON g.account_id = a.id
-			WHERE a.disabled_at IS NULL AND g.role = $1 AND g.agency_id = '')`, string(identity.RoleSystemAdmin)).
+			WHERE a.disabled_at IS NULL AND g.role = $1 AND g.agency_id IS NULL)`, string(identity.RoleSystemAdmin)).
 		Scan(&c.People, &demo, &c.Administrators)
 	if err != nil {
 		return c, fmt.Errorf("directory: census: %w", err)
