@@ -26,7 +26,7 @@ it("asks who it is before a sensitive act, locks when nobody is there, and goes 
   await page.getByRole("button", { name: "Cài ứng dụng xác thực" }).click();
   await confirm.getByLabel("Mật khẩu hiện tại").fill(password);
   await page.keyboard.press("Enter");
-  await page.getByRole("dialog", { name: "Cài ứng dụng xác thực" }).getByText("Mã sáu chữ số").waitFor(); // what was asked for goes on by itself
+  await page.getByRole("dialog", { name: "Cài ứng dụng xác thực" }).getByLabel("Mã sáu chữ số").waitFor(); // what was asked for goes on by itself
   await page.keyboard.press("Escape");
 
   // A message half written, and another tab on the same session.
