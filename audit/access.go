@@ -11,12 +11,11 @@ import (
 	"commsd/internal/sqldb"
 )
 
-// Bounds of what waits in memory, and how long one opening of a thing counts as
-// the same: a page that reads a conversation asks many times.
 const (
-	maxAccesses  = 4096
-	accessWindow = 10 * time.Minute
+	accessWindow = 10 * time.Minute // one opening of a thing counts as the same: a page that reads a conversation asks many times
 	flushEvery   = time.Second
+	flushAtOnce  = 500              // openings in one transaction: others write in between, and what is written stays written
+	lastFlush    = 10 * time.Second // when the log ends
 )
 
 // AccessLost is recorded when openings came faster than they could be kept.
@@ -38,13 +37,15 @@ type waitingAccess struct {
 
 // accesses gathers openings between two flushes.
 type accesses struct {
+	most int // set at construction: that may wait
+
 	mu      sync.Mutex
 	waiting []waitingAccess      // guarded by mu
 	seen    map[access]time.Time // guarded by mu: when it was recorded last
 	lost    int                  // guarded by mu
 }
 
-func newAccesses() accesses { return accesses{seen: map[access]time.Time{}} }
+func newAccesses(most int) accesses { return accesses{most: most, seen: map[access]time.Time{}} }
 
 // Access records that actor opened something of their own, or what they are a
 // member of: once in ten minutes for the same thing and session, written within
@@ -63,11 +64,11 @@ func (l *Log) Access(actor identity.Actor, action identity.Action, object identi
 	if last, ok := a.seen[key]; ok && now.Sub(last) < accessWindow && !now.Before(last) {
 		return
 	}
-	if len(a.waiting) >= maxAccesses {
+	if len(a.waiting) >= a.most {
 		a.lost++
 		return
 	}
-	if len(a.seen) >= 16*maxAccesses {
+	if len(a.seen) >= 16*a.most {
 		clear(a.seen) // some are recorded once more; none is missed
 	}
 	a.seen[key] = now
@@ -86,7 +87,7 @@ func (l *Log) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastFlush)
 			defer cancel()
 			if err := l.flush(last); err != nil {
 				l.log.ErrorContext(ctx, "audit: the last openings are not recorded", "err", err)
@@ -110,29 +111,30 @@ func (l *Log) flush(ctx context.Context) error {
 	for _, e := range l.refusals.due(l.now()) {
 		batch = append(batch, waitingAccess{event: e, at: l.now()})
 	}
-	if len(batch) == 0 && lost == 0 {
-		return nil
-	}
-	err := l.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		for _, w := range batch {
-			if err := l.recordAt(ctx, tx, w.event, w.at); err != nil {
-				return err
+	for len(batch) > 0 || lost > 0 {
+		part := batch[:min(flushAtOnce, len(batch))]
+		err := l.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+			for _, w := range part {
+				if err := l.recordAt(ctx, tx, w.event, w.at); err != nil {
+					return err
+				}
 			}
+			if lost == 0 {
+				return nil
+			}
+			return l.Record(ctx, tx, Event{Action: AccessLost, Outcome: Failed, Detail: map[string]string{"events": strconv.Itoa(lost)}})
+		})
+		if err != nil {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.waiting = append(batch, a.waiting...)
+			if over := len(a.waiting) - a.most; over > 0 {
+				a.waiting, a.lost = a.waiting[:a.most], a.lost+over
+			}
+			a.lost += lost
+			return fmt.Errorf("audit: record %d openings: %w", len(batch), err)
 		}
-		if lost == 0 {
-			return nil
-		}
-		return l.Record(ctx, tx, Event{Action: AccessLost, Outcome: Failed, Detail: map[string]string{"events": strconv.Itoa(lost)}})
-	})
-	if err != nil {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.waiting = append(batch, a.waiting...)
-		if over := len(a.waiting) - maxAccesses; over > 0 {
-			a.waiting, a.lost = a.waiting[:maxAccesses], a.lost+over
-		}
-		a.lost += lost
-		return fmt.Errorf("audit: record %d openings: %w", len(batch), err)
+		batch, lost = batch[len(part):], 0
 	}
 	return nil
 }

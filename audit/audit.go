@@ -40,6 +40,8 @@ type Config struct {
 	Now func() time.Time // nil: time.Now
 	DB  *sqldb.DB        // for Access; nil: Access keeps nothing
 	Log *slog.Logger     // nil: discards
+
+	MaxWaiting int // openings that may wait to be written; 0: 4096
 }
 
 // Log writes and reads the audit log. It may be used from many goroutines.
@@ -59,7 +61,10 @@ func New(cfg Config) *Log {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Log{now: cfg.Now, db: cfg.DB, log: cfg.Log, accesses: newAccesses(), refusals: newRefusals()}
+	if cfg.MaxWaiting <= 0 {
+		cfg.MaxWaiting = 4096
+	}
+	return &Log{now: cfg.Now, db: cfg.DB, log: cfg.Log, accesses: newAccesses(cfg.MaxWaiting), refusals: newRefusals()}
 }
 
 // Event is what one calls to mind later: who, as what, did what to what, from

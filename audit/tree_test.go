@@ -45,7 +45,7 @@ func newHouse(t *testing.T, db *sqldb.DB) *house {
 		t.Fatal(err)
 	}
 	h := &house{t: t, db: db, secrets: secret.New(db, key), clock: newClock()}
-	h.log = audit.New(audit.Config{DB: db, Now: h.clock.now})
+	h.log = audit.New(audit.Config{DB: db, Now: h.clock.now, MaxWaiting: 600})
 	return h
 }
 
