@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -91,10 +92,26 @@ func TestKilledServerKeepsItsAuditLog(t *testing.T) {
 	asking.Wait()
 	client.CloseIdleConnections()
 
-	// Beside the running server.
+	// Beside the running server, once its sequencer has the lease that the last
+	// killed one held.
 	head := filepath.Join(dir, "head")
-	if out, errs, code := command(t, env, "audit", "verify", "--save", head); code != 0 || !strings.Contains(out, "sound:") {
-		t.Fatalf("verify beside the server: %d\n%s%s", code, out, errs)
+	for inTree := 0; inTree < 40; {
+		out, errs, code := command(t, env, "audit", "verify", "--save", head)
+		if code != 0 || !strings.Contains(out, "sound:") {
+			t.Fatalf("verify beside the server: %d\n%s%s", code, out, errs)
+		}
+		found := regexp.MustCompile(`events: +(\d+) in the tree`).FindStringSubmatch(out)
+		if found == nil {
+			t.Fatalf("verify does not tell the tree's size:\n%s", out)
+		}
+		if _, err := fmt.Sscan(found[1], &inTree); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-again.C:
+		case <-limit:
+			t.Fatalf("the tree does not grow:\n%s", out)
+		}
 	}
 	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
