@@ -116,7 +116,7 @@ func TestFindAgreesWithPlainSearch(t *testing.T) {
 			check(q, 20)
 			check(q, 200)
 		}
-		for range 400 {
+		for range 100 {
 			check(randomQuery(rnd, people), 1+rnd.IntN(200))
 			if t.Failed() {
 				return
