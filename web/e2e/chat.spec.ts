@@ -118,6 +118,7 @@ it.each([[390, 844], [1280, 800]] as const)("opens at the first unread message, 
     await pane(page).getByRole("article").first().waitFor();
   };
   const leave = () => page.getByRole("navigation", { name: "Các phần" }).getByRole("link", { name: /^Tin nhắn/ }).click();
+  await page.waitForFunction(() => document.title.startsWith("(30) "));
   await open();
   expect(await belowTheLine(page)).toContain("Việc 0.");
   await pane(page).getByRole("button", { name: /tin mới|Tin mới nhất/ }).click();
