@@ -124,6 +124,7 @@ type MailConfig struct {
 	Smarthost         string `yaml:"smarthost"`   // host:port that takes mail for outside; empty: MX
 	MaxMessageBytes   int64  `yaml:"max_message_bytes"`
 	MaxRecipients     int    `yaml:"max_recipients"`
+	MaxMailboxes      int    `yaml:"max_mailboxes"` // of one person
 
 	MaxConnections           int           `yaml:"max_connections"`             // of each listener
 	MaxConnectionsPerAddress int           `yaml:"max_connections_per_address"` // of each listener
@@ -222,7 +223,7 @@ func Default() Config {
 		Mail: MailConfig{
 			SMTPListen: "127.0.0.1:2525", SubmissionListen: "127.0.0.1:2587", SubmissionsListen: "127.0.0.1:2465",
 			IMAPListen: "127.0.0.1:2143", IMAPSListen: "127.0.0.1:2993",
-			MaxMessageBytes: 50 << 20, MaxRecipients: 500, MaxConnections: 1000, MaxConnectionsPerAddress: 50, MaxFailedSignIns: 5,
+			MaxMessageBytes: 50 << 20, MaxRecipients: 500, MaxMailboxes: 1000, MaxConnections: 1000, MaxConnectionsPerAddress: 50, MaxFailedSignIns: 5,
 			QueueLifetime: 5 * 24 * time.Hour, QueueWorkers: 4, CollectAfter: 24 * time.Hour,
 		},
 		LDAP: LDAPConfig{
@@ -505,6 +506,7 @@ func (c *Config) validateLimits() error {
 		{"http.max_connections", c.HTTP.MaxConnections >= 0, "0"},
 		{"http.max_connections_per_address", c.HTTP.MaxConnectionsPerAddress >= 1, "1"},
 		{"mail.max_message_bytes", c.Mail.MaxMessageBytes >= 64<<10, "65536"},
+		{"mail.max_mailboxes", c.Mail.MaxMailboxes >= 10, "10"},
 		{"mail.max_recipients", c.Mail.MaxRecipients >= 100, "100 (RFC 5321 section 4.5.3.1.8)"},
 		{"session.max_age", c.Session.MaxAge >= time.Minute, "1m"},
 		{"import.max_rows", c.Import.MaxRows >= 1, "1"},

@@ -76,6 +76,7 @@ type Config struct {
 
 	MaxMessageBytes int64         // 0: 50 MiB
 	MaxRecipients   int           // 0: 500
+	MaxMailboxes    int           // of one person; 0: 1000
 	MaxFailures     int           // failed sign-ins of one connection before it is closed; 0: 5
 	QueueLifetime   time.Duration // how long mail for outside is tried; 0: 5 days
 	QueueWorkers    int           // deliveries to outside at once; 0: 4
@@ -141,7 +142,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	limits := netlimit.Config{Max: cfg.MaxConnections, PerAddress: cfg.MaxConnectionsPerAddress}
 	var err error
-	if s.store, err = store.New(store.Config{DB: cfg.DB, Blobs: cfg.Blobs, Bus: cfg.Bus, Log: cfg.Log, Registerer: cfg.Registerer, Now: cfg.Now, Changed: s.changed}); err != nil {
+	if s.store, err = store.New(store.Config{DB: cfg.DB, Blobs: cfg.Blobs, Bus: cfg.Bus, Log: cfg.Log, Registerer: cfg.Registerer, Now: cfg.Now, MaxMailboxes: cfg.MaxMailboxes, Changed: s.changed}); err != nil {
 		return nil, err
 	}
 	if s.queue, err = queue.New(queue.Config{

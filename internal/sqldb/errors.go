@@ -77,11 +77,8 @@ func classify(err error) error {
 func unreachable(err error) bool {
 	var connect *pgconn.ConnectError
 	var network net.Error
-	if errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return true
-	}
-	// pgx has no error of its own to compare with for a connection that broke.
-	if text := err.Error(); strings.HasSuffix(text, "conn closed") || strings.HasSuffix(text, "conn busy") || errors.Is(err, driver.ErrBadConn) {
+	if errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, pgconn.ErrConnClosed) || errors.Is(err, driver.ErrBadConn) {
 		return true
 	}
 	state := sqlState(err)
