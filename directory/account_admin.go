@@ -147,7 +147,7 @@ func (s *Service) CreateAccount(ctx context.Context, actor identity.Actor, perso
 			return err
 		}
 		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: permission.AccountCreate, Outcome: audit.OK,
-			Object: identity.ObjectRef{Kind: "account", ID: string(id)}, Detail: map[string]string{"login": login}})
+			Object: identity.ObjectRef{Kind: "account", ID: string(id)}, Owner: o.Agency, Detail: map[string]string{"login": login}})
 	})
 	if err != nil {
 		return AccountState{}, fmt.Errorf("directory: make an account: %w", err)

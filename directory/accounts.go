@@ -29,7 +29,7 @@ func (s *Service) permit(ctx context.Context, actor identity.Actor, action ident
 		return nil
 	}
 	s.log.InfoContext(ctx, "directory: refused", "account", actor.Account, "action", action, "kind", o.Kind, "object", o.ID, "reason", d.Reason)
-	err := s.cfg.Audit.Refused(ctx, s.db, audit.Event{Actor: actor, Action: action, Object: o.ObjectRef}, d.Reason)
+	err := s.cfg.Audit.Refused(ctx, s.db, audit.Event{Actor: actor, Action: action, Object: o.ObjectRef, Owner: o.Agency}, d.Reason)
 	if err != nil {
 		return fmt.Errorf("directory: record a refusal: %w", err)
 	}

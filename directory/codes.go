@@ -63,7 +63,7 @@ func (s *Service) MakeCode(ctx context.Context, actor identity.Actor, person ide
 			how = "sent"
 		}
 		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: permission.AccountReset, Object: o.ObjectRef,
-			Outcome: audit.OK, Detail: map[string]string{"code": how}})
+			Owner: o.Agency, Outcome: audit.OK, Detail: map[string]string{"code": how}})
 	})
 	if err != nil {
 		return Code{}, fmt.Errorf("directory: make a one-time code: %w", err)

@@ -57,6 +57,31 @@ func readAccount(ctx context.Context, tx *sqldb.Tx, login string) (account, erro
 	return a, err
 }
 
+// agencyOfSignIn returns whose auditors are concerned by a sign-in that failed:
+// the agency of the account's main position now, else that of the login's mail
+// domain, which is all that is known of an account without a position or of a
+// login that is nobody's. Empty: no agency's. With a login it is one query
+// whatever there is, so that its time tells nothing.
+func agencyOfSignIn(ctx context.Context, tx *sqldb.Tx, account identity.AccountID, login string, now time.Time) (identity.AgencyID, error) {
+	if login == "" && account != "" {
+		var err error
+		if login, err = readLogin(ctx, tx, account); err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return "", fmt.Errorf("agency of a sign-in: %w", err)
+		}
+	}
+	_, domain, _ := strings.Cut(login, "@")
+	var id identity.AgencyID
+	err := tx.QueryRow(ctx, `SELECT COALESCE(
+		(SELECT m.agency_id FROM directory_accounts a JOIN directory_positions m ON m.person_id = a.person_id
+			WHERE a.id = $1 AND `+validAt("m", "$3")+` ORDER BY m.rank, m.id LIMIT 1),
+		(SELECT agency_id FROM directory_agency_domains WHERE domain = $2), '')`,
+		string(account), domain, now.UnixMicro()).Scan(&id)
+	if err != nil {
+		return "", fmt.Errorf("agency of a sign-in: %w", err)
+	}
+	return id, nil
+}
+
 // readHolder reads an account's owner; lock is Tx.ForUpdate() where the account
 // must not be disabled meanwhile.
 func readHolder(ctx context.Context, tx *sqldb.Tx, id identity.AccountID, now time.Time, lock string) (holder, error) {

@@ -624,6 +624,21 @@ func (s *Service) proveRecoveryCode(ctx context.Context, tx *sqldb.Tx, account i
 	return takeRecoveryCode(ctx, tx, account, hash, s.now())
 }
 
+// tellAccount is tellOwner where the account is known by its id alone.
+func (s *Service) tellAccount(ctx context.Context, id identity.AccountID, vi, en string) {
+	var login string
+	err := s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		var err error
+		login, err = readLogin(ctx, tx, id)
+		return err
+	})
+	if err != nil {
+		s.log.WarnContext(ctx, "directory: could not tell an owner that second factors changed", "account", id, "err", err)
+		return
+	}
+	s.tellOwner(ctx, login, vi, en)
+}
+
 // tellOwner writes to the mailbox of an account that its second factors have
 // changed: whoever did not do so themselves learns of it. It is called after the
 // commit; a letter that cannot be sent undoes nothing.

@@ -182,7 +182,11 @@ func (s *Service) changeByTicket(ctx context.Context, token, typed string, from 
 				return "", err
 			}
 		}
-		return provenNewPassword, s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: identity.Actor{Account: t.account, Address: from.Address},
+		owner, err := agencyOfSignIn(ctx, tx, t.account, "", s.now())
+		if err != nil {
+			return "", err
+		}
+		return provenNewPassword, s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: identity.Actor{Account: t.account, Address: from.Address}, Owner: owner,
 			Action: "account.change_password", Outcome: audit.OK, Object: identity.ObjectRef{Kind: "account", ID: string(t.account)}})
 	})
 }

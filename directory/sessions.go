@@ -101,7 +101,8 @@ func (s *Service) EndSessionsOf(ctx context.Context, actor identity.Actor, perso
 		if err := s.revoke(ctx, tx, account, ""); err != nil {
 			return err
 		}
-		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: permission.AccountEndSessions, Outcome: audit.OK, Object: o.ObjectRef})
+		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: permission.AccountEndSessions, Outcome: audit.OK,
+			Object: o.ObjectRef, Owner: o.Agency})
 	})
 	if err != nil {
 		return fmt.Errorf("directory: end the sessions of account %s: %w", account, err)

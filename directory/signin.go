@@ -198,11 +198,23 @@ func (s *Service) recordFailure(ctx context.Context, acc account, login, address
 		// Without an @ it may be a password in the wrong field.
 		detail["login"] = login
 	}
+	return s.recordFailed(ctx, acc.id, login, address, detail)
+}
+
+// recordFailed records that nobody came in at account (empty: there is none
+// that login names), for the auditors of its agency. login may be left out where
+// there is an account.
+func (s *Service) recordFailed(ctx context.Context, account identity.AccountID, login, address string, detail map[string]string) error {
 	return s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		owner, err := agencyOfSignIn(ctx, tx, account, login, s.now())
+		if err != nil {
+			return err
+		}
 		return s.cfg.Audit.Record(ctx, tx, audit.Event{
 			Actor:   identity.Actor{Address: address},
 			Action:  "account.sign_in",
-			Object:  identity.ObjectRef{Kind: "account", ID: string(acc.id)},
+			Object:  identity.ObjectRef{Kind: "account", ID: string(account)},
+			Owner:   owner,
 			Outcome: audit.Failed, Detail: detail,
 		})
 	})

@@ -273,12 +273,14 @@ func (s *Service) TicketPasskey(ctx context.Context, token string) (options []by
 // enrollByTicket sets up the second factor without which an account gets no
 // session.
 func (s *Service) enrollByTicket(ctx context.Context, rq NextRequest, from origin) (SignedIn, error) {
+	var login string
 	in, err := s.advance(ctx, rq.Ticket, stepEnroll, from, func(ctx context.Context, tx *sqldb.Tx, t *ticket) (string, error) {
 		h, err := readHolder(ctx, tx, t.account, s.now(), tx.ForUpdate())
 		if err != nil {
 			return "", err
 		}
 		actor := h.actor(h.main(), "", from.Address)
+		login = h.login
 		switch rq.Proof.step() {
 		case stepTOTP:
 			return provenEnrolled, s.confirmTOTP(ctx, tx, actor, rq.Proof.TOTP)
@@ -296,8 +298,8 @@ func (s *Service) enrollByTicket(ctx context.Context, rq NextRequest, from origi
 			return "", errcode.New(errcode.Invalid, "set up a second factor: an authenticator app by totp, or a passkey")
 		}
 	})
-	if err == nil && in.Token != "" {
-		s.tellOwner(ctx, in.Session.Person.Address, "đã thiết lập xác thực hai lớp", "a second factor was set up")
+	if err == nil {
+		s.tellOwner(ctx, login, "đã thiết lập xác thực hai lớp", "a second factor was set up")
 	}
 	return in, err
 }

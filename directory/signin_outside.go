@@ -208,11 +208,8 @@ func (s *Service) accountOutside(ctx context.Context, tx *sqldb.Tx, p *oidc.Prov
 func (s *Service) failedOutside(ctx context.Context, rq OutsideRequest, account identity.AccountID, why error) error {
 	s.metrics.signIns.WithLabelValues("web", "failed").Inc()
 	s.log.InfoContext(ctx, "directory: a sign-in by a provider failed", "provider", rq.Provider, "err", why)
-	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: identity.Actor{Address: rq.Address}, Action: "account.sign_in", Outcome: audit.Failed,
-			Object: identity.ObjectRef{Kind: "account", ID: string(account)},
-			Detail: map[string]string{"scope": "web", "step": provenOutside, "provider": rq.Provider, "reason": errcode.Of(why).String()}})
-	})
+	err := s.recordFailed(ctx, account, "", rq.Address,
+		map[string]string{"scope": "web", "step": provenOutside, "provider": rq.Provider, "reason": errcode.Of(why).String()})
 	if err != nil {
 		return fmt.Errorf("directory: record a failed sign-in: %w", err)
 	}

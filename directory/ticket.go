@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"commsd/audit"
 	"commsd/identity"
 	"commsd/internal/errcode"
 	"commsd/internal/sqldb"
@@ -313,12 +312,7 @@ func (s *Service) recordFailedStep(ctx context.Context, account identity.Account
 	if errors.As(why, &cloned) {
 		account, detail["reason"], detail["passkey"] = cloned.account, "passkey_cloned", cloned.passkey
 	}
-	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: identity.Actor{Address: address}, Action: "account.sign_in",
-			Object: identity.ObjectRef{Kind: "account", ID: string(account)}, Outcome: audit.Failed,
-			Detail: detail})
-	})
-	if err != nil {
+	if err := s.recordFailed(ctx, account, "", address, detail); err != nil {
 		return fmt.Errorf("directory: record a failed sign-in: %w", err)
 	}
 	return nil
@@ -369,8 +363,10 @@ func (s *Service) SignInNext(ctx context.Context, rq NextRequest) (SignedIn, err
 		}
 		return step, nil
 	})
-	if err == nil && step == stepRecoveryCode && in.Token != "" {
-		s.tellOwner(ctx, in.Session.Person.Address, "đã đăng nhập bằng một mã khôi phục", "somebody signed in by a recovery code")
+	if err == nil && step == stepRecoveryCode {
+		// Now and not when the sign-in is complete: the code is used up, and
+		// a new password may still have to be chosen.
+		s.tellAccount(ctx, t.account, "đã đăng nhập bằng một mã khôi phục", "somebody signed in by a recovery code")
 	}
 	return in, err
 }
