@@ -97,7 +97,7 @@ func writeSearched(ctx context.Context, tx *sqldb.Tx, before, after map[identity
 	if err := removed.without(added).delete(ctx, tx); err != nil {
 		return err
 	}
-	if err := insertMany(ctx, tx, `INSERT INTO directory_search (scope, key, name, person)`, 4, len(stays),
+	if err := tx.InsertMany(ctx, `INSERT INTO directory_search (scope, key, name, person)`, 4, len(stays),
 		func(i int) []any { return []any{stays[i].scope, stays[i].key, stays[i].name, stays[i].person} }, `ON CONFLICT DO NOTHING`); err != nil {
 		return err
 	}
@@ -200,7 +200,7 @@ func readIndexed(ctx context.Context, tx *sqldb.Tx, ids []identity.PersonID) (ma
 }
 
 func writeIndexed(ctx context.Context, tx *sqldb.Tx, ids []identity.PersonID, as map[identity.PersonID]searched) error {
-	return insertMany(ctx, tx, `INSERT INTO directory_search_people (person_id, family_name, middle_name, given_name, address, agencies)`, 6, len(ids),
+	return tx.InsertMany(ctx, `INSERT INTO directory_search_people (person_id, family_name, middle_name, given_name, address, agencies)`, 6, len(ids),
 		func(i int) []any {
 			s := as[ids[i]]
 			return []any{string(ids[i]), s.name.Family, s.name.Middle, s.name.Given, s.name.Address, strings.Join(s.agencies, " ")}
@@ -218,7 +218,7 @@ func insertWords(ctx context.Context, tx *sqldb.Tx, ids []identity.PersonID, as 
 	words := slices.SortedFunc(maps.Keys(seen), func(a, b [2]string) int {
 		return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1]))
 	})
-	return insertMany(ctx, tx, `INSERT INTO directory_search_words (folded, marked)`, 2, len(words),
+	return tx.InsertMany(ctx, `INSERT INTO directory_search_words (folded, marked)`, 2, len(words),
 		func(i int) []any { return []any{[]byte(words[i][0]), []byte(words[i][1])} }, `ON CONFLICT DO NOTHING`)
 }
 
@@ -269,32 +269,6 @@ func (r searchRows) delete(ctx context.Context, tx *sqldb.Tx) error {
 	for _, row := range r {
 		if _, err := tx.Exec(ctx, `DELETE FROM directory_search WHERE scope = $1 AND key = $2 AND name = $3 AND person = $4`,
 			row.scope, row.key, row.name, row.person); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// insertMany inserts n rows of so many columns with few statements.
-func insertMany(ctx context.Context, tx *sqldb.Tx, into string, columns, n int, row func(i int) []any, conflict string) error {
-	const most = 100 // rows of one statement
-	for start := 0; start < n; start += most {
-		end := min(start+most, n)
-		var args arguments
-		var values strings.Builder
-		for i := start; i < end; i++ {
-			if i > start {
-				values.WriteString(", ")
-			}
-			if tx.Dialect() == sqldb.SQLite {
-				// It looks a numbered one up among all others.
-				values.WriteString("(?" + strings.Repeat(", ?", columns-1) + ")")
-			} else {
-				values.WriteString("(" + sqldb.Placeholders(len(args)+1, columns) + ")")
-			}
-			args = append(args, row(i)...)
-		}
-		if _, err := tx.Exec(ctx, into+" VALUES "+values.String()+" "+conflict, args...); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"commsd/audit"
 	"commsd/directory/permission"
 	"commsd/directory/roster"
 	"commsd/identity"
@@ -200,18 +201,16 @@ func (s *Service) applyEntries(ctx context.Context, tx *sqldb.Tx, i storedImport
 			}
 		}
 	}
-	for k := range entries {
-		e := &entries[k]
-		var fields []string
-		for _, f := range e.Fields {
-			fields = append(fields, f.Name)
+	events := make([]audit.Event, len(entries))
+	for k, e := range entries {
+		fields := make([]string, len(e.Fields))
+		for n, f := range e.Fields {
+			fields[n] = f.Name
 		}
-		if err := s.recordOf(ctx, tx, i.actor, i.Agency, permission.ImportPeople, identity.ObjectRef{Kind: "person", ID: e.Person},
-			map[string]string{"import": i.ID, "kind": e.Kind, "fields": strings.Join(fields, " "), "left_out": e.Outcome}); err != nil {
-			return err
-		}
+		events[k] = audit.Event{Actor: i.actor, Owner: i.Agency, Action: permission.ImportPeople, Object: identity.ObjectRef{Kind: "person", ID: e.Person}, Outcome: audit.OK,
+			Detail: map[string]string{"import": i.ID, "kind": e.Kind, "fields": strings.Join(fields, " "), "left_out": e.Outcome}}
 	}
-	return nil
+	return s.cfg.Audit.RecordAll(ctx, tx, events)
 }
 
 func staffOf(agency identity.AgencyID, d roster.Deed) newStaff {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"syscall"
@@ -43,6 +44,7 @@ func run(ctx context.Context) (err error) {
 	rounds := flag.Int("rounds", 200, "how often each query is asked")
 	seed := flag.Uint64("seed", 1, "of the people and of who asks")
 	imported := flag.Int("import", 100_000, "people of a staff list that is imported at the end; 0: none")
+	profile := flag.String("profile", "", "file for a CPU profile of what is measured; empty: none")
 	flag.Parse()
 	if *url == "" && *dir == "" {
 		return fmt.Errorf("name a folder: -dir")
@@ -67,6 +69,19 @@ func run(ctx context.Context) (err error) {
 	}
 	if err := sizes(ctx, db, *url, *dir); err != nil {
 		return err
+	}
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			return err
+		}
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return errors.Join(err, f.Close())
+		}
+		defer func() {
+			pprof.StopCPUProfile()
+			_ = f.Close() // a profile that is cut short shows itself
+		}()
 	}
 	if *rounds > 0 {
 		if err := measure(ctx, db, s, rand.New(rand.NewPCG(*seed, 2)), *rounds); err != nil {

@@ -85,6 +85,40 @@ func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row 
 	return row
 }
 
+// insertRows is how many rows one statement of InsertMany inserts. More make it
+// hardly cheaper; a number that is the same for all but the last statement lets
+// the engines keep it prepared.
+const insertRows = 100
+
+// InsertMany inserts n rows of so many columns with few statements. into is the
+// statement as far as VALUES, conflict what stands behind the rows; row returns
+// the columns of one.
+func (tx *Tx) InsertMany(ctx context.Context, into string, columns, n int, row func(i int) []any, conflict string) error {
+	for start := 0; start < n; start += insertRows {
+		end := min(start+insertRows, n)
+		args := make([]any, 0, (end-start)*columns)
+		var text strings.Builder
+		text.WriteString(into + " VALUES ")
+		for i := start; i < end; i++ {
+			if i > start {
+				text.WriteString(", ")
+			}
+			if tx.dialect == SQLite {
+				// It looks a numbered one up among all others.
+				text.WriteString("(?" + strings.Repeat(", ?", columns-1) + ")")
+			} else {
+				text.WriteString("(" + Placeholders(len(args)+1, columns) + ")")
+			}
+			args = append(args, row(i)...)
+		}
+		text.WriteString(" " + conflict)
+		if _, err := tx.Exec(ctx, text.String(), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // prepare refuses what the engines would treat differently, and returns the
 // context the statement runs with.
 func (tx *Tx) prepare(ctx context.Context, args []any) (context.Context, error) {
