@@ -153,13 +153,13 @@ func newRow(e Event, at time.Time) (row, error) {
 }
 
 func insertRows(ctx context.Context, tx *sqldb.Tx, rows []row) error {
-	err := tx.InsertMany(ctx, `INSERT INTO audit_events
+	err := tx.InsertMany(ctx, `audit_events
 		(id, at, account_id, person_id, position_id, agency_id, owner_id, action, object_kind, object_id, outcome, payload_hash, leaf_hash)`, 13, len(rows), func(i int) []any {
 		r := &rows[i]
 		return []any{r.id, r.at, r.account, r.person, r.position, r.agency, r.owner, r.action, r.kind, r.object, r.outcome, r.payloadHash, r.leaf[:]}
 	}, "")
 	if err == nil {
-		err = tx.InsertMany(ctx, `INSERT INTO audit_payloads (event_id, at, salt, address, detail)`, 5, len(rows), func(i int) []any {
+		err = tx.InsertMany(ctx, `audit_payloads (event_id, at, salt, address, detail)`, 5, len(rows), func(i int) []any {
 			r := &rows[i]
 			return []any{r.id, r.at, r.salt, r.address, r.json}
 		}, "")

@@ -62,7 +62,7 @@ func insertStaff(ctx context.Context, tx *sqldb.Tx, staff []newStaff, now time.T
 		}
 	}
 	at := now.UnixMicro()
-	err := tx.InsertMany(ctx, `INSERT INTO directory_people (id, family_name, middle_name, given_name, display_name, fold, sort_key,
+	err := tx.InsertMany(ctx, `directory_people (id, family_name, middle_name, given_name, display_name, fold, sort_key,
 		created_at, updated_at, phone, mobile, office, external_key)`, 13, len(staff), func(i int) []any {
 		p := staff[i]
 		var key any
@@ -75,14 +75,14 @@ func insertStaff(ctx context.Context, tx *sqldb.Tx, staff []newStaff, now time.T
 	if err != nil {
 		return fmt.Errorf("insert staff: %w", err)
 	}
-	err = tx.InsertMany(ctx, `INSERT INTO directory_addresses (address, person_id, kind)`, 3, len(mailed), func(i int) []any {
+	err = tx.InsertMany(ctx, `directory_addresses (address, person_id, kind)`, 3, len(mailed), func(i int) []any {
 		p := staff[mailed[i]]
 		return []any{p.address, string(p.id), "main"}
 	}, "")
 	if err != nil {
 		return fmt.Errorf("insert staff: %w", err)
 	}
-	err = tx.InsertMany(ctx, `INSERT INTO directory_positions (id, person_id, unit_id, agency_id, title, kind, rank, seniority, valid_from, sort_key)`, 10, len(staff), func(i int) []any {
+	err = tx.InsertMany(ctx, `directory_positions (id, person_id, unit_id, agency_id, title, kind, rank, seniority, valid_from, sort_key)`, 10, len(staff), func(i int) []any {
 		p := staff[i]
 		return []any{positions[i], string(p.id), string(p.post.unit), string(p.post.agency), normalText(p.post.title), p.post.kind,
 			positionRank[p.post.kind], p.post.seniority, at, keys[i]}
@@ -90,7 +90,7 @@ func insertStaff(ctx context.Context, tx *sqldb.Tx, staff []newStaff, now time.T
 	if err != nil {
 		return fmt.Errorf("insert staff: %w", err)
 	}
-	err = tx.InsertMany(ctx, `INSERT INTO directory_accounts (id, person_id, login, password_hash, password_changed_at, created_at)`, 6, len(accounts), func(i int) []any {
+	err = tx.InsertMany(ctx, `directory_accounts (id, person_id, login, password_hash, password_changed_at, created_at)`, 6, len(accounts), func(i int) []any {
 		p := staff[accounts[i]]
 		return []any{string(p.account), string(p.id), p.address, "", at, at}
 	}, "")

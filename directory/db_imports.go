@@ -223,7 +223,7 @@ func insertImportEntries(ctx context.Context, tx *sqldb.Tx, id string, behind in
 		}
 		texts[i] = string(b)
 	}
-	return tx.InsertMany(ctx, `INSERT INTO directory_import_entries (import_id, seq, kind, entry, outcome)`, 5, len(entries), func(i int) []any {
+	return tx.InsertMany(ctx, `directory_import_entries (import_id, seq, kind, entry, outcome)`, 5, len(entries), func(i int) []any {
 		return []any{id, behind + i + 1, entries[i].Kind, texts[i], ""}
 	}, "")
 }

@@ -97,7 +97,7 @@ func writeSearched(ctx context.Context, tx *sqldb.Tx, before, after map[identity
 	if err := removed.without(added).delete(ctx, tx); err != nil {
 		return err
 	}
-	if err := tx.InsertMany(ctx, `INSERT INTO directory_search (scope, key, name, person)`, 4, len(stays),
+	if err := tx.InsertMany(ctx, `directory_search (scope, key, name, person)`, 4, len(stays),
 		func(i int) []any { return []any{stays[i].scope, stays[i].key, stays[i].name, stays[i].person} }, `ON CONFLICT DO NOTHING`); err != nil {
 		return err
 	}
@@ -200,7 +200,7 @@ func readIndexed(ctx context.Context, tx *sqldb.Tx, ids []identity.PersonID) (ma
 }
 
 func writeIndexed(ctx context.Context, tx *sqldb.Tx, ids []identity.PersonID, as map[identity.PersonID]searched) error {
-	return tx.InsertMany(ctx, `INSERT INTO directory_search_people (person_id, family_name, middle_name, given_name, address, agencies)`, 6, len(ids),
+	return tx.InsertMany(ctx, `directory_search_people (person_id, family_name, middle_name, given_name, address, agencies)`, 6, len(ids),
 		func(i int) []any {
 			s := as[ids[i]]
 			return []any{string(ids[i]), s.name.Family, s.name.Middle, s.name.Given, s.name.Address, strings.Join(s.agencies, " ")}
@@ -218,7 +218,7 @@ func insertWords(ctx context.Context, tx *sqldb.Tx, ids []identity.PersonID, as 
 	words := slices.SortedFunc(maps.Keys(seen), func(a, b [2]string) int {
 		return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1]))
 	})
-	return tx.InsertMany(ctx, `INSERT INTO directory_search_words (folded, marked)`, 2, len(words),
+	return tx.InsertMany(ctx, `directory_search_words (folded, marked)`, 2, len(words),
 		func(i int) []any { return []any{[]byte(words[i][0]), []byte(words[i][1])} }, `ON CONFLICT DO NOTHING`)
 }
 

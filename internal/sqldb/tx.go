@@ -90,15 +90,21 @@ func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row 
 // the engines keep it prepared.
 const insertRows = 100
 
-// InsertMany inserts n rows of so many columns with few statements. into is the
-// statement as far as VALUES, conflict what stands behind the rows; row returns
+// InsertMany inserts n rows of so many columns with few statements. into names
+// the table and its columns, conflict is what stands behind the rows; row returns
 // the columns of one.
 func (tx *Tx) InsertMany(ctx context.Context, into string, columns, n int, row func(i int) []any, conflict string) error {
+	insert := "INSERT INTO "
+	if tx.dialect == SQLite {
+		// What a failed statement has done so far goes with its transaction, so it
+		// need not be undone by itself: SQLite would copy each page that it changes.
+		insert = "INSERT OR FAIL INTO "
+	}
 	for start := 0; start < n; start += insertRows {
 		end := min(start+insertRows, n)
 		args := make([]any, 0, (end-start)*columns)
 		var text strings.Builder
-		text.WriteString(into + " VALUES ")
+		text.WriteString(insert + into + " VALUES ")
 		for i := start; i < end; i++ {
 			if i > start {
 				text.WriteString(", ")

@@ -18,8 +18,9 @@ const (
 )
 
 // writer is the one connection of SQLite that writes. Its goroutine opens a
-// transaction, gives each waiting Write its turn in a savepoint, and commits
-// them together; while a commit waits for the disk, the next group gathers.
+// transaction, gives each waiting Write its turn, in a savepoint unless it is the
+// first, and commits them together; while a commit waits for the disk, the next
+// group gathers.
 //
 // A Write's function runs on its caller's own goroutine, so that a caller
 // that never returns from it, or ends its goroutine in it, does not take the
@@ -115,7 +116,13 @@ func (w *writer) group(first *request) {
 	var kept []*request // whose work is in the transaction
 	req := first
 	for turns := 1; ; turns++ {
-		outcome, broken := w.turn(sqlTx, req)
+		outcome, broken := w.turn(sqlTx, req, len(kept) > 0)
+		if outcome != nil && len(kept) == 0 {
+			// Whoever waits begins a group of their own.
+			_ = sqlTx.Rollback()
+			req.result <- outcome
+			return
+		}
 		if broken != nil {
 			// SQLite has given up the whole transaction (disk full, out of
 			// memory), and with it the work of those before.
@@ -139,10 +146,6 @@ func (w *writer) group(first *request) {
 		if req = w.waiting(); req == nil {
 			break
 		}
-	}
-	if len(kept) == 0 {
-		_ = sqlTx.Rollback()
-		return
 	}
 	w.metrics.groupSize.Observe(float64(len(kept)))
 	commit := time.Now()
@@ -170,22 +173,29 @@ func (w *writer) waiting() *request {
 	}
 }
 
-// turn lets one request do its work in a savepoint, which an outcome other
-// than nil undoes. broken is not nil when the whole transaction is lost.
-func (w *writer) turn(sqlTx *sql.Tx, req *request) (outcome, broken error) {
+// turn lets one request do its work. Behind others it does so in a savepoint,
+// which an outcome other than nil undoes; with nobody before it all of the
+// transaction can be undone, and SQLite need not copy the pages that it changes.
+// broken is not nil when the whole transaction is lost.
+func (w *writer) turn(sqlTx *sql.Tx, req *request, behind bool) (outcome, broken error) {
 	if err := req.ctx.Err(); err != nil {
 		close(req.turn)
 		return err, nil
 	}
-	if broken = exec(sqlTx, "SAVEPOINT turn"); broken != nil {
-		close(req.turn)
-		return nil, broken
+	if behind {
+		if broken = exec(sqlTx, "SAVEPOINT turn"); broken != nil {
+			close(req.turn)
+			return nil, broken
+		}
 	}
 	start := time.Now()
 	req.turn <- &Tx{dialect: SQLite, sql: sqlTx, writable: true, detached: true}
 	outcome = <-req.ran
 	if held := time.Since(start); held > slowWrite {
 		w.log.Warn("a transaction held up all other writes", "seconds", held.Seconds())
+	}
+	if !behind {
+		return outcome, nil
 	}
 	if outcome != nil {
 		if broken = exec(sqlTx, "ROLLBACK TO turn"); broken != nil {
