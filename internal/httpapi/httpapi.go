@@ -9,6 +9,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -238,29 +239,68 @@ func Delete[I, O any](a *API, id, tag, path, summary string, h func(context.Cont
 }
 
 // Register is Get with the whole operation in the caller's hand (DefaultStatus,
-// Errors, MaxBodyBytes, BodyReadTimeout).
+// Errors, MaxBodyBytes, BodyReadTimeout). Who may not come in is told so before
+// a byte of the body is read: huma keeps bodies in memory.
 func Register[I, O any](a *API, op huma.Operation, h func(context.Context, identity.Actor, *I) (*O, error)) {
 	op.Security = []map[string][]string{{"session": {}}}
-	RegisterPublic(a, op, func(ctx context.Context, in *I) (*O, error) {
-		rq, ok := ctx.Value(requestKey{}).(huma.Context)
-		if !ok {
-			return nil, errors.New("httpapi: handler ran without its request")
-		}
-		token := ""
-		if c, err := huma.ReadCookie(rq, CookieName(a.cfg.Secure)); err == nil {
-			token = c.Value
-		}
-		actor, err := a.actor(ctx, token, rq.Header(PositionHeader), rq.RemoteAddr(), op.Path)
+	_, locked := op.Metadata[whileLocked]
+	op.Middlewares = append(huma.Middlewares{func(c huma.Context, next func(huma.Context)) {
+		actor, err := a.enter(c, op, locked)
 		if err != nil {
-			return nil, err
+			a.refuse(c, op, err)
+			return
 		}
-		if _, ok := op.Metadata[whileLocked]; !ok {
-			if err := a.admit(ctx, actor, op.Method, rq.Header(BackgroundHeader)); err != nil {
-				return nil, err
-			}
+		next(huma.WithValue(c, actorKey{}, actor))
+	}}, op.Middlewares...)
+	RegisterPublic(a, op, func(ctx context.Context, in *I) (*O, error) {
+		actor, ok := ctx.Value(actorKey{}).(identity.Actor)
+		if !ok {
+			return nil, errors.New("httpapi: handler ran without its actor")
 		}
 		return h(ctx, actor, in)
 	})
+}
+
+type actorKey struct{}
+
+// enter finds who sent a request for op and lets them in.
+func (a *API) enter(c huma.Context, op huma.Operation, locked bool) (identity.Actor, error) {
+	token := ""
+	if cookie, err := huma.ReadCookie(c, CookieName(a.cfg.Secure)); err == nil {
+		token = cookie.Value
+	}
+	actor, err := a.actor(c.Context(), token, c.Header(PositionHeader), c.RemoteAddr(), op.Path)
+	if err != nil || locked {
+		return actor, err
+	}
+	return actor, a.admit(c.Context(), actor, op.Method, c.Header(BackgroundHeader))
+}
+
+// Before has check decide, of who is signed in, whether op goes on, before its
+// body is read. What it returns is called when the request has been answered.
+func Before(a *API, op huma.Operation, check func(context.Context, identity.Actor) (after func(), err error)) huma.Operation {
+	op.Middlewares = append(op.Middlewares, func(c huma.Context, next func(huma.Context)) {
+		actor, _ := c.Context().Value(actorKey{}).(identity.Actor)
+		after, err := check(c.Context(), actor)
+		if err != nil {
+			a.refuse(c, op, err)
+			return
+		}
+		defer after()
+		next(c)
+	})
+	return op
+}
+
+// refuse answers a request with the problem document of err.
+func (a *API) refuse(c huma.Context, op huma.Operation, err error) {
+	p := a.problem(c.Context(), op.Method+" "+op.Path, err)
+	c.SetHeader("Content-Type", "application/problem+json")
+	for name, values := range p.GetHeaders() {
+		c.SetHeader(name, values[0])
+	}
+	c.SetStatus(p.Status)
+	_ = json.NewEncoder(c.BodyWriter()).Encode(p) // as writeProblem
 }
 
 // RegisterPublic registers a handler that anyone may call.
