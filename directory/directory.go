@@ -172,6 +172,7 @@ type Service struct {
 	factors secondFactors
 
 	shrinking chan struct{} // holds one while a picture is made small
+	lists     chan struct{} // holds one for each staff list that is being compared
 
 	providers []*oidc.Provider
 	site      *factor.RelyingParty // nil: public_url has no name, and passkeys are bound to one
@@ -225,6 +226,7 @@ func New(cfg Config) (*Service, error) {
 		hasher: h,
 
 		shrinking: make(chan struct{}, 1),
+		lists:     make(chan struct{}, listsAtOnce),
 
 		site: site, providers: providers,
 		throttle: newThrottle(throttleLimits{free: cfg.FreeFailures, longest: cfg.LongestDelay, burst: cfg.AddressBurst}, cfg.Now),
@@ -240,6 +242,10 @@ func New(cfg Config) (*Service, error) {
 	s.factors = keptFactors{s}
 	return s, nil
 }
+
+// listsAtOnce is how many staff lists are compared at a time, each with up to
+// Imports.MaxBytes and some times that of people in memory.
+const listsAtOnce = 2
 
 // How often Run does what; the bus makes revocations faster than that.
 const (

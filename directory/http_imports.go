@@ -3,9 +3,11 @@ package directory
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"commsd/directory/permission"
 	"commsd/identity"
 	"commsd/internal/errcode"
 	"commsd/internal/httpapi"
@@ -53,12 +55,27 @@ type applyImportInput struct {
 	}
 }
 
+// takeList lets few lists in at once, of administrators alone, before they are
+// read: a list and what is made of it lie in memory.
+func (s *Service) takeList(ctx context.Context, actor identity.Actor) (done func(), err error) {
+	if len(actor.Grants) == 0 {
+		return nil, s.permit(ctx, actor, permission.ImportPeople, importObject(""))
+	}
+	select {
+	case s.lists <- struct{}{}:
+		return func() { <-s.lists }, nil
+	default:
+		return nil, errcode.New(errcode.RateLimited, "%d staff lists are being compared at this moment; try again in a minute", cap(s.lists)).After(time.Minute)
+	}
+}
+
 // importRoutes registers the import of staff lists.
 func (s *Service) importRoutes(api *httpapi.API) {
 	const base = "/api/v1/directory/imports"
-	httpapi.Register(api, huma.Operation{Method: http.MethodPost, OperationID: "preview-import", Tags: []string{tag}, Path: base,
+	preview := huma.Operation{Method: http.MethodPost, OperationID: "preview-import", Tags: []string{tag}, Path: base,
 		Summary: "Compare a staff list with an agency", DefaultStatus: http.StatusCreated, MaxBodyBytes: int64(s.cfg.Imports.MaxBytes) + 1,
-		Description: "A CSV file in UTF-8; the first line names the columns, in Vietnamese or English. It changes nothing: it answers what the list would change, or its problems."},
+		Description: "A CSV file in UTF-8; the first line names the columns, in Vietnamese or English. It changes nothing: it answers what the list would change, or its problems. 429: others' lists are being compared."}
+	httpapi.Register(api, httpapi.Before(api, preview, s.takeList),
 		func(ctx context.Context, actor identity.Actor, in *previewImportInput) (*importOutput, error) {
 			if len(in.RawBody) > s.cfg.Imports.MaxBytes {
 				return nil, errcode.New(errcode.TooLarge, "the list has more than %d bytes (import.max_bytes): split it by unit", s.cfg.Imports.MaxBytes)

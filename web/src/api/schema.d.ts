@@ -779,7 +779,7 @@ export interface paths {
         put?: never;
         /**
          * Compare a staff list with an agency
-         * @description A CSV file in UTF-8; the first line names the columns, in Vietnamese or English. It changes nothing: it answers what the list would change, or its problems.
+         * @description A CSV file in UTF-8; the first line names the columns, in Vietnamese or English. It changes nothing: it answers what the list would change, or its problems. 429: others' lists are being compared.
          */
         post: operations["preview-import"];
         delete?: never;
