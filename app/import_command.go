@@ -40,7 +40,7 @@ func ImportStaff(ctx context.Context, cfg Config, log *slog.Logger, list StaffLi
 		if err != nil {
 			return err
 		}
-		agency, err := s.AgencyByIdentifier(ctx, list.Agency)
+		agency, err := s.ResolveAgency(ctx, list.Agency)
 		if err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func ImportStaff(ctx context.Context, cfg Config, log *slog.Logger, list StaffLi
 			return err
 		}
 		done := make(chan error, 1)
-		go func() { done <- s.ApplyImport(ctx, i.ID) }()
+		go func() { done <- s.FinishImport(ctx, i.ID) }()
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
 		for {

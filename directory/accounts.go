@@ -110,27 +110,14 @@ func (s *Service) DisableAccount(ctx context.Context, actor identity.Actor, id i
 		return err
 	}
 	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		changed, err := disableAccount(ctx, tx, id, s.now())
+		changed, err := s.disable(ctx, tx, id)
 		if err != nil || !changed {
-			return err
-		}
-		if err := deleteSessionsOf(ctx, tx, id); err != nil {
-			return err
-		}
-		if err := s.revoke(ctx, tx, id, ""); err != nil {
 			return err
 		}
 		if slices.ContainsFunc(o.TargetGrants, func(g identity.Grant) bool { return g.Role == identity.RoleSystemAdmin }) {
 			if err := keepSystemAdmin(ctx, tx, id); err != nil {
 				return err
 			}
-		}
-		owner, err := personOfAccount(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		if err := s.tellTakers(ctx, tx, owner); err != nil {
-			return err
 		}
 		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: permission.AccountDisable, Outcome: audit.OK,
 			Object: o.ObjectRef, Owner: o.Agency, Detail: map[string]string{"reason": clip(reason, 500)}})
@@ -139,4 +126,24 @@ func (s *Service) DisableAccount(ctx context.Context, actor identity.Actor, id i
 		return fmt.Errorf("directory: disable account %s: %w", id, err)
 	}
 	return nil
+}
+
+// disable ends within tx all that an account has open, and what it lends. It
+// tells whether it changed anything.
+func (s *Service) disable(ctx context.Context, tx *sqldb.Tx, id identity.AccountID) (bool, error) {
+	changed, err := disableAccount(ctx, tx, id, s.now())
+	if err != nil || !changed {
+		return false, err
+	}
+	if err := deleteSessionsOf(ctx, tx, id); err != nil {
+		return false, err
+	}
+	if err := s.revoke(ctx, tx, id, ""); err != nil {
+		return false, err
+	}
+	owner, err := personOfAccount(ctx, tx, id)
+	if err != nil {
+		return false, err
+	}
+	return true, s.tellTakers(ctx, tx, owner)
 }

@@ -92,7 +92,7 @@ func agencyOfIdentifier(ctx context.Context, tx *sqldb.Tx, text string) (identit
 	err := tx.QueryRow(ctx, `SELECT id FROM directory_agencies WHERE identifier = $1
 		UNION ALL SELECT agency_id FROM directory_agency_aliases WHERE alias = $1 LIMIT 1`, text).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
-		return "", errcode.New(errcode.NotFound, "no agency has the identifier %s", text)
+		return "", errcode.New(errcode.NotFound, "no agency has the identifier %s: write it root first, such as H26.05", text)
 	}
 	return id, err
 }

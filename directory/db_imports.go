@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"commsd/directory/permission"
 	"commsd/directory/roster"
 	"commsd/identity"
 	"commsd/internal/errcode"
@@ -91,8 +93,10 @@ func stateHash(state roster.State) (out [sha256.Size]byte) {
 }
 
 // addImportLookups lets state find the people outside of the agency whose
-// personnel number or address stands in file.
-func addImportLookups(ctx context.Context, tx *sqldb.Tx, state *roster.State, agency identity.AgencyID, file roster.File, now time.Time) error {
+// personnel number or address stands in file. Of those who hold no post
+// elsewhere it says whom actor may not give one: they are looked after by the
+// agency where they were last, or administer more than actor does.
+func (s *Service) addImportLookups(ctx context.Context, tx *sqldb.Tx, actor identity.Actor, state *roster.State, agency identity.AgencyID, file roster.File) error {
 	here := make(map[string]bool, 2*len(state.People))
 	for _, p := range state.People {
 		here["k"+p.Key], here["a"+p.Address] = true, true
@@ -106,37 +110,12 @@ func addImportLookups(ctx context.Context, tx *sqldb.Tx, state *roster.State, ag
 			addresses = append(addresses, r.Address)
 		}
 	}
-	byKey, byAddress := map[string]roster.Person{}, map[string]roster.Person{}
-	find := func(column string, values []string, found map[string]roster.Person) error {
-		for some := range slices.Chunk(values, 500) {
-			var args arguments
-			at, own := args.add(now.UnixMicro()), args.add(string(agency))
-			rows, err := tx.Query(ctx, `SELECT `+column+`, p.id, COALESCE(p.external_key, ''), p.family_name, p.middle_name, p.given_name,
-					COALESCE((SELECT m.address FROM directory_addresses m WHERE m.person_id = p.id AND m.kind = 'main'), ''),
-					p.phone, p.mobile, p.office, p.version, COALESCE((SELECT MIN(g.name) FROM directory_positions q JOIN directory_agencies g ON g.id = q.agency_id
-						WHERE q.person_id = p.id AND q.agency_id <> `+own+` AND (q.valid_until IS NULL OR q.valid_until > `+at+`)), '')
-				FROM directory_people p LEFT JOIN directory_addresses a ON a.person_id = p.id
-				WHERE `+column+` IN (`+placeholders(&args, some)+`)`, args...)
-			if err != nil {
-				return err
-			}
-			err = eachRow(rows, func() error {
-				var value string
-				var p roster.Person
-				err := rows.Scan(&value, &p.ID, &p.Key, &p.Family, &p.Middle, &p.Given, &p.Address, &p.Phone, &p.Mobile, &p.Office, &p.Version, &p.Elsewhere)
-				found[value] = p
-				return err
-			})
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if err := find("p.external_key", keys, byKey); err != nil {
+	byKey, err := s.findOutside(ctx, tx, actor, agency, "p.external_key", keys)
+	if err != nil {
 		return fmt.Errorf("look up personnel numbers: %w", err)
 	}
-	if err := find("a.address", addresses, byAddress); err != nil {
+	byAddress, err := s.findOutside(ctx, tx, actor, agency, "a.address", addresses)
+	if err != nil {
 		return fmt.Errorf("look up addresses: %w", err)
 	}
 	state.Lookup = func(key, address string) (roster.Person, bool) {
@@ -147,6 +126,63 @@ func addImportLookups(ctx context.Context, tx *sqldb.Tx, state *roster.State, ag
 		return p, ok && address != ""
 	}
 	return nil
+}
+
+// outsider is somebody who is not of an agency, with who looks after them.
+type outsider struct {
+	roster.Person
+	value    string // that they were found by
+	home     identity.Object
+	homeName string
+	account  identity.AccountID // that holds roles; empty: none does
+}
+
+// findOutside reads people by a column: p.external_key, or a.address.
+func (s *Service) findOutside(ctx context.Context, tx *sqldb.Tx, actor identity.Actor, agency identity.AgencyID, column string, values []string) (map[string]roster.Person, error) {
+	found := map[string]roster.Person{}
+	for some := range slices.Chunk(values, 500) {
+		var args arguments
+		at, own := args.add(s.now().UnixMicro()), args.add(string(agency))
+		rows, err := tx.Query(ctx, `SELECT `+column+`, p.id, COALESCE(p.external_key, ''), p.family_name, p.middle_name, p.given_name,
+				COALESCE((SELECT m.address FROM directory_addresses m WHERE m.person_id = p.id AND m.kind = 'main'), ''),
+				p.phone, p.mobile, p.office, p.version, COALESCE((SELECT MIN(g.name) FROM directory_positions q JOIN directory_agencies g ON g.id = q.agency_id
+					WHERE q.person_id = p.id AND q.agency_id <> `+own+` AND (q.valid_until IS NULL OR q.valid_until > `+at+`)), ''),
+				COALESCE(h.agency_id, ''), hu.path, COALESCE(hg.name, ''),
+				COALESCE((SELECT c.id FROM directory_accounts c WHERE c.person_id = p.id AND EXISTS (SELECT 1 FROM directory_admin_grants r WHERE r.account_id = c.id)), '')
+			FROM directory_people p LEFT JOIN directory_addresses a ON a.person_id = p.id
+			LEFT JOIN directory_positions h ON h.id = `+homePosition("p.id", at)+`
+			LEFT JOIN directory_units hu ON hu.id = h.unit_id
+			LEFT JOIN directory_agencies hg ON hg.id = h.agency_id
+			WHERE `+column+` IN (`+placeholders(&args, some)+`)`, args...)
+		if err != nil {
+			return nil, err
+		}
+		var people []outsider
+		err = eachRow(rows, func() error {
+			var o outsider
+			var path []byte
+			err := rows.Scan(&o.value, &o.ID, &o.Key, &o.Family, &o.Middle, &o.Given, &o.Address, &o.Phone, &o.Mobile, &o.Office, &o.Version, &o.Elsewhere,
+				&o.home.Agency, &path, &o.homeName, &o.account)
+			o.home.Path = string(path)
+			people = append(people, o)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range people {
+			if o.account != "" {
+				if o.home.TargetGrants, err = readGrants(ctx, tx, o.account); err != nil {
+					return nil, err
+				}
+			}
+			if !s.Check(actor, permission.PersonWrite, o.home).Allowed {
+				o.Keeper = cmp.Or(o.homeName, s.cfg.Domain)
+			}
+			found[o.value] = o.Person
+		}
+	}
+	return found, nil
 }
 
 // storedImport is an Import as it is kept.

@@ -114,21 +114,6 @@ func importObject(id identity.AgencyID) identity.Object {
 	return identity.Object{ObjectRef: identity.ObjectRef{Kind: "agency", ID: string(id)}, Agency: id}
 }
 
-// AgencyByIdentifier finds an agency by its identifier; errcode.NotFound when
-// there is none.
-func (s *Service) AgencyByIdentifier(ctx context.Context, identifier string) (Agency, error) {
-	agencies, err := s.Agencies(ctx)
-	if err != nil {
-		return Agency{}, err
-	}
-	for _, a := range agencies {
-		if a.Identifier == identifier {
-			return a, nil
-		}
-	}
-	return Agency{}, errcode.New(errcode.NotFound, "there is no agency %s in the directory: write the identifier root first, such as H26.05", clip(identifier, 100))
-}
-
 // PreviewImport compares a staff list with what the directory holds of an
 // agency, keeps what it would change, and changes nothing. A list with problems
 // is kept as ImportRefused, with its problems alone.
@@ -152,7 +137,7 @@ func (s *Service) PreviewImport(ctx context.Context, actor identity.Actor, agenc
 		if len(file.Rows) == 0 {
 			return nil
 		}
-		if err := addImportLookups(ctx, tx, &state, agency, file, s.now()); err != nil {
+		if err := s.addImportLookups(ctx, tx, actor, &state, agency, file); err != nil {
 			return err
 		}
 		plan = roster.Diff(file, state, problems)
@@ -316,6 +301,9 @@ func (s *Service) BeginImport(ctx context.Context, actor identity.Actor, id stri
 		}
 		if now.State != ImportPreviewed {
 			return errcode.New(errcode.Conflict, "this import is %s already", now.State)
+		}
+		if err := lockTree(ctx, tx, i.Agency); err != nil { // two lists of one agency do not begin together
+			return err
 		}
 		var busy int
 		if err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM directory_imports WHERE agency_id = $1 AND state = $2`, string(i.Agency), ImportApplying).Scan(&busy); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -63,7 +64,7 @@ func (s *Service) applyImports(ctx context.Context) error {
 }
 
 // ApplyImport applies an import that BeginImport has let through, to its end,
-// unless another node is at it. Run calls it; a command may.
+// unless another node is at it. Run calls it.
 func (s *Service) ApplyImport(ctx context.Context, id string) error {
 	if mine, err := s.leaseImport(ctx, id); err != nil || !mine {
 		return err
@@ -91,6 +92,30 @@ func (s *Service) ApplyImport(ctx context.Context, id string) error {
 			size = max(1, size/2)
 		case took < batchTime/2:
 			size = min(2*size, batchMost)
+		}
+	}
+}
+
+// finishAgain is how often FinishImport looks whether another node is done.
+const finishAgain = time.Second
+
+// FinishImport is ApplyImport that waits for a node which is at it already.
+func (s *Service) FinishImport(ctx context.Context, id string) error {
+	for {
+		if err := s.ApplyImport(ctx, id); err != nil {
+			return err
+		}
+		var i storedImport
+		if err := s.read(ctx, "read an import", func(ctx context.Context, tx *sqldb.Tx) (err error) {
+			i, err = readImport(ctx, tx, id, "")
+			return err
+		}); err != nil || i.State != ImportApplying {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(finishAgain):
 		}
 	}
 }
@@ -169,6 +194,9 @@ func (s *Service) applyBatch(ctx context.Context, id string, size int, together 
 // applyEntries applies entries within tx; it gives an outcome to those that
 // somebody else has changed.
 func (s *Service) applyEntries(ctx context.Context, tx *sqldb.Tx, i storedImport, entries []storedEntry) error {
+	if err := unitsAreOpen(ctx, tx, i.Agency, entries); err != nil {
+		return err
+	}
 	var fresh []newStaff
 	var made []int
 	for k := range entries {
@@ -238,9 +266,15 @@ func (s *Service) applyEntry(ctx context.Context, tx *sqldb.Tx, i storedImport, 
 		e.Outcome = "this person has been changed meanwhile"
 		return nil
 	}
-	held, err := readHeld(ctx, tx, id, s.now())
+	home, held, err := personHome(ctx, tx, id, s.now())
 	if err != nil {
 		return err
+	}
+	// A list gives nobody more than the page: who is looked after elsewhere, or
+	// administers more, is not the importing administrator's.
+	if d := s.Check(i.actor, permission.PersonWrite, home); !d.Allowed && touchesPerson(e.deed, held) {
+		e.Outcome = errcode.Message(refusal(d.Reason))
+		return nil
 	}
 	for _, q := range e.deed.End {
 		if !slices.ContainsFunc(held, func(h heldPosition) bool { return string(h.ID) == q && h.State == "current" }) {
@@ -267,6 +301,50 @@ func (s *Service) applyEntry(ctx context.Context, tx *sqldb.Tx, i storedImport, 
 	}
 	if e.Kind == roster.Leave {
 		return s.closeAccount(ctx, tx, i, id, e)
+	}
+	return nil
+}
+
+// touchesPerson tells whether a deed changes the person or their main post,
+// rather than what they hold beside it.
+func touchesPerson(d roster.Deed, held []heldPosition) bool {
+	if len(d.Set) > 0 || slices.ContainsFunc(d.Begin, func(b roster.Begin) bool { return b.Kind == KindMain }) {
+		return true
+	}
+	return slices.ContainsFunc(held, func(h heldPosition) bool {
+		id := string(h.ID)
+		return h.Kind == KindMain && (slices.Contains(d.End, id) || slices.ContainsFunc(d.Amend, func(a roster.Amend) bool { return a.ID == id }))
+	})
+}
+
+// unitsAreOpen refuses entries that begin posts in a unit which was closed since
+// the list was compared, and keeps the others open until tx ends.
+func unitsAreOpen(ctx context.Context, tx *sqldb.Tx, agency identity.AgencyID, entries []storedEntry) error {
+	named := map[identity.UnitID]bool{}
+	for _, e := range entries {
+		for _, b := range e.deed.Begin {
+			named[identity.UnitID(b.Unit)] = true
+		}
+	}
+	if len(named) == 0 {
+		return nil
+	}
+	if err := lockTree(ctx, tx, agency); err != nil {
+		return err
+	}
+	open := 0
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(named)), 500) {
+		var args arguments
+		var n int
+		err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM directory_units WHERE agency_id = `+args.add(string(agency))+` AND closed_at IS NULL
+			AND id IN (`+placeholders(&args, some)+`)`, args...).Scan(&n)
+		if err != nil {
+			return fmt.Errorf("look at units: %w", err)
+		}
+		open += n
+	}
+	if open < len(named) {
+		return errcode.New(errcode.Conflict, "the unit has been closed meanwhile: send the list again with another one")
 	}
 	return nil
 }
@@ -374,12 +452,10 @@ func (s *Service) closeAccount(ctx context.Context, tx *sqldb.Tx, i storedImport
 		e.Outcome = "the posts have ended; the account holds administrative roles and stays: take them away first, then disable it"
 		return nil
 	}
-	changed, err := disableAccount(ctx, tx, account, s.now())
+	changed, err := s.disable(ctx, tx, account)
 	if err != nil || !changed {
 		return err
 	}
-	if err := deleteSessionsOf(ctx, tx, account); err != nil {
-		return err
-	}
-	return s.revoke(ctx, tx, account, "")
+	return s.recordOf(ctx, tx, i.actor, i.Agency, permission.AccountDisable, o.ObjectRef,
+		map[string]string{"reason": "left, by the staff list", "import": i.ID})
 }

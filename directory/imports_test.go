@@ -17,7 +17,7 @@ import (
 // administrator of everything.
 func hanoi(t *testing.T, f *fixture) (identity.AgencyID, identity.Actor) {
 	t.Helper()
-	a, err := f.AgencyByIdentifier(t.Context(), "H26")
+	a, err := f.ResolveAgency(t.Context(), "H26")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,6 +287,192 @@ func TestHTTPImport(t *testing.T) {
 		var list struct{ Imports []directory.Import }
 		if p.call("GET", "/api/v1/directory/imports?agency_id="+string(agency), nil, &list); len(list.Imports) != 1 || list.Imports[0].By != "Quản trị hệ thống" {
 			t.Errorf("imports %+v", list)
+		}
+	})
+}
+
+// A list gives an administrator nobody whom the page would not: neither who was
+// last of another agency, nor who administers more.
+func TestImportReachesNoFurtherThanItsAdministrator(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		agency, admin := hanoi(t, f)
+		f.grant(t, admin, directory.NewAdminGrant{Person: f.person(t, "chi@hanoi.g2g.example"), Role: identity.RoleAgencyAdmin, Agency: agency})
+		chi := f.actor(t, "chi@hanoi.g2g.example")
+
+		// Of Bộ Nội vụ until a moment ago, and somebody who never held a post.
+		an := f.person(t, "an@noivu.g2g.example")
+		held, err := f.PersonPositions(t.Context(), admin, an)
+		if err != nil || len(held) != 2 {
+			t.Fatal(held, err)
+		}
+		for _, p := range held {
+			if err := f.EndPosition(t.Context(), admin, p.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		taken := header + "HN08;Nguyễn Văn An;an@noivu.g2g.example;Văn thư;Phòng Nội chính;\nHN09;Quản Trị;admin@g2g.example;Văn thư;Phòng Nội chính;\n"
+		i, err := f.PreviewImport(t.Context(), chi, agency, "", []byte(taken))
+		if err != nil || i.State != directory.ImportRefused || i.ProblemCount != 2 {
+			t.Fatalf("%+v, %v", i, err)
+		}
+		for n, keeper := range []string{"Bộ Nội vụ", "g2g.example"} {
+			if p := i.Problems[n]; p.Code != "kept" || p.Row != n+2 || !strings.Contains(p.Text, keeper) {
+				t.Errorf("%+v does not name %s", p, keeper)
+			}
+		}
+		if i := f.preview(t, header+"HN08;Nguyễn Văn An;an@noivu.g2g.example;Văn thư;Phòng Nội chính;\n"); i.State != directory.ImportPreviewed || i.Adds != 1 {
+			t.Errorf("an administrator of both: %+v", i)
+		}
+
+		// Dũng administers the whole installation, and stays whole.
+		dung := f.person(t, "dung@hanoi.g2g.example")
+		f.grant(t, admin, directory.NewAdminGrant{Person: dung, Role: identity.RoleSystemAdmin})
+		i, err = f.PreviewImport(t.Context(), chi, agency, "", []byte(header+
+			"HN06;Phạm Anh Dũng;dung2@hanoi.g2g.example;Văn thư;Phòng Nội chính;0900\nHN02;Lê Thị Kim Chi;chi@hanoi.g2g.example;Phó Chánh Văn phòng;Văn phòng UBND thành phố;0901\n"))
+		if err != nil || i.State != directory.ImportPreviewed {
+			t.Fatalf("%+v, %v", i, err)
+		}
+		// By the address that he has the line is about him.
+		i, err = f.PreviewImport(t.Context(), chi, agency, "", []byte(header+
+			"HN06;Phạm Anh Dũng;dung@hanoi.g2g.example;Văn thư;Phòng Nội chính;0900\nHN02;Lê Thị Kim Chi;chi@hanoi.g2g.example;Phó Chánh Văn phòng;Văn phòng UBND thành phố;0901\n"))
+		if err != nil || i.State != directory.ImportPreviewed || i.Total != 2 {
+			t.Fatalf("%+v, %v", i, err)
+		}
+		if _, err := f.BeginImport(t.Context(), chi, i.ID, false); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.ApplyImport(t.Context(), i.ID); err != nil {
+			t.Fatal(err)
+		}
+		entries, err := f.ImportEntries(t.Context(), chi, i.ID, "", 0, 10)
+		if err != nil || len(entries) != 2 || !strings.Contains(entries[0].Outcome, "holds more than you") || entries[1].Outcome != "" {
+			t.Errorf("%+v, %v", entries, err)
+		}
+		if r, err := f.PersonRecord(t.Context(), admin, dung); err != nil || r.Mobile != "" || r.ExternalKey != "" {
+			t.Errorf("an account above the administrator was changed: %+v, %v", r, err)
+		}
+	})
+}
+
+// Who leaves signs in no more, and the log says so of the account.
+func TestImportRecordsWhomItDisables(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.apply(t, f.preview(t, everybodyOfHanoi).ID, false)
+		i := f.preview(t, strings.ReplaceAll(everybodyOfHanoi, "HN02;Lê Thị Kim Chi;chi@hanoi.g2g.example;Phó Chánh Văn phòng;Văn phòng UBND thành phố;\n", ""))
+		if i.Leaves != 1 {
+			t.Fatalf("%+v", i)
+		}
+		f.apply(t, i.ID, true)
+		events := f.events(t, "account.disable")
+		if len(events) != 1 || events[0].Object.Kind != "account" || events[0].Detail["import"] != i.ID || string(events[0].Owner) != string(i.Agency) {
+			t.Errorf("%+v", events)
+		}
+	})
+}
+
+// A unit that is closed while a list waits takes nobody in.
+func TestImportIntoAClosedUnit(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		agency, admin := hanoi(t, f)
+		unit, err := f.CreateUnit(t.Context(), admin, directory.NewUnit{Agency: agency, Name: "Ban Quản lý"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := f.preview(t, header+"HN20;Ngô Thị Mới;moi@hanoi.g2g.example;Văn thư;Ban Quản lý;\nHN21;Ngô Thị Khác;khac@hanoi.g2g.example;Văn thư;Sở Tài chính;\n")
+		if _, err := f.BeginImport(t.Context(), admin, i.ID, false); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.DeleteUnit(t.Context(), admin, unit.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.ApplyImport(t.Context(), i.ID); err != nil {
+			t.Fatal(err)
+		}
+		entries, err := f.ImportEntries(t.Context(), admin, i.ID, "", 0, 10)
+		if err != nil || len(entries) != 2 || !strings.Contains(entries[0].Outcome, "closed meanwhile") || entries[1].Outcome != "" {
+			t.Errorf("%+v, %v", entries, err)
+		}
+		if got := f.find(t, admin, "ngo thi moi"); len(got) != 0 {
+			t.Errorf("somebody is in a closed unit: %q", got)
+		}
+	})
+}
+
+// Of several lists of one agency that are begun at once one is.
+func TestImportsBegunAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		_, admin := hanoi(t, f)
+		var ids []string
+		for range 4 {
+			ids = append(ids, f.preview(t, everybodyOfHanoi).ID)
+		}
+		begun := make(chan error, len(ids))
+		for _, id := range ids {
+			go func() {
+				_, err := f.BeginImport(t.Context(), admin, id, false)
+				begun <- err
+			}()
+		}
+		done := 0
+		for range ids {
+			switch err := <-begun; {
+			case err == nil:
+				done++
+			case errcode.Of(err) != errcode.Conflict:
+				t.Error(err)
+			}
+		}
+		if done != 1 {
+			t.Errorf("%d lists were begun", done)
+		}
+	})
+}
+
+// A command waits for the node that is at its import already.
+func TestFinishImportWaits(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		_, admin := hanoi(t, f)
+		i := f.preview(t, everybodyOfHanoi)
+		if _, err := f.BeginImport(t.Context(), admin, i.ID, false); err != nil {
+			t.Fatal(err)
+		}
+		if err := directory.ApplyOneBatch(t.Context(), f.Service, i.ID, 1); err != nil {
+			t.Fatal(err)
+		}
+		finished := make(chan error, 1)
+		go func() { finished <- f.FinishImport(t.Context(), i.ID) }()
+		if err := directory.ApplyOneBatch(t.Context(), f.Service, i.ID, 10); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-finished; err != nil {
+			t.Fatal(err)
+		}
+		if i, err := f.Import(t.Context(), admin, i.ID); err != nil || i.State != directory.ImportApplied {
+			t.Errorf("%+v, %v", i, err)
+		}
+	})
+}
+
+// A list is read only of administrators, and of few at once.
+func TestHTTPImportsAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		agency, _ := hanoi(t, f)
+		server := newServer(t, f, false)
+		p := newPage(t, server)
+		p.signIn("admin@g2g.example")
+		path := "/api/v1/directory/imports?agency_id=" + string(agency)
+		leave := directory.TakeLists(f.Service)
+		if resp := p.send("POST", path, "text/csv", everybodyOfHanoi, nil); resp.StatusCode != 429 || resp.Header.Get("Retry-After") == "" {
+			t.Errorf("beside others: %d", resp.StatusCode)
+		}
+		leave()
+		if resp := p.send("POST", path, "text/csv", everybodyOfHanoi, nil); resp.StatusCode != 201 {
+			t.Errorf("after them: %d", resp.StatusCode)
+		}
+		an := newPage(t, server)
+		an.signIn("an@noivu.g2g.example")
+		if resp := an.send("POST", path, "text/csv", everybodyOfHanoi, nil); resp.StatusCode != 403 {
+			t.Errorf("somebody without a role: %d", resp.StatusCode)
 		}
 	})
 }

@@ -74,7 +74,7 @@ func (s *Service) CreateAdministrator(ctx context.Context, actor identity.Actor,
 			}
 		}
 		if err := insertAccount(ctx, tx, r.ID, r.Address, hash, s.now()); err != nil {
-			return unique(err, "there is an account %s already", r.Address)
+			return err
 		}
 		account, err := accountOfPerson(ctx, tx, r.ID)
 		if err != nil {

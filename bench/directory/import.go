@@ -35,7 +35,7 @@ func measureImport(ctx context.Context, db *sqldb.DB, s *directory.Service, seed
 	if err := directory.Fill(ctx, db, a, time.Now()); err != nil {
 		return err
 	}
-	agency, err := s.AgencyByIdentifier(ctx, a.Identifier)
+	agency, err := s.ResolveAgency(ctx, a.Identifier)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func measureImport(ctx context.Context, db *sqldb.DB, s *directory.Service, seed
 		return err
 	}
 	done := make(chan error, 1)
-	go func() { done <- s.ApplyImport(ctx, i.ID) }()
+	go func() { done <- s.FinishImport(ctx, i.ID) }()
 	var waits []time.Duration
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

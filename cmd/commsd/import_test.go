@@ -42,7 +42,7 @@ func TestImport(t *testing.T) {
 		{[]string{"--agency", "H26", list}, 0, "nothing has changed yet"},
 		{[]string{"--agency", "H26", "--apply", list}, 0, "applied: 1 people changed, 0 left as they were"},
 		{[]string{"--agency", "H26", list}, 0, "0 new, 0 changed, 0 moved, 0 leave, 1 as before"},
-		{[]string{"--agency", "H99", list}, 1, "there is no agency H99"},
+		{[]string{"--agency", "H99", list}, 1, "no agency has the identifier H99"},
 		{[]string{"--agency", "H26", list + "x"}, 2, "cannot read the list"},
 	} {
 		stdout, stderr, code := command(t, env, append([]string{"import"}, c.args...)...)

@@ -26,6 +26,7 @@ type Person struct {
 	Version                                 int64
 	Posts                                   []Post // in the agency, now
 	Elsewhere                               string // name of another agency where they hold a post; empty: none
+	Keeper                                  string // of somebody from outside: who looks after them, where a post here is not the agency's to give; empty: it is
 }
 
 // State is what a list is compared with.
@@ -279,7 +280,10 @@ func (d *differ) find(r Row) *Person {
 	}
 	if d.state.Lookup != nil {
 		if p, ok := d.state.Lookup(r.Key, r.Address); ok {
-			if p.Elsewhere != "" {
+			switch {
+			case p.Elsewhere == "" && p.Keeper != "":
+				d.bad(r, ColumnKey, cmp.Or(r.Key, r.Address), "kept", "%s is looked after by the administrators of %s", "ask an administrator of both to give this person a post here first, or correct the number and the address", name(&p), p.Keeper)
+			case p.Elsewhere != "":
 				d.bad(r, ColumnKey, cmp.Or(r.Key, r.Address), "elsewhere", "%s holds a post in another agency (%s)", "ask its administrator to end or transfer that post, or correct the number and the address", name(&p), p.Elsewhere)
 			}
 			return &p
