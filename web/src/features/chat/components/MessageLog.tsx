@@ -97,13 +97,30 @@ export function MessageLog({ chat, conversation, view, me }: Props) {
       resized.disconnect();
     };
   }, [scroller, stay]);
-  // The list says these while it renders: a transition, and functions that stay
-  // the same, keep its word from making it render again within that.
-  const shownTo = useCallback((range: ListRange) => startTransition(() => setLowestShown(range.endIndex)), []);
-  const reachedEnd = useCallback((at: boolean) => {
+  // Opened at an older line, the list says "at the end" of the few lines that it measures first:
+  // that is believed only once the last one has been among them.
+  const lastLine = first + lines.length - 1;
+  const end = useRef({ said: false, believed: divider === null, line: lastLine });
+  useEffect(() => {
+    end.current.line = lastLine;
+  }, [lastLine]);
+  const settle = useCallback(() => {
+    const at = end.current.said && end.current.believed;
     if (at && !jumped.current) stay(true);
     startTransition(() => setAtEnd(at));
   }, [stay]);
+  // The list says these while it renders: a transition, and functions that stay
+  // the same, keep its word from making it render again within that.
+  const shownTo = useCallback((range: ListRange) => {
+    startTransition(() => setLowestShown(range.endIndex));
+    if (end.current.believed || range.endIndex < end.current.line) return;
+    end.current.believed = true;
+    settle();
+  }, [settle]);
+  const reachedEnd = useCallback((at: boolean) => {
+    end.current.said = at;
+    settle();
+  }, [settle]);
   const holdScroller = useCallback((e: HTMLElement | Window | null) => void (e instanceof HTMLElement && setScroller(e)), []);
   const edges = useMemo(() => ({ Header: view.complete ? Beginning : view.paging ? Paging : Older, Footer: Foot }), [view.complete, view.paging]);
 
