@@ -46,7 +46,8 @@ func (s *Server) Kill() {
 }
 
 // StartPostgres makes a cluster in a temporary folder and serves it. A durable
-// one waits for the disk at each commit, as in production; the others do not.
+// one waits for the disk at each commit, as in production; the others do not,
+// and lie in memory where MemoryDir has room.
 func StartPostgres(durable bool) (_ *Server, err error) {
 	bin, err := postgresBin()
 	if err != nil {
@@ -56,7 +57,11 @@ func StartPostgres(durable bool) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "commsd-postgres-")
+	parent := "" // the system's temporary folder
+	if !durable {
+		parent = MemoryDir()
+	}
+	dir, err := os.MkdirTemp(parent, "commsd-postgres-")
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +101,7 @@ func StartPostgres(durable bool) (_ *Server, err error) {
 		}
 		cmd := exec.CommandContext(context.Background(), filepath.Join(bin, "postgres"), "-D", data, "-h", "127.0.0.1", "-p", strconv.Itoa(port),
 			"-c", "unix_socket_directories=", "-c", "fsync="+flag, "-c", "synchronous_commit=on",
-			"-c", "full_page_writes="+flag, "-c", "max_connections=300", "-c", "shared_buffers=32MB",
+			"-c", "full_page_writes="+flag, "-c", "max_wal_size=256MB", "-c", "max_connections=300", "-c", "shared_buffers=32MB",
 			"-c", "lc_messages=C", "-c", "log_min_messages=warning", "-c", "autovacuum=off")
 		cmd.Dir = dir
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}

@@ -1,6 +1,7 @@
 // Command withengines runs a command beside a PostgreSQL server of its own,
 // whose address the command finds in COMMSD_TEST_POSTGRES, so that a test run
-// over many packages starts one server instead of one for each:
+// over many packages starts one server instead of one for each, and with its
+// temporary folder in memory where there is room (testengine.MemoryDir):
 //
 //	go run ./internal/testengine/cmd/withengines -- go test -race ./...
 //
@@ -41,6 +42,23 @@ func run(args []string) (code int, err error) {
 	defer signal.Stop(signals)
 
 	env := os.Environ()
+	if parent := testengine.MemoryDir(); parent != "" {
+		dir, err := os.MkdirTemp(parent, "commsd-test-")
+		if err != nil {
+			return 1, err
+		}
+		defer func() {
+			if removeErr := os.RemoveAll(dir); removeErr != nil {
+				code, err = max(code, 1), errors.Join(err, removeErr)
+			}
+		}()
+		// Servers that run as another user reach their folders in it; what go
+		// compiles stays where it was.
+		if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // names alone are seen
+			return 1, err
+		}
+		env = append(env, "TMPDIR="+dir, "GOTMPDIR="+os.TempDir())
+	}
 	if os.Getenv(testengine.PostgresEnv) == "" {
 		server, err := testengine.StartPostgres(false)
 		if err != nil {
