@@ -11,7 +11,6 @@ import (
 	"commsd/identity"
 	"commsd/internal/errcode"
 	"commsd/internal/sqldb"
-	"commsd/internal/sqldb/sqldbtest"
 )
 
 const freshPassword = "thuyền về có nhớ bến chăng"
@@ -312,7 +311,7 @@ func (m *mailbag) SendSystem(_ context.Context, to, _, text string) error {
 }
 
 func TestCodeByOutsideAddress(t *testing.T) {
-	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+	eachDemo(t, func(t *testing.T, db *sqldb.DB) {
 		bag := &mailbag{}
 		f := newFixture(t, db, func(c *directory.Config) { c.Mailer = bag })
 		admin, owner := f.actor(t, "admin@g2g.example"), f.actor(t, chi)

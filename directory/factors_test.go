@@ -20,7 +20,6 @@ import (
 	"commsd/internal/errcode"
 	"commsd/internal/secret"
 	"commsd/internal/sqldb"
-	"commsd/internal/sqldb/sqldbtest"
 	"commsd/internal/testpeer/passkeypeer"
 )
 
@@ -29,7 +28,7 @@ const site = "https://comms.example"
 // eachFactor is each with all that second factors need, and nobody required to
 // have one unless change says so.
 func eachFactor(t *testing.T, fn func(t *testing.T, f *factorFixture), change ...func(*directory.Config)) {
-	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) { fn(t, newFactorFixture(t, db, change...)) })
+	eachDemo(t, func(t *testing.T, db *sqldb.DB) { fn(t, newFactorFixture(t, db, change...)) })
 }
 
 // factorFixture is a fixture that keeps what it was made with, for a second node.
@@ -207,7 +206,7 @@ func (f *factorFixture) exec(t *testing.T, query string, args ...any) {
 
 // Many who answer at once on two nodes with one code: one of them gets in.
 func TestACodeIsTakenOnceOnTwoNodes(t *testing.T) {
-	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+	eachDemo(t, func(t *testing.T, db *sqldb.DB) {
 		one := newFactorFixture(t, db, func(c *directory.Config) { c.FreeCodes, c.FreeFailures = 100, 100 })
 		two := one.node(t)
 		actor := one.actor(t, an)
@@ -770,7 +769,7 @@ func TestEnrolByPasskey(t *testing.T) {
 
 // Whoever did not change their factors themselves learns of it by mail.
 func TestOwnersAreTold(t *testing.T) {
-	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+	eachDemo(t, func(t *testing.T, db *sqldb.DB) {
 		bag := &mailbag{}
 		f := newFactorFixture(t, db, func(c *directory.Config) { c.Mailer = bag })
 		actor := f.actor(t, an)

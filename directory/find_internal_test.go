@@ -78,7 +78,7 @@ func TestFindAgreesWithPlainSearch(t *testing.T) {
 		now := time.Now()
 		s := newInternal(t, db, func() time.Time { return now })
 		rnd := rand.New(rand.NewPCG(7, 7))
-		people, units := randomDirectory(t, db, rnd, 400, now)
+		people, units := randomDirectory(t, db, rnd, 300, now)
 		viewer := identity.Actor{Agency: units[3].agency}
 		if err := db.Read(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
 			return tx.QueryRow(ctx, `SELECT id FROM directory_positions WHERE unit_id = $1 AND valid_until IS NULL LIMIT 1`, string(units[3].id)).Scan(&viewer.Position)

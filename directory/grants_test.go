@@ -11,7 +11,6 @@ import (
 	"commsd/identity"
 	"commsd/internal/errcode"
 	"commsd/internal/sqldb"
-	"commsd/internal/sqldb/sqldbtest"
 )
 
 // session is a signed-in person whose requests each find their actor anew.
@@ -116,7 +115,7 @@ func TestGrantReachesOpenSessions(t *testing.T) {
 // TestGrantReachesOtherNodes: a node that only polls the log forgets what it
 // remembered of an account, and signs nobody out.
 func TestGrantReachesOtherNodes(t *testing.T) {
-	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+	eachDemo(t, func(t *testing.T, db *sqldb.DB) {
 		one := newFixture(t, db)
 		other := newFixture(t, db) // with a bus of its own: hints do not arrive
 		ended := other.start(t)

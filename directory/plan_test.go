@@ -18,7 +18,7 @@ import (
 func TestQueriesUseIndexes(t *testing.T) {
 	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
 		now := time.Now()
-		viewer, units := crowd(t, db, 3000, now)
+		viewer, units := crowd(t, db, 1200, now)
 		if err := db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
 			_, err := tx.Exec(ctx, "ANALYZE")
 			return err

@@ -11,7 +11,6 @@ import (
 	"commsd/internal/bus"
 	"commsd/internal/errcode"
 	"commsd/internal/sqldb"
-	"commsd/internal/sqldb/sqldbtest"
 )
 
 // start runs f until the test ends, and returns what it revokes.
@@ -54,7 +53,7 @@ func TestRevocationsReachOtherNodes(t *testing.T) {
 	for _, shared := range []bool{true, false} {
 		name := map[bool]string{true: "bus", false: "polling"}[shared]
 		t.Run(name, func(t *testing.T) {
-			sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+			eachDemo(t, func(t *testing.T, db *sqldb.DB) {
 				medium := bus.NewMedium()
 				node := func(m *bus.Medium) func(*directory.Config) {
 					return func(c *directory.Config) { c.Bus = m.Node() }
@@ -111,7 +110,7 @@ func TestRevocationsReachOtherNodes(t *testing.T) {
 // What was revoked long before a node came up is not handed on again; what was
 // revoked while it came up is.
 func TestRevocationsBeforeTheStart(t *testing.T) {
-	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+	eachDemo(t, func(t *testing.T, db *sqldb.DB) {
 		a := newFixture(t, db)
 		if err := a.SignOut(t.Context(), a.actor(t, "an@noivu.g2g.example")); err != nil {
 			t.Fatal(err)

@@ -74,7 +74,24 @@ func newFixture(t testing.TB, db *sqldb.DB, change ...func(*directory.Config)) *
 }
 
 func each(t *testing.T, fn func(t *testing.T, f *fixture)) {
-	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) { fn(t, newFixture(t, db)) })
+	eachDemo(t, func(t *testing.T, db *sqldb.DB) { fn(t, newFixture(t, db)) })
+}
+
+// eachDemo runs fn on databases that hold the demo people already, so that each
+// newFixture need not make them anew.
+func eachDemo(t *testing.T, fn func(t *testing.T, db *sqldb.DB)) {
+	sqldbtest.EachFrom(t, "demo", func(ctx context.Context, db *sqldb.DB) error {
+		b, err := bus.Open(ctx, bus.Config{})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = b.Close() }()
+		s, err := directory.New(directory.Config{DB: db, Bus: b, Audit: audit.New(audit.Config{}), Domain: "g2g.example", Passwords: cheap})
+		if err != nil {
+			return err
+		}
+		return s.SeedDemo(ctx)
+	}, fn)
 }
 
 // signIn opens a session for a demo account.

@@ -10,7 +10,6 @@ import (
 	"commsd/internal/errcode"
 	"commsd/internal/httpapi"
 	"commsd/internal/sqldb"
-	"commsd/internal/sqldb/sqldbtest"
 )
 
 func locking(c *directory.Config) {
@@ -18,7 +17,7 @@ func locking(c *directory.Config) {
 }
 
 func eachLocking(t *testing.T, fn func(t *testing.T, f *fixture)) {
-	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) { fn(t, newFixture(t, db, locking)) })
+	eachDemo(t, func(t *testing.T, db *sqldb.DB) { fn(t, newFixture(t, db, locking)) })
 }
 
 // come returns the actor of a request that comes now.
@@ -131,7 +130,7 @@ func TestSensitiveActsNeedAFreshProof(t *testing.T) {
 // Another node knows at once that a session was unlocked, and soon that
 // somebody works in it.
 func TestLockOnTwoNodes(t *testing.T) {
-	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+	eachDemo(t, func(t *testing.T, db *sqldb.DB) {
 		a := newFixture(t, db, locking)
 		b := newFixture(t, db, locking, func(c *directory.Config) { c.Now = a.clock.now })
 		token, _ := a.signIn(t, an)

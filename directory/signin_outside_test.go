@@ -15,7 +15,6 @@ import (
 	"commsd/directory/oidc"
 	"commsd/internal/httpapi"
 	"commsd/internal/sqldb"
-	"commsd/internal/sqldb/sqldbtest"
 	"commsd/internal/testpeer/oidcpeer"
 )
 
@@ -29,7 +28,7 @@ type outside struct {
 }
 
 func eachOutside(t *testing.T, fn func(t *testing.T, o *outside), change ...func(*directory.Config)) {
-	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+	eachDemo(t, func(t *testing.T, db *sqldb.DB) {
 		// The server's address is known before the service is made.
 		server := httptest.NewUnstartedServer(nil)
 		public := "http://" + server.Listener.Addr().String()

@@ -15,7 +15,6 @@ import (
 	"commsd/identity"
 	"commsd/internal/errcode"
 	"commsd/internal/sqldb"
-	"commsd/internal/sqldb/sqldbtest"
 )
 
 const hashesMetric = "commsd_directory_password_hashes_total"
@@ -274,7 +273,7 @@ func TestMalformedTokens(t *testing.T) {
 
 // A hash of a lower cost is replaced at the next sign-in, once.
 func TestRehashWhenTheCostRises(t *testing.T) {
-	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+	eachDemo(t, func(t *testing.T, db *sqldb.DB) {
 		newFixture(t, db)
 		f := newFixture(t, db, func(c *directory.Config) {
 			c.Passwords = directory.PasswordParams{MemoryKiB: 128, Passes: 2, Lanes: 1}
