@@ -59,15 +59,27 @@ func readUnitTree(ctx context.Context, tx *sqldb.Tx, in scope, now time.Time) ([
 		ORDER BY LENGTH(u.path), u.rank, u.id`, args)
 }
 
-// readUnitsHeld is readUnitTree without names, that counts 1 where anybody is in
-// a unit.
-func readUnitsHeld(ctx context.Context, tx *sqldb.Tx, in scope, now time.Time) ([]unitRow, error) {
+// readUnitOrder reads the open units in scope in the order of their tree, each
+// before those below it. It reads nobody's positions: to know who is in thousands
+// of units costs far more than to ask the few of a page.
+func readUnitOrder(ctx context.Context, tx *sqldb.Tx, in scope) ([]identity.UnitID, error) {
 	var args arguments
-	at := args.add(now.UnixMicro())
-	return queryUnits(ctx, tx, `SELECT u.id, COALESCE(u.parent_id, ''), '', '',
-			CASE WHEN EXISTS (SELECT 1 FROM directory_positions q WHERE q.unit_id = u.id AND `+validAt("q", at)+`) THEN 1 ELSE 0 END
+	rows, err := queryUnits(ctx, tx, `SELECT u.id, COALESCE(u.parent_id, ''), '', '', 0
 		FROM directory_units u WHERE `+in.units(&args, "u")+` AND u.closed_at IS NULL
 		ORDER BY LENGTH(u.path), u.rank, u.id`, args)
+	if err != nil {
+		return nil, err
+	}
+	order := make([]identity.UnitID, 0, len(rows))
+	var walk func(units []*Unit)
+	walk = func(units []*Unit) {
+		for _, u := range units {
+			order = append(order, u.ID)
+			walk(u.Units)
+		}
+	}
+	walk(unitTree(rows))
+	return order, nil
 }
 
 func queryUnits(ctx context.Context, tx *sqldb.Tx, query string, args arguments) ([]unitRow, error) {

@@ -41,8 +41,10 @@ func TestQueriesUseIndexes(t *testing.T) {
 			}
 		}
 		for scope, in := range map[string]scope{"unit": {path: units[7].path}, "agency": {agency: viewer.Agency}} {
-			query, args := staffQuery(in, units[7].id, &staff{SortKey: []byte{1}, Position: "x"}, now, 100)
-			plans["staff of "+scope] = plan{query, args}
+			query, args := staffQuery(db.Dialect(), in, []identity.UnitID{units[7].id}, &staff{SortKey: []byte{1}, Position: "x"}, now, 100)
+			plans["staff of a unit in "+scope] = plan{query, args}
+			query, args = staffQuery(db.Dialect(), in, []identity.UnitID{units[7].id, units[8].id, units[9].id}, nil, now, 100)
+			plans["staff of units in "+scope] = plan{query, args}
 		}
 		query, args := everybodyQuery(now, 20)
 		plans["everybody"] = plan{query, args}
