@@ -240,7 +240,8 @@ func Delete[I, O any](a *API, id, tag, path, summary string, h func(context.Cont
 
 // Register is Get with the whole operation in the caller's hand (DefaultStatus,
 // Errors, MaxBodyBytes, BodyReadTimeout). Who may not come in is told so before
-// a byte of the body is read: huma keeps bodies in memory.
+// a byte of the body is read: huma keeps bodies in memory. Behind a body that
+// came slowly they are looked at again, since the session may have ended.
 func Register[I, O any](a *API, op huma.Operation, h func(context.Context, identity.Actor, *I) (*O, error)) {
 	op.Security = []map[string][]string{{"session": {}}}
 	_, locked := op.Metadata[whileLocked]
@@ -250,18 +251,33 @@ func Register[I, O any](a *API, op huma.Operation, h func(context.Context, ident
 			a.refuse(c, op, err)
 			return
 		}
-		next(huma.WithValue(c, actorKey{}, actor))
+		c = huma.WithValue(c, actorKey{}, actor)
+		next(huma.WithValue(c, enteredKey{}, time.Now()))
 	}}, op.Middlewares...)
 	RegisterPublic(a, op, func(ctx context.Context, in *I) (*O, error) {
 		actor, ok := ctx.Value(actorKey{}).(identity.Actor)
-		if !ok {
+		at, ok2 := ctx.Value(enteredKey{}).(time.Time)
+		rq, ok3 := ctx.Value(requestKey{}).(huma.Context)
+		if !ok || !ok2 || !ok3 {
 			return nil, errors.New("httpapi: handler ran without its actor")
+		}
+		if time.Since(at) > slowBody {
+			var err error
+			if actor, err = a.enter(rq, op, locked); err != nil {
+				return nil, err
+			}
 		}
 		return h(ctx, actor, in)
 	})
 }
 
-type actorKey struct{}
+type (
+	actorKey   struct{}
+	enteredKey struct{} // when the actor came in
+)
+
+// slowBody is how long a body takes behind which the session is looked at anew.
+const slowBody = time.Second
 
 // enter finds who sent a request for op and lets them in.
 func (a *API) enter(c huma.Context, op huma.Operation, locked bool) (identity.Actor, error) {
