@@ -204,7 +204,11 @@ func (b badRequest) Error() string { return "ldapd: " + string(b) }
 
 // read reads one request.
 func (c *conn) read() (message, error) {
-	raw, err := readElement(c.reader, c.server.cfg.MaxMessageBytes)
+	limit := c.server.cfg.MaxMessageBytes
+	if !c.signedIn {
+		limit = min(limit, greetBytes) // a stranger has nothing long to say
+	}
+	raw, err := readElement(c.reader, limit)
 	if err != nil {
 		return message{}, err
 	}
@@ -250,6 +254,9 @@ func readElement(r io.Reader, limit int) ([]byte, error) {
 }
 
 func parseMessage(raw []byte) (message, error) {
+	if err := checkShape(raw); err != nil {
+		return message{}, err
+	}
 	p, err := ber.DecodePacketErr(raw)
 	if err != nil {
 		return message{}, badRequest("the request cannot be decoded")

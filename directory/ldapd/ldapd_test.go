@@ -266,7 +266,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 func TestHostileRequests(t *testing.T) {
 	s := serve(t, nil)
 	deep := equal("cn", "x")
-	for range 200 {
+	for range 110 {
 		not := ber.Encode(ber.ClassContext, ber.TypeConstructed, 2, nil, "")
 		not.AppendChild(deep)
 		deep = not
@@ -315,6 +315,45 @@ func TestHostileRequests(t *testing.T) {
 			t.Errorf("%s: the connection goes on", name)
 		}
 	}
+}
+
+// What decoding costs grows with the depth times the length: six requests of
+// 64 KiB, a thousand deep, took seven hundred megabytes.
+func TestCostlyRequestsAreRefusedUnread(t *testing.T) {
+	s := serve(t, nil)
+	nested := octets(strings.Repeat("x", 50_000))
+	for range 500 {
+		around := ber.NewSequence("")
+		around.AppendChild(nested)
+		nested = around
+	}
+	deep := ber.Encode(ber.ClassApplication, ber.TypeConstructed, 3, nil, "")
+	deep.AppendChild(nested)
+	parts := ber.Encode(ber.ClassApplication, ber.TypeConstructed, 3, nil, "")
+	for range 5000 {
+		parts.AppendChild(octets(""))
+	}
+	for name, op := range map[string]*ber.Packet{"deep": deep, "of many parts": parts} {
+		p := s.dial(t, true)
+		p.send(bind(login, password))
+		p.want(1, 0)
+		p.send(op)
+		p.want(24, 2) // a notice of disconnection
+		if _, err := p.conn.Read(make([]byte, 1)); err == nil {
+			t.Errorf("%s: the connection goes on", name)
+		}
+	}
+	long := search("dc=g2g,dc=example", equal("cn", strings.Repeat("x", 9000)))
+	p := s.dial(t, true)
+	p.send(bind(login, password))
+	p.want(1, 0)
+	p.send(long)
+	p.want(5, 0)
+	stranger := s.dial(t, true)
+	if _, err := io.WriteString(stranger.conn, "\x30\x82\x23\x28"); err != nil { // 9000 bytes are to come
+		t.Fatal(err)
+	}
+	stranger.want(24, 2)
 }
 
 func TestUnknownCriticalControl(t *testing.T) {
