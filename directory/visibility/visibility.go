@@ -21,8 +21,8 @@ type Level int
 const (
 	Public      Level = iota + 1 // everybody who may ask at all, an account without a post too
 	AllAgencies                  // who holds a post in any agency
-	OwnAgency                    // who works in an agency in which the person holds a post
-	OwnUnit                      // who works in a unit of the person's, or above or below it
+	OwnAgency                    // who works in the agency of the person's main post
+	OwnUnit                      // who works in a unit of the person's there, or above or below it
 	Hidden                       // the person, and who administers the entry
 )
 
@@ -237,7 +237,9 @@ func Known(e Entry, p Policy) identity.Person {
 	return identity.Person{ID: e.ID, Name: e.Name, GivenName: e.GivenName}
 }
 
-// reachOf returns the strictest level that lets viewer in.
+// reachOf returns the strictest level that lets viewer in. Only the agency of
+// the main post counts as the person's own: another gives them a post beside it
+// by itself, and must not learn by that what theirs keeps to itself.
 func reachOf(viewer identity.Actor, e Entry) Level {
 	if viewer.Person != "" && viewer.Person == e.ID || administers(viewer, e) {
 		return Hidden
@@ -250,7 +252,7 @@ func reachOf(viewer identity.Actor, e Entry) Level {
 		return reach
 	}
 	for _, q := range e.Places {
-		if viewer.Agency == "" || q.Agency != viewer.Agency {
+		if viewer.Agency == "" || q.Agency != viewer.Agency || q.Agency != e.Places[0].Agency {
 			continue
 		}
 		reach = max(reach, OwnAgency)
