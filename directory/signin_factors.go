@@ -2,6 +2,7 @@ package directory
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -278,6 +279,11 @@ func (s *Service) enrollByTicket(ctx context.Context, rq NextRequest, from origi
 		h, err := readHolder(ctx, tx, t.account, s.now(), tx.ForUpdate())
 		if err != nil {
 			return "", err
+		}
+		// Somebody else with the password may have begun too. Whoever sets a
+		// factor up first is whom the account asks from then on.
+		if offered, _, err := s.factors.Needs(ctx, tx, t.account); err != nil || len(offered) > 0 {
+			return "", cmp.Or(err, errTicketGone())
 		}
 		actor := h.actor(h.main(), "", from.Address)
 		login = h.login
