@@ -194,9 +194,15 @@ func (s *Service) rehash(ctx context.Context, acc account, typed string) {
 
 func (s *Service) recordFailure(ctx context.Context, acc account, login, address, scope string) error {
 	detail := map[string]string{"scope": scope}
-	if strings.Contains(login, "@") {
-		// Without an @ it may be a password in the wrong field.
-		detail["login"] = login
+	// What is no address of ours may be a password in the wrong field.
+	if at := strings.LastIndexByte(login, '@'); at > 0 {
+		local, err := s.IsLocalDomain(ctx, login[at+1:])
+		if err != nil {
+			return err
+		}
+		if local {
+			detail["login"] = login
+		}
 	}
 	return s.recordFailed(ctx, acc.id, login, address, detail)
 }
