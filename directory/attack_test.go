@@ -1,10 +1,14 @@
 package directory_test
 
 import (
+	"encoding/base64"
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
 	"commsd/directory"
+	"commsd/identity"
 	"commsd/internal/errcode"
 )
 
@@ -41,4 +45,53 @@ func TestTheFirstFactorIsNotReplacedByASignIn(t *testing.T) {
 			t.Errorf("the owner's app lets in no more: %+v, %v", in, err)
 		}
 	}, func(c *directory.Config) { c.RequireFactor = directory.RequireFactorAll })
+}
+
+// Somebody whom nobody sees stands in no list of those who may use a mailbox or
+// look after a group, and is told by no cursor.
+func TestAHiddenPersonIsInNoOtherList(t *testing.T) {
+	eachOffice(t, func(t *testing.T, o *office) {
+		person, post := o.hire("Khuê", "khue@noivu.g2g.example", "Phòng Hành chính", "Văn thư")
+		var box directory.ServiceMailbox
+		o.admin.must("POST", "/service-mailboxes", fields{"unit_id": o.unit("Văn phòng Bộ"), "address": "hop@noivu.g2g.example", "name": "Hộp thư"}, 201, &box)
+		o.admin.must("POST", "/service-mailboxes/"+box.ID+"/users", fields{"position_id": post.ID, "may_read": true, "may_send": false}, 201, nil)
+		var group directory.GroupRecord
+		o.admin.must("POST", "/groups", fields{"agency_id": o.moha, "name": "Tổ văn thư", "kind": "listed", "owner_ids": []any{person.ID}}, 201, &group)
+		faces := []string{"/service-mailboxes?agency_id=" + string(o.moha), "/service-mailboxes/" + box.ID, "/groups?agency_id=" + string(o.moha), "/groups/" + string(group.ID)}
+		told := func(p *page, path string) bool {
+			var body map[string]any
+			p.must("GET", path, nil, 200, &body)
+			text, err := json.Marshal(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return strings.Contains(string(text), string(person.ID)) || strings.Contains(string(text), string(post.ID)) || strings.Contains(string(text), "Khuê")
+		}
+		other := o.as(chi)
+		for _, path := range faces {
+			if !told(other, path) {
+				t.Errorf("%s does not name a person whom everybody sees", path)
+			}
+		}
+		o.admin.must("PUT", "/people/"+string(person.ID)+"/visibility", fields{"set_by_administrator": []any{fields{"field": "entry", "level": "hidden"}}}, 200, nil)
+		for _, path := range faces {
+			if told(other, path) {
+				t.Errorf("%s names a person whom another agency does not see", path)
+			}
+			if !told(o.admin, path) {
+				t.Errorf("%s does not name the person to an administrator", path)
+			}
+		}
+
+		list := "/agencies/" + string(o.moha) + "/people?limit=1"
+		var page struct {
+			People []struct{ ID identity.PersonID }
+			Next   string
+		}
+		other.must("GET", list, nil, 200, &page)
+		raw, err := base64.RawURLEncoding.DecodeString(page.Next)
+		if page.Next == "" || err == nil && (strings.Contains(string(raw), `"p"`) || strings.Contains(string(raw), string(post.ID))) {
+			t.Errorf("a cursor says who stands behind it: %s", raw)
+		}
+	})
 }

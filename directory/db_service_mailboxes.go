@@ -83,7 +83,7 @@ func readMailboxUsersOf(ctx context.Context, tx *sqldb.Tx, ids []string, at map[
 	var args arguments
 	when := args.add(now.UnixMicro())
 	rows, err := tx.Query(ctx, `SELECT w.mailbox_id, w.id, COALESCE(w.position_id, ''), COALESCE(w.group_id, ''),
-			COALESCE(g.name, p.display_name || ' (' || q.title || ')', ''), w.may_read, w.may_send
+			COALESCE(g.name, p.display_name, ''), COALESCE(p.id, ''), COALESCE(q.title, ''), w.may_read, w.may_send
 		FROM directory_service_mailbox_users w
 		LEFT JOIN directory_groups g ON g.id = w.group_id
 		LEFT JOIN directory_positions q ON q.id = w.position_id AND `+validAt("q", when)+`
@@ -97,7 +97,7 @@ func readMailboxUsersOf(ctx context.Context, tx *sqldb.Tx, ids []string, at map[
 	for rows.Next() {
 		var mailbox string
 		var u ServiceMailboxUser
-		if err := rows.Scan(&mailbox, &u.ID, &u.Position, &u.Group, &u.Name, &u.MayRead, &u.MaySend); err != nil {
+		if err := rows.Scan(&mailbox, &u.ID, &u.Position, &u.Group, &u.Name, &u.person, &u.title, &u.MayRead, &u.MaySend); err != nil {
 			return err
 		}
 		at[mailbox].Users = append(at[mailbox].Users, u)

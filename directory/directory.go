@@ -8,6 +8,7 @@ package directory
 
 import (
 	"context"
+	"crypto/cipher"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -170,6 +171,7 @@ type Service struct {
 	metrics *metrics
 	hasher  *password.Hasher
 	factors secondFactors
+	cursors cipher.AEAD
 
 	shrinking chan struct{} // holds one while a picture is made small
 	lists     chan struct{} // holds one for each staff list that is being compared
@@ -221,9 +223,13 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	cursors, err := newCursorSeal(cfg.AppPasswordKey)
+	if err != nil {
+		return nil, err
+	}
 	s := &Service{
 		cfg: cfg, db: cfg.DB, log: cfg.Log, now: cfg.Now, metrics: m,
-		hasher: h,
+		hasher: h, cursors: cursors,
 
 		shrinking: make(chan struct{}, 1),
 		lists:     make(chan struct{}, listsAtOnce),

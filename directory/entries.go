@@ -123,6 +123,20 @@ func (s *Service) viewPeople(ctx context.Context, tx *sqldb.Tx, viewer identity.
 	return out, nil
 }
 
+// sights returns what viewer sees of the people of ids, by id; of whom there is
+// none, nothing.
+func (s *Service) sights(ctx context.Context, tx *sqldb.Tx, viewer identity.Actor, ids []identity.PersonID) (map[identity.PersonID]visibility.Sight, error) {
+	entries, policies, err := s.readWithPolicies(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[identity.PersonID]visibility.Sight, len(entries))
+	for id, e := range entries {
+		out[id] = visibility.Look(viewer, *e, policies[e.Agency].Visibility)
+	}
+	return out, nil
+}
+
 // foundBy returns the condition that a person whom a search found is
 // found by what is seen of them: a search by a hidden address finds nobody.
 func foundBy(query searchkey.Query) func(visibility.Sight, identity.Person) bool {

@@ -2,8 +2,6 @@ package directory
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -173,7 +171,7 @@ func (s *Service) Groups(ctx context.Context, actor identity.Actor, agency ident
 			g.MayEdit = s.Check(actor, permission.GroupWrite, g.object(actor)).Allowed
 			out = append(out, g.GroupRecord)
 		}
-		return nil
+		return s.viewOwners(ctx, tx, actor, out)
 	})
 	return out, err
 }
@@ -191,16 +189,43 @@ func named(name string, words []fold.Word) bool {
 
 // Group returns a group; errcode.NotFound when there is none.
 func (s *Service) Group(ctx context.Context, actor identity.Actor, id identity.GroupID) (GroupRecord, error) {
-	var g groupPlace
-	err := s.read(ctx, "group", func(ctx context.Context, tx *sqldb.Tx) (err error) {
-		g, err = readGroup(ctx, tx, id)
+	var out GroupRecord
+	err := s.read(ctx, "group", func(ctx context.Context, tx *sqldb.Tx) error {
+		g, err := readGroup(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		g.MayEdit = s.Check(actor, permission.GroupWrite, g.object(actor)).Allowed
+		groups := []GroupRecord{g.GroupRecord}
+		err = s.viewOwners(ctx, tx, actor, groups)
+		out = groups[0]
 		return err
 	})
-	if err != nil {
-		return GroupRecord{}, err
+	return out, err
+}
+
+// viewOwners leaves of those who look after groups whom actor sees. Who may
+// edit a group sees all, since an edit names all of them.
+func (s *Service) viewOwners(ctx context.Context, tx *sqldb.Tx, actor identity.Actor, groups []GroupRecord) error {
+	var ids []identity.PersonID
+	for _, g := range groups {
+		for _, o := range g.Owners {
+			if !g.MayEdit {
+				ids = append(ids, o.ID)
+			}
+		}
 	}
-	g.MayEdit = s.Check(actor, permission.GroupWrite, g.object(actor)).Allowed
-	return g.GroupRecord, nil
+	slices.Sort(ids)
+	sights, err := s.sights(ctx, tx, actor, slices.Compact(ids))
+	if err != nil {
+		return err
+	}
+	for i, g := range groups {
+		if !g.MayEdit {
+			groups[i].Owners = slices.DeleteFunc(g.Owners, func(o directoryGroupOwner) bool { return !sights[o.ID].Sees(visibility.FieldEntry) })
+		}
+	}
+	return nil
 }
 
 // CreateGroup adds a group. Administrators of its unit, or of its agency when
@@ -345,9 +370,12 @@ func (s *Service) GroupMembers(ctx context.Context, actor identity.Actor, id ide
 		limit = 100
 	}
 	limit = min(limit, MaxFound)
-	after, err := parseMemberCursor(cursor)
-	if err != nil {
-		return nil, "", err
+	var after *memberCursor
+	if cursor != "" {
+		after = &memberCursor{}
+		if err := s.openCursor(memberList, cursor, after); err != nil {
+			return nil, "", err
+		}
 	}
 	err = s.read(ctx, "members of a group", func(ctx context.Context, tx *sqldb.Tx) error {
 		members = []GroupMember{}
@@ -366,7 +394,9 @@ func (s *Service) GroupMembers(ctx context.Context, actor identity.Actor, id ide
 		}
 		if len(places) > limit {
 			places = places[:limit]
-			next = places[limit-1].cursor()
+			if next, err = s.sealCursor(memberList, places[limit-1].at); err != nil {
+				return err
+			}
 		}
 		members, err = s.viewMembers(ctx, tx, actor, places)
 		return err
@@ -394,6 +424,8 @@ func (s *Service) viewMembers(ctx context.Context, tx *sqldb.Tx, actor identity.
 	return out, nil
 }
 
+const memberList = "members" // the list that its cursors are of
+
 // memberPlace is a member with its place in the list, which is what a cursor
 // tells.
 type memberPlace struct {
@@ -406,29 +438,6 @@ type memberPlace struct {
 type memberCursor struct {
 	SortKey []byte `json:"k"`
 	ID      string `json:"i"`
-}
-
-func (p memberPlace) cursor() string {
-	b, err := json.Marshal(p.at)
-	if err != nil {
-		return "" // text and bytes always marshal
-	}
-	return base64.RawURLEncoding.EncodeToString(b)
-}
-
-func parseMemberCursor(text string) (*memberCursor, error) {
-	if text == "" {
-		return nil, nil //nolint:nilnil // the beginning of a list is an ordinary answer
-	}
-	b, err := base64.RawURLEncoding.DecodeString(text)
-	var c memberCursor
-	if err == nil {
-		err = json.Unmarshal(b, &c)
-	}
-	if err != nil || c.ID == "" || c.SortKey == nil {
-		return nil, errcode.New(errcode.Invalid, "the cursor is not one that this list gave")
-	}
-	return &c, nil
 }
 
 // AddGroupMember adds a person, or a post whose holder is meant, to a listed

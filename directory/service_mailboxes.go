@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"commsd/directory/permission"
+	"commsd/directory/visibility"
 	"commsd/identity"
 	"commsd/internal/errcode"
 	"commsd/internal/sqldb"
@@ -34,6 +35,9 @@ type ServiceMailboxUser struct {
 	Name     string              `json:"name" doc:"of the person in the post with its title, or of the group"`
 	MayRead  bool                `json:"may_read"`
 	MaySend  bool                `json:"may_send" doc:"in the mailbox's name"`
+
+	person identity.PersonID // who holds the post
+	title  string
 }
 
 // NewServiceMailbox is what CreateServiceMailbox makes a mailbox of.
@@ -130,6 +134,10 @@ func (s *Service) mailboxFor(ctx context.Context, tx *sqldb.Tx, actor identity.A
 func (s *Service) usable(ctx context.Context, tx *sqldb.Tx, actor identity.Actor, mailboxes []mailboxPlace) ([]ServiceMailbox, error) {
 	lent := actor.Delegation == "" || slices.Contains(actor.Scopes, identity.ScopeMail)
 	groups := map[identity.GroupID]bool{} // that were looked at: actor is in it
+	sights, err := s.mailboxSights(ctx, tx, actor, mailboxes)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]ServiceMailbox, 0, len(mailboxes))
 	for _, m := range mailboxes {
 		for _, u := range m.Users {
@@ -137,7 +145,6 @@ func (s *Service) usable(ctx context.Context, tx *sqldb.Tx, actor identity.Actor
 			if u.Group != "" {
 				var known bool
 				if in, known = groups[u.Group]; !known {
-					var err error
 					if in, err = inGroup(ctx, tx, actor, u.Group, s.now()); err != nil {
 						return nil, err
 					}
@@ -147,9 +154,32 @@ func (s *Service) usable(ctx context.Context, tx *sqldb.Tx, actor identity.Actor
 			m.MayRead = m.MayRead || in && lent && u.MayRead
 			m.MaySend = m.MaySend || in && lent && u.MaySend
 		}
+		m.Users = slices.DeleteFunc(m.Users, func(u ServiceMailboxUser) bool {
+			return u.Position != "" && !sights[u.person].Sees(visibility.FieldEntry)
+		})
+		for i, u := range m.Users {
+			if u.Position != "" && sights[u.person].Sees(visibility.FieldTitle) {
+				m.Users[i].Name += " (" + u.title + ")"
+			}
+		}
 		out = append(out, m.ServiceMailbox)
 	}
 	return out, nil
+}
+
+// mailboxSights returns what actor sees of those whose posts mailboxes are open
+// to: whom somebody does not see stands in no list of theirs.
+func (s *Service) mailboxSights(ctx context.Context, tx *sqldb.Tx, actor identity.Actor, mailboxes []mailboxPlace) (map[identity.PersonID]visibility.Sight, error) {
+	var ids []identity.PersonID
+	for _, m := range mailboxes {
+		for _, u := range m.Users {
+			if u.person != "" {
+				ids = append(ids, u.person)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return s.sights(ctx, tx, actor, slices.Compact(ids))
 }
 
 // CreateServiceMailbox adds a mailbox of a unit and reserves its address.

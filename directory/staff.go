@@ -3,8 +3,6 @@ package directory
 import (
 	"context"
 	"database/sql"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -41,38 +39,48 @@ func (s *Service) AgencyPeople(ctx context.Context, actor identity.Actor, id ide
 // a page may be short, or empty, though the list goes on.
 const maxPages = 5
 
+const staffList = "staff" // the list that its cursors are of
+
 // staffOf lists people whom actor sees with the field that the list is by.
 func (s *Service) staffOf(ctx context.Context, actor identity.Actor, by visibility.Field, cursor string, limit int, find func(context.Context, *sqldb.Tx) (scope, error)) (people []identity.Person, next string, err error) {
 	if limit <= 0 {
 		limit = 100
 	}
 	limit = min(limit, MaxFound)
-	start, err := parseCursor(cursor)
-	if err != nil {
-		return nil, "", err
+	var start *staff
+	if cursor != "" {
+		start = &staff{}
+		if err := s.openCursor(staffList, cursor, start); err != nil {
+			return nil, "", err
+		}
 	}
 	err = s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		in, err := find(ctx, tx)
 		if err != nil {
 			return err
 		}
+		var last *staff
 		after := start
 		people = nil
 		for range maxPages {
-			page, last, err := readStaff(ctx, tx, in, after, s.now(), limit-len(people))
-			if err != nil {
+			var page []identity.Person
+			if page, last, err = readStaff(ctx, tx, in, after, s.now(), limit-len(people)); err != nil {
 				return err
 			}
 			seen, err := s.viewPeople(ctx, tx, actor, page, func(sight visibility.Sight, _ identity.Person) bool { return sight.Sees(by) })
 			if err != nil {
 				return err
 			}
-			people, next, after = append(people, seen...), formatCursor(last), last
+			people, after = append(people, seen...), last
 			if last == nil || len(people) == limit {
 				break
 			}
 		}
-		return nil
+		next = ""
+		if last != nil {
+			next, err = s.sealCursor(staffList, last)
+		}
+		return err
 	})
 	if err != nil {
 		return nil, "", fmt.Errorf("directory: list people: %w", err)
@@ -87,30 +95,4 @@ type staff struct {
 	Seniority int64               `json:"s"`
 	SortKey   []byte              `json:"k"`
 	Position  identity.PositionID `json:"p"`
-}
-
-func formatCursor(s *staff) string {
-	if s == nil {
-		return ""
-	}
-	b, err := json.Marshal(s)
-	if err != nil {
-		return "" // numbers and bytes always marshal
-	}
-	return base64.RawURLEncoding.EncodeToString(b)
-}
-
-func parseCursor(s string) (*staff, error) {
-	if s == "" {
-		return nil, nil
-	}
-	b, err := base64.RawURLEncoding.DecodeString(s)
-	var c staff
-	if err == nil {
-		err = json.Unmarshal(b, &c)
-	}
-	if err != nil || c.Unit == "" || c.Position == "" || c.SortKey == nil {
-		return nil, errcode.New(errcode.Invalid, "the cursor is not one that this list gave")
-	}
-	return &c, nil
 }
