@@ -14,10 +14,18 @@ import (
 	"commsd/internal/sqldb"
 )
 
+// access is how a command opens the database of an installation.
+type access int
+
+const (
+	alone  access = iota // a server on SQLite has to be stopped first
+	reads                // beside the server
+	beside               // beside the server, with a row or two to write
+)
+
 // stored opens the database and the key of an installation that has served
-// before; nothing is made. fn runs on them. With readOnly it runs beside the
-// server; without, a server on SQLite has to be stopped first.
-func stored(ctx context.Context, cfg Config, log *slog.Logger, readOnly bool, fn func(*sqldb.DB, *secret.Store) error) (err error) {
+// before; nothing is made. fn runs on them.
+func stored(ctx context.Context, cfg Config, log *slog.Logger, as access, fn func(*sqldb.DB, *secret.Store) error) (err error) {
 	file := cfg.SecretKeyFile
 	if file == "" {
 		file = filepath.Join(cfg.DataDir, "secret.key")
@@ -29,7 +37,8 @@ func stored(ctx context.Context, cfg Config, log *slog.Logger, readOnly bool, fn
 	if err != nil {
 		return &StartError{Err: err}
 	}
-	db, err := sqldb.Open(ctx, sqldb.Config{URL: cfg.Database.URL, DataDir: cfg.DataDir, MaxConns: 4, Log: log, ReadOnly: readOnly})
+	db, err := sqldb.Open(ctx, sqldb.Config{URL: cfg.Database.URL, DataDir: cfg.DataDir, MaxConns: 4, Log: log,
+		ReadOnly: as == reads, Beside: as == beside})
 	if err != nil {
 		return &StartError{Err: err}
 	}
@@ -47,7 +56,7 @@ type AuditVerification struct {
 // VerifyAudit checks the audit log of an installation, which may be serving
 // meanwhile.
 func VerifyAudit(ctx context.Context, cfg Config, log *slog.Logger, v AuditVerification) (report *audit.VerifyReport, err error) {
-	err = stored(ctx, cfg, log, true, func(db *sqldb.DB, secrets *secret.Store) error {
+	err = stored(ctx, cfg, log, reads, func(db *sqldb.DB, secrets *secret.Store) error {
 		report, err = audit.Verify(ctx, audit.VerifyConfig{DB: db, Secrets: secrets, Checkpoint: v.Checkpoint, Since: v.Since, Progress: v.Progress})
 		return err
 	})
@@ -55,9 +64,9 @@ func VerifyAudit(ctx context.Context, cfg Config, log *slog.Logger, v AuditVerif
 }
 
 // ExportAudit writes the audit log of an installation, or a part of it, to w as
-// JSON lines, and records that in it.
+// JSON lines, and records that in it. The installation may be serving meanwhile.
 func ExportAudit(ctx context.Context, cfg Config, log *slog.Logger, f audit.Filter, w io.Writer) (n int64, err error) {
-	err = stored(ctx, cfg, log, false, func(db *sqldb.DB, secrets *secret.Store) error {
+	err = stored(ctx, cfg, log, beside, func(db *sqldb.DB, secrets *secret.Store) error {
 		keeper, err := audit.NewService(audit.ServiceConfig{
 			DB: db, Log: audit.New(audit.Config{}), Secrets: secrets, Permissions: nobodyAsks{}, Names: nobodyAsks{}, Domain: cfg.Domain, Logger: log,
 		})

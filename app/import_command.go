@@ -30,7 +30,7 @@ type StaffList struct {
 // the server's import does, and applies it. It works on the database directly:
 // with SQLite, while no server runs on it.
 func ImportStaff(ctx context.Context, cfg Config, log *slog.Logger, list StaffList) (i directory.Import, err error) {
-	err = stored(ctx, cfg, log, false, func(db *sqldb.DB, _ *secret.Store) (err error) {
+	err = stored(ctx, cfg, log, alone, func(db *sqldb.DB, _ *secret.Store) (err error) {
 		hints, err := bus.Open(ctx, bus.Config{})
 		if err != nil {
 			return err

@@ -113,6 +113,11 @@ func TestKilledServerKeepsItsAuditLog(t *testing.T) {
 			t.Fatalf("the tree does not grow:\n%s", out)
 		}
 	}
+	// So does an export, which writes that it was made.
+	beside := filepath.Join(dir, "beside.jsonl")
+	if out, errs, code := command(t, env, "audit", "export", "--output", beside); code != 0 {
+		t.Fatalf("export beside the server: %d\n%s%s", code, out, errs)
+	}
 	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
@@ -130,6 +135,16 @@ func TestKilledServerKeepsItsAuditLog(t *testing.T) {
 	}
 	if out, errs, code := command(t, env, "audit", "verify-export", file, "--key", key[1]); code != 0 || !strings.Contains(out, "a part of the log") {
 		t.Errorf("verify-export: %d\n%s%s", code, out, errs)
+	}
+	if out, errs, code := command(t, env, "audit", "verify-export", beside, "--key", key[1]); code != 0 || !strings.Contains(out, "the whole log") {
+		t.Errorf("verify-export of what was exported beside the server: %d\n%s%s", code, out, errs)
+	}
+	exports := filepath.Join(dir, "exports.jsonl")
+	if out, errs, code := command(t, env, "audit", "export", "--output", exports, "--action", "audit.export"); code != 0 {
+		t.Fatalf("export: %d\n%s%s", code, out, errs)
+	}
+	if text, err := os.ReadFile(exports); err != nil || bytes.Count(text, []byte(`"type":"event"`)) < 1 {
+		t.Errorf("the export beside the server is not recorded: %s, %v", text, err)
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -3,11 +3,13 @@ package sqldb_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -208,6 +210,55 @@ func TestReadOnlyBesideAServer(t *testing.T) {
 		})
 		if err != nil || n != 1 {
 			t.Errorf("%d rows are read: %v", n, err)
+		}
+	})
+}
+
+// A command writes a row beside the server that has the database open, while
+// that writes all the time; neither loses anything.
+func TestWritesBesideAServer(t *testing.T) {
+	sqldbtest.EachConfig(t, func(t *testing.T, cfg sqldb.Config) {
+		config := cfg
+		config.Beside = true
+		if cfg.URL == "" {
+			if db, err := sqldb.Open(t.Context(), config); err == nil || !strings.Contains(err.Error(), "data_dir: cannot read") {
+				t.Errorf("nothing is there: %v, %v", db, err)
+			}
+		}
+		server := sqldbtest.Open(t, cfg)
+		table(t, server)
+		const rows = 40
+		put := func(db *sqldb.DB, name string) error {
+			return db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error { return insert(ctx, tx, name, 1) })
+		}
+		var serving sync.WaitGroup
+		begun := make(chan struct{})
+		serving.Go(func() {
+			for i := range rows {
+				if err := put(server, fmt.Sprint("server", i)); err != nil {
+					t.Errorf("the server suffers: %v", err)
+				}
+				if i == 0 {
+					close(begun)
+				}
+			}
+		})
+		<-begun
+		beside := sqldbtest.Open(t, config)
+		for i := range rows / 4 {
+			if err := put(beside, fmt.Sprint("beside", i)); err != nil {
+				t.Errorf("beside the server: %v", err)
+			}
+		}
+		serving.Wait()
+		if err := beside.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := put(server, "last"); err != nil {
+			t.Errorf("the server after the command: %v", err)
+		}
+		if got := names(t, server); len(strings.Fields(got)) != rows+rows/4+1 || !strings.Contains(got, "beside9") {
+			t.Errorf("the table holds %v", got)
 		}
 	})
 }

@@ -31,6 +31,7 @@ type postgres struct {
 	metrics *metrics
 
 	readOnly bool
+	beside   bool // nothing is migrated
 }
 
 func openPostgres(ctx context.Context, cfg Config, m *metrics) (engine, error) {
@@ -69,7 +70,7 @@ func dialPostgres(cfg Config) (*postgres, *pgx.ConnConfig, error) {
 	db.SetMaxOpenConns(maxConns)
 	db.SetMaxIdleConns(maxConns)
 	db.SetConnMaxIdleTime(5 * time.Minute)
-	return &postgres{db: db, log: cfg.Log, readOnly: cfg.ReadOnly}, conn, nil
+	return &postgres{db: db, log: cfg.Log, readOnly: cfg.ReadOnly, beside: cfg.Beside}, conn, nil
 }
 
 // start checks that the server is one we can rely on and migrates it.
@@ -81,7 +82,7 @@ func (p *postgres) start(ctx context.Context, conn *pgx.ConnConfig) error {
 	if lax {
 		p.log.Warn("synchronous_commit is off in PostgreSQL: a crash there may lose what commsd has acknowledged", "server", conn.Host)
 	}
-	if p.readOnly {
+	if p.readOnly || p.beside {
 		return refuseOther(ctx, p.db, "database.url")
 	}
 	return migrate(ctx, p.db, PostgreSQL, migrations(), "database.url")

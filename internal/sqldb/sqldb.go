@@ -82,6 +82,9 @@ type Config struct {
 	// it open: nothing is made, migrated or locked, and every Write fails. Its
 	// schema must be the one that this version knows.
 	ReadOnly bool
+	// Beside is ReadOnly with a Write that works, for a row or two: on SQLite
+	// the server's own writes wait meanwhile, and this one's for the server's.
+	Beside bool
 }
 
 // Validate names the key at fault.

@@ -37,8 +37,8 @@ func openSQLite(ctx context.Context, cfg Config, m *metrics) (_ engine, err erro
 	if err != nil {
 		return nil, errcode.New(errcode.Invalid, "data_dir: %s", oneLine(err))
 	}
-	if cfg.ReadOnly {
-		return openSQLiteReadOnly(ctx, cfg, filepath.Join(dir, sqliteFile))
+	if cfg.ReadOnly || cfg.Beside {
+		return openSQLiteBeside(ctx, cfg, filepath.Join(dir, sqliteFile), m)
 	}
 	var made leftovers
 	defer func() {
@@ -85,8 +85,10 @@ func openSQLite(ctx context.Context, cfg Config, m *metrics) (_ engine, err erro
 	return s, nil
 }
 
-// openSQLiteReadOnly opens the readers alone.
-func openSQLiteReadOnly(ctx context.Context, cfg Config, path string) (_ engine, err error) {
+// openSQLiteBeside opens a database that a server may have open: without its
+// lock, and unless it is to be read only with a writer that shares the file
+// with the server's, each waiting for the other's commit.
+func openSQLiteBeside(ctx context.Context, cfg Config, path string, m *metrics) (_ engine, err error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, errcode.New(errcode.Invalid, "data_dir: cannot read %s (%s): name the folder that the server uses", path, cause(err))
 	}
@@ -99,13 +101,23 @@ func openSQLiteReadOnly(ctx context.Context, cfg Config, path string) (_ engine,
 		_ = s.close() // the first error is the one to tell
 		return nil, err
 	}
+	if cfg.ReadOnly {
+		return s, nil
+	}
+	if s.writes, err = sql.Open("sqlite", dsn(path, true)); err != nil {
+		_ = s.close() // the first error is the one to tell
+		return nil, fmt.Errorf("sqldb: %w", err)
+	}
+	s.writes.SetMaxOpenConns(1)
+	s.writer = startWriter(s.writes, cfg.Log, m)
 	return s, nil
 }
 
 // dsn returns the driver's name of the file. FULL makes each commit wait for
-// the disk. Nothing else writes to the file, so busy_timeout only meets a
-// backup or an operator's shell. The log is folded into the file at 32 MiB: a
-// page that is written again and again is written there once.
+// the disk. Nothing else writes to the file for long, so busy_timeout only meets
+// a command beside the server, a backup or an operator's shell. The log is
+// folded into the file at 32 MiB: a page that is written again and again is
+// written there once.
 func dsn(path string, write bool) string {
 	q := url.Values{
 		"_dqs":       {"0"}, // "name" is an identifier or an error, as on PostgreSQL
