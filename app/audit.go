@@ -11,7 +11,7 @@ import (
 func (a *App) constructAudit(n *node, api *httpapi.API, auditLog *audit.Log, dir *directory.Service) error {
 	keeper, err := audit.NewService(audit.ServiceConfig{
 		DB: n.db, Log: auditLog, Secrets: n.secret, Permissions: dir, Names: dir, Domain: a.cfg.Domain,
-		Retention: a.cfg.Audit.Retention, Syslog: a.cfg.Audit.syslog(),
+		Retention: a.cfg.Audit.Retention, KeepHeads: a.cfg.Audit.KeepHeads, Syslog: a.cfg.Audit.syslog(),
 		Logger: a.log, Registerer: a.reg, Now: a.opts.Now,
 	})
 	if err != nil {

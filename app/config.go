@@ -179,13 +179,23 @@ type ImportConfig struct {
 	MaxRows       int `yaml:"max_rows"`        // of one list
 	MaxBytes      int `yaml:"max_bytes"`       // of one list
 	MaxLeaveShare int `yaml:"max_leave_share"` // percent of an agency's people who may leave by one list
+
+	Keep time.Duration `yaml:"keep"` // a list, after it was applied or compared
 }
 
-// AuditConfig says how long the audit log keeps what is personal, and who gets
-// a copy of it.
+// AuditConfig says how long the audit log keeps what is personal, how many
+// refusals it records, and who gets a copy of it.
 type AuditConfig struct {
-	Retention time.Duration `yaml:"retention"` // of addresses and details; the events themselves stay
-	Syslog    SyslogConfig  `yaml:"syslog"`
+	Retention       time.Duration `yaml:"retention"`        // of addresses and details; the events themselves stay
+	KeepHeads       time.Duration `yaml:"keep_heads"`       // of every signed head; of older ones the last of each day stays
+	Refusals        int           `yaml:"refusals"`         // of one account, recorded at once
+	RefusalEvery    time.Duration `yaml:"refusal_every"`    // and one more each
+	RefusedAccounts int           `yaml:"refused_accounts"` // whose refusals are counted at a time
+	Syslog          SyslogConfig  `yaml:"syslog"`
+}
+
+func (c AuditConfig) refusals() audit.RefusalLimits {
+	return audit.RefusalLimits{Burst: c.Refusals, Every: c.RefusalEvery, Accounts: c.RefusedAccounts}
 }
 
 // SyslogConfig is the receiver of the audit log's events.
@@ -233,8 +243,8 @@ func Default() Config {
 			RequireFactor: directory.RequireFactorAdmins, FreeCodes: 5, LongestCodeDelay: 15 * time.Minute,
 			PasswordMin: 15, PasswordMinWithFactor: 8, TicketLifetime: 10 * time.Minute, CodeLifetime: 72 * time.Hour},
 		Session: SessionConfig{MaxAge: 12 * time.Hour, IdleLock: 15 * time.Minute, AdminIdleLock: 5 * time.Minute, FreshFor: 10 * time.Minute},
-		Import:  ImportConfig{MaxRows: 200_000, MaxBytes: 64 << 20, MaxLeaveShare: 10},
-		Audit:   AuditConfig{Retention: 5 * audit.MinRetention},
+		Import:  ImportConfig{MaxRows: 200_000, MaxBytes: 64 << 20, MaxLeaveShare: 10, Keep: 90 * 24 * time.Hour},
+		Audit:   AuditConfig{Retention: 5 * audit.MinRetention, KeepHeads: 7 * 24 * time.Hour, Refusals: 60, RefusalEvery: 10 * time.Second, RefusedAccounts: 10_000},
 		Log:     LogConfig{Format: "text", Level: "info"},
 		Stop:    StopConfig{Timeout: 15 * time.Second},
 	}
@@ -242,7 +252,7 @@ func Default() Config {
 
 // imports is what the directory is told of staff lists.
 func (c *Config) imports() directory.ImportLimits {
-	return directory.ImportLimits{MaxRows: c.Import.MaxRows, MaxBytes: c.Import.MaxBytes, LeaveShare: c.Import.MaxLeaveShare}
+	return directory.ImportLimits{MaxRows: c.Import.MaxRows, MaxBytes: c.Import.MaxBytes, LeaveShare: c.Import.MaxLeaveShare, Keep: c.Import.Keep}
 }
 
 // secure tells whether browsers reach the pages over https.
@@ -512,7 +522,12 @@ func (c *Config) validateLimits() error {
 		{"import.max_rows", c.Import.MaxRows >= 1, "1"},
 		{"import.max_bytes", c.Import.MaxBytes >= 1<<10, "1024"},
 		{"import.max_leave_share", c.Import.MaxLeaveShare >= 1, "1 (percent); override_leaves lets more leave"},
+		{"import.keep", c.Import.Keep >= 24*time.Hour, "24h"},
 		{"audit.retention", c.Audit.Retention >= audit.MinRetention, "8760h (12 months)"},
+		{"audit.keep_heads", c.Audit.KeepHeads >= audit.MinKeepHeads, "24h"},
+		{"audit.refusals", c.Audit.Refusals >= 1, "1"},
+		{"audit.refusal_every", c.Audit.RefusalEvery >= time.Millisecond, "1ms"},
+		{"audit.refused_accounts", c.Audit.RefusedAccounts >= 1, "1"},
 		{"stop.timeout", c.Stop.Timeout >= 0, "0s"},
 	} {
 		if !l.ok {

@@ -22,7 +22,7 @@ import (
 // construct makes every domain on the opened stores, connects them, and
 // returns what the public listener serves.
 func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.Listener) (http.Handler, error) {
-	auditLog := audit.New(audit.Config{DB: n.db, Log: a.log, Now: a.opts.Now})
+	auditLog := audit.New(audit.Config{DB: n.db, Log: a.log, Now: a.opts.Now, Refusals: a.cfg.Audit.refusals()})
 	letters := &systemMail{}
 	dir, err := a.newDirectory(ctx, n, auditLog, letters)
 	if err != nil {

@@ -42,6 +42,7 @@ type Config struct {
 	DB  *sqldb.DB        // for Access; nil: Access keeps nothing
 	Log *slog.Logger     // nil: discards
 
+	Refusals   RefusalLimits
 	MaxWaiting int // openings that may wait to be written; 0: 4096
 }
 
@@ -65,7 +66,7 @@ func New(cfg Config) *Log {
 	if cfg.MaxWaiting <= 0 {
 		cfg.MaxWaiting = 4096
 	}
-	return &Log{now: cfg.Now, db: cfg.DB, log: cfg.Log, accesses: newAccesses(cfg.MaxWaiting), refusals: newRefusals()}
+	return &Log{now: cfg.Now, db: cfg.DB, log: cfg.Log, accesses: newAccesses(cfg.MaxWaiting), refusals: newRefusals(cfg.Refusals)}
 }
 
 // Event is what one calls to mind later: who, as what, did what to what, from

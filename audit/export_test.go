@@ -55,6 +55,9 @@ func (s *Service) Forward(ctx context.Context) error {
 	return err
 }
 
+// HangUp ends the connection to the syslog receiver.
+func (s *Service) HangUp() { s.forwarder.hangUp() }
+
 // ListQuery is the query of a page.
 func ListQuery(f Filter) (string, []any, error) { return listQuery(f) }
 

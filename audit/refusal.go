@@ -12,17 +12,28 @@ import (
 	"commsd/internal/sqldb"
 )
 
-// How many refusals of one account are recorded: so many at once, and one more
-// each refusalEvery, so that nobody fills the log by asking for what they may
-// not. What is left out is counted, and the count stands in the next refusal
-// of the account that is recorded, or in one of its own by and by. The most
-// accounts that are followed at a time bounds the memory; the one that was
-// refused longest ago is forgotten first.
-const (
-	refusalBurst = 60
-	refusalEvery = 10 * time.Second
-	maxRefused   = 10000
-)
+// RefusalLimits says how many refusals of one account are recorded, so that
+// nobody fills the log by asking for what they may not. What is left out is
+// counted, and the count stands in the next refusal of the account that is
+// recorded, or in one of its own by and by.
+type RefusalLimits struct {
+	Burst    int           // recorded at once; 0: 60
+	Every    time.Duration // and one more each; 0: 10 s
+	Accounts int           // followed at a time; the one refused longest ago is forgotten first; 0: 10000
+}
+
+func (l RefusalLimits) orDefault() RefusalLimits {
+	if l.Burst <= 0 {
+		l.Burst = 60
+	}
+	if l.Every <= 0 {
+		l.Every = 10 * time.Second
+	}
+	if l.Accounts <= 0 {
+		l.Accounts = 10000
+	}
+	return l
+}
 
 // RefusalsLeftOut is recorded for an account whose refusals came faster than
 // they are kept.
@@ -31,6 +42,8 @@ const RefusalsLeftOut identity.Action = "audit.refusals_left_out"
 // refusals counts what was refused, by account, or by address where nobody is
 // signed in.
 type refusals struct {
+	limits RefusalLimits // set at construction
+
 	mu   sync.Mutex
 	by   map[string]*list.Element // guarded by mu: of *refused
 	used *list.List               // guarded by mu: the last refused in front
@@ -45,7 +58,9 @@ type refused struct {
 	left  int // refusals that were not recorded
 }
 
-func newRefusals() refusals { return refusals{by: map[string]*list.Element{}, used: list.New()} }
+func newRefusals(limits RefusalLimits) refusals {
+	return refusals{limits: limits.orDefault(), by: map[string]*list.Element{}, used: list.New()}
+}
 
 // admit tells whether a refusal of actor is recorded, and how many before it
 // were not.
@@ -58,19 +73,19 @@ func (r *refusals) admit(actor identity.Actor, now time.Time) (record bool, left
 	defer r.mu.Unlock()
 	e := r.by[key]
 	if e == nil {
-		if r.used.Len() >= maxRefused {
+		if r.used.Len() >= r.limits.Accounts {
 			last := r.used.Remove(r.used.Back()).(*refused)
 			delete(r.by, last.key)
 			if last.left > 0 {
 				r.left--
 			}
 		}
-		e = r.used.PushFront(&refused{key: key, room: refusalBurst, at: now})
+		e = r.used.PushFront(&refused{key: key, room: float64(r.limits.Burst), at: now})
 		r.by[key] = e
 	}
 	r.used.MoveToFront(e)
 	one := e.Value.(*refused)
-	one.fill(now)
+	one.fill(now, r.limits)
 	if one.room < 1 {
 		if one.left == 0 {
 			r.left++
@@ -87,9 +102,9 @@ func (r *refusals) admit(actor identity.Actor, now time.Time) (record bool, left
 	return true, left
 }
 
-func (r *refused) fill(now time.Time) {
+func (r *refused) fill(now time.Time, limits RefusalLimits) {
 	if d := now.Sub(r.at); d > 0 {
-		r.room = min(refusalBurst, r.room+float64(d)/float64(refusalEvery))
+		r.room = min(float64(limits.Burst), r.room+float64(d)/float64(limits.Every))
 		r.at = now
 	}
 }
@@ -105,7 +120,7 @@ func (r *refusals) due(now time.Time) []Event {
 	var out []Event
 	for e := r.used.Front(); e != nil; e = e.Next() {
 		one := e.Value.(*refused)
-		if one.fill(now); one.left == 0 || one.room < 1 {
+		if one.fill(now, r.limits); one.left == 0 || one.room < 1 {
 			continue
 		}
 		out = append(out, Event{Actor: one.actor, Action: RefusalsLeftOut, Outcome: Denied, Detail: map[string]string{"left_out": strconv.Itoa(one.left)}})
@@ -117,7 +132,7 @@ func (r *refusals) due(now time.Time) []Event {
 }
 
 // Refused records e, which somebody was refused, for reason, in a transaction of
-// its own. It is bounded for each account: see refusalBurst. Refusals that are
+// its own. It is bounded for each account: see RefusalLimits. Refusals that are
 // not recorded are no error.
 func (l *Log) Refused(ctx context.Context, db *sqldb.DB, e Event, reason string) error {
 	record, left := l.refusals.admit(e.Actor, l.now())

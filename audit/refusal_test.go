@@ -89,3 +89,33 @@ func TestRefusalsAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// How many are recorded is configuration.
+func TestRefusalLimits(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		now := time.Now()
+		l := audit.New(audit.Config{DB: db, Now: func() time.Time { return now }, Refusals: audit.RefusalLimits{Burst: 2, Every: time.Minute, Accounts: 1}})
+		refuse := func(who identity.AccountID) {
+			t.Helper()
+			if err := l.Refused(t.Context(), db, audit.Event{Actor: identity.Actor{Account: who}, Action: "mailbox.send"}, "test"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, c := range []struct {
+			what    string
+			account identity.AccountID
+			wait    time.Duration
+			count   int
+		}{
+			{"the first", "a", 0, 1}, {"the second", "a", 0, 2}, {"beyond the burst", "a", 0, 2},
+			{"not yet", "a", 59 * time.Second, 2}, {"one more each minute", "a", time.Second, 3},
+			{"another", "b", 0, 4}, {"the first one was forgotten for it", "a", 0, 5},
+		} {
+			now = now.Add(c.wait)
+			refuse(c.account)
+			if n := len(list(t, db, l, audit.Filter{})); n != c.count {
+				t.Errorf("%s: %d are recorded, want %d", c.what, n, c.count)
+			}
+		}
+	})
+}

@@ -28,6 +28,11 @@ type SequencerConfig struct {
 	Lease time.Duration // without a renewal it is another's turn after this; 0: 10 s
 	Batch int           // events appended in one transaction; 0: 250
 
+	// Sole tells that no other sequencer can be running on the database, as on
+	// SQLite, whose folder one process locks: a lease that stands there is a
+	// dead one's, and is taken at once.
+	Sole bool
+
 	Log        *slog.Logger          // nil: discards
 	Registerer prometheus.Registerer // nil: no metrics
 	Now        func() time.Time      // nil: time.Now
@@ -199,8 +204,8 @@ func (s *Sequencer) Drain(ctx context.Context) error {
 	})
 }
 
-// take takes a lease that is nobody's, has ended, or was not renewed for its
-// whole length while this one watched.
+// take takes a lease that is nobody's or a dead one's, has ended, or was not
+// renewed for its whole length while this one watched.
 func (s *Sequencer) take(ctx context.Context) (bool, error) {
 	var epoch int64
 	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
@@ -212,7 +217,7 @@ func (s *Sequencer) take(ctx context.Context) (bool, error) {
 			return err
 		}
 		now := s.cfg.Now()
-		if owner != "" && expires > now.UnixMicro() && !s.silent(last, expires, now) {
+		if owner != "" && !s.cfg.Sole && expires > now.UnixMicro() && !s.silent(last, expires, now) {
 			return nil
 		}
 		epoch = last + 1

@@ -50,12 +50,16 @@ type ServiceConfig struct {
 	Domain      string // mail domain of the installation; names the key when it is made
 
 	Retention time.Duration // how long payloads are kept; 0: 5 years
+	KeepHeads time.Duration // how long every signed head is kept, before one a day is; 0: 7 days
 	Syslog    SyslogConfig  // zero: nothing is forwarded
 
 	Logger     *slog.Logger          // nil: discards
 	Registerer prometheus.Registerer // nil: no metrics
 	Now        func() time.Time      // nil: time.Now
 }
+
+// MinKeepHeads is the least time for which every signed head is kept.
+const MinKeepHeads = 24 * time.Hour
 
 // MinRetention is the least that the law leaves to an installation.
 const MinRetention = 365 * 24 * time.Hour
@@ -77,6 +81,8 @@ func (c ServiceConfig) Validate() error {
 		return errors.New("audit: ServiceConfig.Domain is required")
 	case c.Retention != 0 && c.Retention < MinRetention:
 		return errors.New("audit: ServiceConfig.Retention is less than 12 months")
+	case c.KeepHeads != 0 && c.KeepHeads < MinKeepHeads:
+		return errors.New("audit: ServiceConfig.KeepHeads is less than a day")
 	}
 	return c.Syslog.Validate()
 }
@@ -110,8 +116,11 @@ func NewService(cfg ServiceConfig) (*Service, error) {
 	if cfg.Retention == 0 {
 		cfg.Retention = 5 * MinRetention
 	}
+	if cfg.KeepHeads == 0 {
+		cfg.KeepHeads = 7 * 24 * time.Hour
+	}
 	sequencer, err := NewSequencer(SequencerConfig{DB: cfg.DB, Secrets: cfg.Secrets, Domain: cfg.Domain,
-		Log: cfg.Logger, Registerer: cfg.Registerer, Now: cfg.Now})
+		Sole: cfg.DB.Dialect() == sqldb.SQLite, Log: cfg.Logger, Registerer: cfg.Registerer, Now: cfg.Now})
 	if err != nil {
 		return nil, err
 	}

@@ -54,6 +54,10 @@ const (
 	forwardTime  = 10 * time.Second
 )
 
+// maxDatagram is the longest message over UDP, in bytes; IPv4 takes 65,507. The
+// rest is cut off, as RFC 5426 section 3.2 foresees.
+const maxDatagram = 65_000
+
 // forwarder sends the events of the tree to a syslog receiver, in order. Where
 // it is stands in the database, and moves on only when the receiver's side has
 // acknowledged what was sent: after a break some come twice, none is missing.
@@ -275,7 +279,8 @@ func (l *syslogLine) send(list [][]byte) error {
 	}
 	if l.datagrams {
 		for _, m := range list {
-			if _, err := l.conn.Write(m); err != nil {
+			// A longer one would never leave, and hold up all behind it.
+			if _, err := l.conn.Write([]byte(clip(string(m), maxDatagram))); err != nil {
 				return fmt.Errorf("audit: syslog: %w", err)
 			}
 		}
