@@ -11,6 +11,16 @@ type (
 	DirectoryUnit    = directoryUnit
 )
 
+// ApplyBatches applies an import to its end without asking for its lease, as a
+// node does whose lease has ended while it was busy.
+func ApplyBatches(ctx context.Context, s *Service, id string, size int) error {
+	for {
+		if done, err := s.applyBatch(ctx, id, size, true); done || err != nil {
+			return err
+		}
+	}
+}
+
 // ApplyOneBatch applies the next entries of an import, and stops there.
 func ApplyOneBatch(ctx context.Context, s *Service, id string, size int) error {
 	_, err := s.applyBatch(ctx, id, size, true)

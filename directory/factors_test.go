@@ -183,7 +183,7 @@ func TestSignInByTOTP(t *testing.T) {
 }
 
 // read scans the one row of a query.
-func (f *factorFixture) read(t *testing.T, query string, into ...any) {
+func (f *fixture) read(t *testing.T, query string, into ...any) {
 	t.Helper()
 	err := f.db.Read(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, query).Scan(into...)

@@ -19,6 +19,8 @@ type ImportLimits struct {
 	MaxRows    int // of one list; 0: 200,000
 	MaxBytes   int // of one list; 0: 64 MiB
 	LeaveShare int // percent of an agency's people with a personnel number who may leave by one import; 0: 10
+
+	Keep time.Duration // how long a list is kept after it was applied, or compared and never applied; 0: 90 days
 }
 
 func (l *ImportLimits) setDefaults() {
@@ -30,6 +32,9 @@ func (l *ImportLimits) setDefaults() {
 	}
 	if l.LeaveShare <= 0 {
 		l.LeaveShare = 10
+	}
+	if l.Keep <= 0 {
+		l.Keep = 90 * 24 * time.Hour
 	}
 }
 
@@ -44,7 +49,7 @@ const (
 	ImportApplied   = "applied"
 	ImportStale     = "stale" // the agency has changed since it was compared: send the list again
 
-	importPreparing = "preparing" // its entries are being written
+	importPreparing = "preparing" // its entries are being written or removed; nobody sees it
 )
 
 // Import is a staff list that was compared with the directory.
@@ -195,18 +200,24 @@ func (s *Service) keepImport(ctx context.Context, actor identity.Actor, n newImp
 	}
 	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO directory_imports (id, agency_id, state, actor, file_name, file_hash, compared, report, total, done, skipped, lease_until, created_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, 0, $10)`,
-			id, string(n.agency), importPreparing, string(who), n.fileName, n.fileHash[:], n.compared[:], string(report), len(n.entries), s.now().UnixMicro())
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $11)`,
+			id, string(n.agency), importPreparing, string(who), n.fileName, n.fileHash[:], n.compared[:], string(report), len(n.entries),
+			s.now().Add(importLease).UnixMicro(), s.now().UnixMicro())
 		return err
 	})
 	const step = 1000
 	for start := 0; err == nil && start < len(n.entries); start += step {
 		some := n.entries[start:min(start+step, len(n.entries))]
-		err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error { return insertImportEntries(ctx, tx, id, start, some) })
+		err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+			if err := keepPreparing(ctx, tx, id, importPreparing, s.now().Add(importLease)); err != nil {
+				return err
+			}
+			return insertImportEntries(ctx, tx, id, start, some)
+		})
 	}
 	if err == nil {
 		err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-			if _, err := tx.Exec(ctx, `UPDATE directory_imports SET state = $1 WHERE id = $2`, n.state, id); err != nil {
+			if err := keepPreparing(ctx, tx, id, n.state, time.UnixMicro(0)); err != nil {
 				return err
 			}
 			return s.recordOf(ctx, tx, actor, n.agency, "directory.import_preview", importObject(n.agency).ObjectRef, map[string]string{"import": id, "state": n.state,

@@ -42,6 +42,9 @@ func (s *Service) runImports(ctx context.Context) {
 		if err := s.applyImports(ctx); err != nil && ctx.Err() == nil {
 			s.log.ErrorContext(ctx, "directory: apply imports", "err", err)
 		}
+		if err := s.RemoveImports(ctx); err != nil && ctx.Err() == nil {
+			s.log.ErrorContext(ctx, "directory: remove old imports", "err", err)
+		}
 		select {
 		case <-ctx.Done():
 			return
