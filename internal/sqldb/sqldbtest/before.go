@@ -41,7 +41,7 @@ func EachBefore(t *testing.T, version int64, fill func(t *testing.T, db *sql.DB)
 		fn(t, cfg)
 	}
 	t.Run("sqlite", func(t *testing.T) {
-		cfg := SQLite(t)
+		cfg := sqldb.Config{DataDir: t.TempDir()}
 		run(t, "sqlite", "file:"+filepath.Join(cfg.DataDir, "commsd.db"), goose.DialectSQLite3, cfg)
 	})
 	t.Run("postgresql", func(t *testing.T) {
