@@ -186,7 +186,7 @@ func TestReadOnlyBesideAServer(t *testing.T) {
 		readOnly := cfg
 		readOnly.ReadOnly = true
 		if cfg.URL == "" {
-			if db, err := sqldb.Open(t.Context(), readOnly); err == nil || !strings.Contains(err.Error(), "data_dir: cannot read") {
+			if db, err := sqldb.Open(t.Context(), sqldb.Config{DataDir: t.TempDir(), ReadOnly: true}); err == nil || !strings.Contains(err.Error(), "data_dir: cannot read") {
 				t.Errorf("nothing is there to be read: %v, %v", db, err)
 			}
 		}
@@ -221,7 +221,7 @@ func TestWritesBesideAServer(t *testing.T) {
 		config := cfg
 		config.Beside = true
 		if cfg.URL == "" {
-			if db, err := sqldb.Open(t.Context(), config); err == nil || !strings.Contains(err.Error(), "data_dir: cannot read") {
+			if db, err := sqldb.Open(t.Context(), sqldb.Config{DataDir: t.TempDir(), Beside: true}); err == nil || !strings.Contains(err.Error(), "data_dir: cannot read") {
 				t.Errorf("nothing is there: %v, %v", db, err)
 			}
 		}
