@@ -7,6 +7,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
 
 	"commsd/app/apptest"
 	"commsd/internal/testpeer/mailpeer"
@@ -99,6 +102,40 @@ func TestEndingACredentialEndsItsMailConnections(t *testing.T) {
 	disable(t, n, session.Person.ID)
 	for _, l := range others {
 		l.Closed()
+	}
+}
+
+// The owner finds in the own mailbox that the second factors changed.
+func TestOwnerIsToldInTheOwnMailbox(t *testing.T) {
+	n := apptest.Start(t)
+	const login = "chi@hanoi.g2g.example"
+	chi := signIn(t, n, login)
+	l := mailbox(t, n, login, password)
+	l.Send("b SELECT INBOX\r\n")
+	l.Tagged("b")
+	letter := func() string {
+		l.Send("n NOOP\r\n") // learns of the new
+		l.Tagged("n")
+		l.Send("c SEARCH FROM postmaster@g2g.example TEXT \"an authenticator app was added\"\r\n")
+		return l.Tagged("c")
+	}
+	if answer := letter(); !strings.Contains(answer, "* SEARCH\r\n") {
+		t.Fatalf("before, IMAP answers %q", answer)
+	}
+
+	var setup struct{ Secret string }
+	if res, text := send(t, chi, "POST", n.URL+"/api/v1/account/totp", ""); res.StatusCode != 201 || json.Unmarshal([]byte(text), &setup) != nil {
+		t.Fatalf("%d %s", res.StatusCode, text)
+	}
+	code, err := totp.GenerateCode(setup.Secret, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res, text := send(t, chi, "POST", n.URL+"/api/v1/account/totp/confirm", `{"code":"`+code+`"}`); res.StatusCode != 204 {
+		t.Fatalf("%d %s", res.StatusCode, text)
+	}
+	if answer := letter(); !strings.Contains(answer, "* SEARCH 1\r\n") {
+		t.Errorf("after, IMAP answers %q", answer)
 	}
 }
 
