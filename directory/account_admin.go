@@ -60,6 +60,26 @@ func (s *Service) permitOnAccount(ctx context.Context, actor identity.Actor, per
 	return id, o, s.permit(ctx, actor, action, o)
 }
 
+// administerStill locks an account that actor may do action to, and reads in the
+// transaction of the act whether that is so yet: whose owner has been given a
+// role since, or moved, is out of reach.
+func (s *Service) administerStill(ctx context.Context, tx *sqldb.Tx, actor identity.Actor, id identity.AccountID, action identity.Action) (identity.Object, error) {
+	if err := lockAccount(ctx, tx, id); err != nil {
+		return identity.Object{}, err
+	}
+	o, err := readAccountObject(ctx, tx, id, s.now())
+	if err != nil {
+		return o, err
+	}
+	if actor.Account == id {
+		o.Relations = []identity.Relation{identity.RelationSelf}
+	}
+	if d := s.Check(actor, action, o); !d.Allowed {
+		return o, refusal(d.Reason)
+	}
+	return o, nil
+}
+
 // PersonAccount describes a person's account to an administrator above it.
 func (s *Service) PersonAccount(ctx context.Context, actor identity.Actor, person identity.PersonID) (AccountState, error) {
 	id, _, err := s.permitOnAccount(ctx, actor, person, permission.AccountRead)
@@ -111,7 +131,7 @@ func (s *Service) CreateAccount(ctx context.Context, actor identity.Actor, perso
 	if len(actor.Grants) > 0 {
 		err := s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 			var err error
-			o, err = readPersonObject(ctx, tx, person, s.now())
+			o, err = personObject(ctx, tx, person, s.now())
 			return err
 		})
 		if err != nil {
@@ -126,8 +146,15 @@ func (s *Service) CreateAccount(ctx context.Context, actor identity.Actor, perso
 	}
 	var id identity.AccountID
 	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		at, err := personObject(ctx, tx, person, s.now())
+		if err != nil {
+			return err
+		}
+		if d := s.Check(actor, permission.AccountCreate, at); !d.Allowed {
+			return refusal(d.Reason)
+		}
 		var login string
-		err := tx.QueryRow(ctx, `SELECT address FROM directory_addresses WHERE person_id = $1 AND kind = 'main'`, string(person)).Scan(&login)
+		err = tx.QueryRow(ctx, `SELECT address FROM directory_addresses WHERE person_id = $1 AND kind = 'main'`, string(person)).Scan(&login)
 		if errors.Is(err, sql.ErrNoRows) {
 			return errcode.New(errcode.Invalid, "this person has no mail address to sign in with; give them one first")
 		}
@@ -147,7 +174,7 @@ func (s *Service) CreateAccount(ctx context.Context, actor identity.Actor, perso
 			return err
 		}
 		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: permission.AccountCreate, Outcome: audit.OK,
-			Object: identity.ObjectRef{Kind: "account", ID: string(id)}, Owner: o.Agency, Detail: map[string]string{"login": login}})
+			Object: identity.ObjectRef{Kind: "account", ID: string(id)}, Owner: at.Agency, Detail: map[string]string{"login": login}})
 	})
 	if err != nil {
 		return AccountState{}, fmt.Errorf("directory: make an account: %w", err)
@@ -158,22 +185,22 @@ func (s *Service) CreateAccount(ctx context.Context, actor identity.Actor, perso
 // EnablePerson lets a disabled account sign in again. Its sessions do not come
 // back. Doing it twice is no error.
 func (s *Service) EnablePerson(ctx context.Context, actor identity.Actor, person identity.PersonID, reason string) error {
-	id, o, err := s.administer(ctx, actor, person, permission.AccountEnable)
+	id, _, err := s.administer(ctx, actor, person, permission.AccountEnable)
 	if err != nil {
 		return err
 	}
-	return s.change(ctx, actor, permission.AccountEnable, o, map[string]string{"reason": clip(reason, 500)}, func(ctx context.Context, tx *sqldb.Tx) error {
+	return s.change(ctx, actor, permission.AccountEnable, id, map[string]string{"reason": clip(reason, 500)}, func(ctx context.Context, tx *sqldb.Tx) error {
 		return one(tx.Exec(ctx, `UPDATE directory_accounts SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NOT NULL`, string(id)))
 	})
 }
 
 // RequireNewPassword has a person choose a new password at the next sign-in.
 func (s *Service) RequireNewPassword(ctx context.Context, actor identity.Actor, person identity.PersonID) error {
-	id, o, err := s.administer(ctx, actor, person, permission.AccountReset)
+	id, _, err := s.administer(ctx, actor, person, permission.AccountReset)
 	if err != nil {
 		return err
 	}
-	return s.change(ctx, actor, permission.AccountReset, o, map[string]string{"must_change": "true"}, func(ctx context.Context, tx *sqldb.Tx) error {
+	return s.change(ctx, actor, permission.AccountReset, id, map[string]string{"must_change": "true"}, func(ctx context.Context, tx *sqldb.Tx) error {
 		return one(tx.Exec(ctx, `UPDATE directory_accounts SET must_change = TRUE WHERE id = $1 AND NOT must_change`, string(id)))
 	})
 }
@@ -181,11 +208,11 @@ func (s *Service) RequireNewPassword(ctx context.Context, actor identity.Actor, 
 // ResetFactors takes a person's second factors away, who lost them. Sessions
 // stay; what signs in next asks for the password alone.
 func (s *Service) ResetFactors(ctx context.Context, actor identity.Actor, person identity.PersonID) error {
-	id, o, err := s.administer(ctx, actor, person, permission.AccountReset)
+	id, _, err := s.administer(ctx, actor, person, permission.AccountReset)
 	if err != nil {
 		return err
 	}
-	return s.change(ctx, actor, permission.AccountReset, o, map[string]string{"factors": "removed"}, func(ctx context.Context, tx *sqldb.Tx) error {
+	return s.change(ctx, actor, permission.AccountReset, id, map[string]string{"factors": "removed"}, func(ctx context.Context, tx *sqldb.Tx) error {
 		if err := deleteTicketsOf(ctx, tx, id); err != nil {
 			return err
 		}
@@ -193,19 +220,23 @@ func (s *Service) ResetFactors(ctx context.Context, actor identity.Actor, person
 	})
 }
 
-// change runs fn and audits it in one transaction; sql.ErrNoRows from fn means
-// that there was nothing to change.
-func (s *Service) change(ctx context.Context, actor identity.Actor, action identity.Action, o identity.Object, detail map[string]string,
+// change runs fn on an account and audits it in one transaction; sql.ErrNoRows
+// from fn means that there was nothing to change.
+func (s *Service) change(ctx context.Context, actor identity.Actor, action identity.Action, id identity.AccountID, detail map[string]string,
 	fn func(context.Context, *sqldb.Tx) error,
 ) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		o, err := s.administerStill(ctx, tx, actor, id, action)
+		if err != nil {
+			return err
+		}
 		if err := fn(ctx, tx); err != nil {
 			return err
 		}
 		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: action, Outcome: audit.OK, Object: o.ObjectRef, Owner: o.Agency, Detail: detail})
 	})
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return fmt.Errorf("directory: %s on %s %s: %w", action, o.Kind, o.ID, err)
+		return fmt.Errorf("directory: %s on account %s: %w", action, id, err)
 	}
 	return nil
 }

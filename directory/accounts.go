@@ -110,14 +110,13 @@ func (s *Service) DisableAccount(ctx context.Context, actor identity.Actor, id i
 		return err
 	}
 	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		o, err := s.administerStill(ctx, tx, actor, id, permission.AccountDisable)
+		if err != nil {
+			return err
+		}
 		changed, err := s.disable(ctx, tx, id)
 		if err != nil || !changed {
 			return err
-		}
-		if slices.ContainsFunc(o.TargetGrants, func(g identity.Grant) bool { return g.Role == identity.RoleSystemAdmin }) {
-			if err := keepSystemAdmin(ctx, tx, id); err != nil {
-				return err
-			}
 		}
 		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: permission.AccountDisable, Outcome: audit.OK,
 			Object: o.ObjectRef, Owner: o.Agency, Detail: map[string]string{"reason": clip(reason, 500)}})
@@ -129,7 +128,8 @@ func (s *Service) DisableAccount(ctx context.Context, actor identity.Actor, id i
 }
 
 // disable ends within tx all that an account has open, and what it lends. It
-// tells whether it changed anything.
+// tells whether it changed anything; errcode.Conflict for the last system
+// administrator.
 func (s *Service) disable(ctx context.Context, tx *sqldb.Tx, id identity.AccountID) (bool, error) {
 	changed, err := disableAccount(ctx, tx, id, s.now())
 	if err != nil || !changed {
@@ -140,6 +140,15 @@ func (s *Service) disable(ctx context.Context, tx *sqldb.Tx, id identity.Account
 	}
 	if err := s.revoke(ctx, tx, id, ""); err != nil {
 		return false, err
+	}
+	held, err := readGrants(ctx, tx, id)
+	if err != nil {
+		return false, err
+	}
+	if slices.ContainsFunc(held, func(g identity.Grant) bool { return g.Role == identity.RoleSystemAdmin }) {
+		if err := keepSystemAdmin(ctx, tx, id); err != nil {
+			return false, err
+		}
 	}
 	owner, err := personOfAccount(ctx, tx, id)
 	if err != nil {

@@ -35,7 +35,7 @@ type Code struct {
 // endApps has its use end the app passwords too. A second factor stays: taking
 // that away is an act of its own. The actor must be fresh.
 func (s *Service) MakeCode(ctx context.Context, actor identity.Actor, person identity.PersonID, send, endApps bool) (Code, error) {
-	account, o, err := s.administer(ctx, actor, person, permission.AccountReset)
+	account, _, err := s.administer(ctx, actor, person, permission.AccountReset)
 	if err != nil {
 		return Code{}, err
 	}
@@ -52,6 +52,10 @@ func (s *Service) MakeCode(ctx context.Context, actor identity.Actor, person ide
 	now := s.now()
 	out := Code{ExpiresAt: now.Add(s.cfg.CodeLifetime)}
 	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		o, err := s.administerStill(ctx, tx, actor, account, permission.AccountReset)
+		if err != nil {
+			return err
+		}
 		if err := upsertCode(ctx, tx, account, hashCode(account, word), endApps, actor.Account, now, out.ExpiresAt); err != nil {
 			return err
 		}
@@ -160,6 +164,16 @@ func readCodeEndsApps(ctx context.Context, tx *sqldb.Tx, account identity.Accoun
 	err := tx.QueryRow(ctx, `SELECT end_apps FROM directory_one_time_codes WHERE account_id = $1 AND expires_at > $2`,
 		string(account), now.UnixMicro()).Scan(&ends)
 	return ends, err
+}
+
+// deleteForeignCode ends the code of an account that another administrator than
+// by made, and any sign-in by it that is under way.
+func deleteForeignCode(ctx context.Context, tx *sqldb.Tx, account, by identity.AccountID) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM directory_one_time_codes WHERE account_id = $1 AND created_by <> '' AND created_by <> $2`,
+		string(account), string(by)); err != nil {
+		return fmt.Errorf("end the one-time code of account %s: %w", account, err)
+	}
+	return deleteTicketsOf(ctx, tx, account)
 }
 
 func deleteCode(ctx context.Context, tx *sqldb.Tx, account identity.AccountID) error {

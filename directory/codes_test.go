@@ -2,6 +2,7 @@ package directory_test
 
 import (
 	"context"
+	"crypto/rand"
 	"slices"
 	"strings"
 	"testing"
@@ -242,6 +243,86 @@ func TestWhoMakesCodes(t *testing.T) {
 		want(t, "for nobody", err, errcode.NotFound)
 		_, err = f.MakeCode(t.Context(), admin, plain.Person, true, false)
 		want(t, "to send where nothing is sent", err, errcode.Unavailable)
+	})
+}
+
+// whileMaking runs do when the next random bytes are asked for: after the
+// permission to make a code was checked, before it is made.
+type whileMaking struct{ do func() }
+
+func (w *whileMaking) Read(b []byte) (int, error) {
+	if do := w.do; do != nil {
+		w.do = nil
+		do()
+	}
+	return rand.Read(b)
+}
+
+// Who reached an account before its owner was given a role does not come by the
+// role through a code made for the account.
+func TestCodeDoesNotOutliveARise(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		during := &whileMaking{}
+		f := newFixture(t, db, func(c *directory.Config) { c.Rand = during })
+		moha, _ := f.places(t)
+		admin, victim := f.actor(t, sysAdmin), f.person(t, an)
+		f.grant(t, admin, directory.NewAdminGrant{Person: f.person(t, binh), Role: identity.RoleAgencyAdmin, Agency: moha})
+		low := f.actor(t, binh)
+		rise := func() directory.AdminGrant {
+			return f.grant(t, admin, directory.NewAdminGrant{Person: victim, Role: identity.RoleSystemAdmin})
+		}
+		code := f.code(t, low, victim, false)
+		in, err := f.byCode(t, an, code)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := rise()
+		_, err = f.byCode(t, an, code)
+		want(t, "a code that the agency's administrator holds", err, errcode.Unauthenticated)
+		_, err = f.next(t, in.Ticket, directory.Proof{NewPassword: freshPassword})
+		want(t, "the sign-in that began by it", err, errcode.Gone)
+		if err := f.RemoveAdminGrant(t.Context(), admin, g.ID); err != nil {
+			t.Fatal(err)
+		}
+
+		// The code of whoever gives the role goes on.
+		code = f.code(t, admin, victim, false)
+		g = rise()
+		if _, err := f.byCode(t, an, code); err != nil {
+			t.Errorf("an invitation by whoever gave the role: %v", err)
+		}
+		if err := f.RemoveAdminGrant(t.Context(), admin, g.ID); err != nil {
+			t.Fatal(err)
+		}
+
+		during.do = func() { rise() }
+		_, err = f.MakeCode(t.Context(), low, victim, false, false)
+		want(t, "a code while the role is given", err, errcode.Forbidden)
+	})
+}
+
+// Who begins next week is invited before that, by the agency's administrator.
+func TestInvitationBeforeTheFirstDay(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		moha, _ := f.places(t)
+		f.grant(t, f.actor(t, sysAdmin), directory.NewAdminGrant{Person: f.person(t, binh), Role: identity.RoleAgencyAdmin, Agency: moha})
+		low := f.actor(t, binh)
+		unit, err := f.CreateUnit(t.Context(), low, directory.NewUnit{Agency: moha, Name: "Ban Quản lý"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		monday := f.clock.now().Add(7 * 24 * time.Hour)
+		p, err := f.CreatePerson(t.Context(), low, directory.NewPerson{Given: "Hoà", Address: "hoa@noivu.g2g.example",
+			Position: &directory.NewPosition{Unit: unit.ID, Title: "Chuyên viên", From: &monday}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.CreateAccount(t.Context(), low, p.ID); err != nil {
+			t.Fatal(err)
+		}
+		if code := f.code(t, low, p.ID, false); code == "" {
+			t.Error("no code")
+		}
 	})
 }
 

@@ -158,25 +158,6 @@ func accountOfPerson(ctx context.Context, tx *sqldb.Tx, person identity.PersonID
 	return id, err
 }
 
-// readPersonObject reads where a person works, for a permission on them.
-func readPersonObject(ctx context.Context, tx *sqldb.Tx, id identity.PersonID, now time.Time) (identity.Object, error) {
-	o := identity.Object{ObjectRef: identity.ObjectRef{Kind: "person", ID: string(id)}}
-	var path []byte
-	err := tx.QueryRow(ctx, `SELECT COALESCE(q.agency_id, ''), u.path FROM directory_people p
-		LEFT JOIN directory_positions q ON q.id = (
-			SELECT m.id FROM directory_positions m WHERE m.person_id = p.id AND `+validAt("m", "$2")+` ORDER BY m.rank, m.id LIMIT 1)
-		LEFT JOIN directory_units u ON u.id = q.unit_id
-		WHERE p.id = $1`, string(id), now.UnixMicro()).Scan(&o.Agency, &path)
-	if errors.Is(err, sql.ErrNoRows) {
-		return o, errcode.New(errcode.NotFound, "there is no such person in the directory")
-	}
-	if err != nil {
-		return o, fmt.Errorf("read person %s: %w", id, err)
-	}
-	o.Path = string(path)
-	return o, nil
-}
-
 // updatePassword replaces the password of an account.
 func updatePassword(ctx context.Context, tx *sqldb.Tx, id identity.AccountID, hash string, now time.Time) error {
 	return one(tx.Exec(ctx, `UPDATE directory_accounts SET password_hash = $1, password_changed_at = $2, must_change = FALSE WHERE id = $3`,

@@ -37,8 +37,8 @@ func countFactors(ctx context.Context, tx *sqldb.Tx, id identity.AccountID) (fac
 	return c, nil
 }
 
-// lockAccount makes changes of an account's factors wait for each other, so
-// that two cannot each leave the other as the last.
+// lockAccount makes changes of an account, its factors and its roles wait for
+// each other, so that two cannot each leave the other's as the last.
 func lockAccount(ctx context.Context, tx *sqldb.Tx, id identity.AccountID) error {
 	var found string
 	err := tx.QueryRow(ctx, `SELECT id FROM directory_accounts WHERE id = $1`+tx.ForUpdate(), string(id)).Scan(&found)

@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -101,8 +100,8 @@ func grantObject(actor identity.Actor, g AdminGrant, held []identity.Grant) iden
 var roles = []identity.Role{identity.RoleSystemAdmin, identity.RoleAgencyAdmin, identity.RoleSecurityAdmin, identity.RoleAuditor, identity.RoleRecordsOfficer}
 
 // AddAdminGrant gives a person a role, at once in all of their sessions. Who
-// may is decided where the role is to hold and on the account that gets it.
-// Giving the same twice is no error. Errors: errcode.NotFound, Invalid, and
+// may is decided where the role is to hold and on the account that gets it. A
+// one-time code of the account that somebody else made ends. Giving the same twice is no error. Errors: errcode.NotFound, Invalid, and
 // Conflict for an auditor who would administer, or the other way round.
 func (s *Service) AddAdminGrant(ctx context.Context, actor identity.Actor, n NewAdminGrant) (AdminGrant, error) {
 	if err := s.requireFresh(ctx, actor); err != nil {
@@ -163,6 +162,11 @@ func (s *Service) AddAdminGrant(ctx context.Context, actor identity.Actor, n New
 			if err := insertGrant(ctx, tx, id, g.Account, g.grant(), n.Unit, actor.Account, s.now()); err != nil {
 				return nil, err
 			}
+			// Who reached the account until now might have made themselves a
+			// way in, and would come by the role with it.
+			if err := deleteForeignCode(ctx, tx, g.Account, actor.Account); err != nil {
+				return nil, err
+			}
 			found, err := readAdminGrants(ctx, tx, AdminGrantFilter{}, id, 1, s.now())
 			if err != nil || len(found) == 0 {
 				return nil, err
@@ -218,9 +222,8 @@ func (s *Service) RemoveAdminGrant(ctx context.Context, actor identity.Actor, id
 // every node read those of account anew after that. An account's row is locked
 // before the log's, as disabling does.
 func (s *Service) lockRoles(ctx context.Context, tx *sqldb.Tx, account identity.AccountID) error {
-	var one int
-	if err := tx.QueryRow(ctx, `SELECT 1 FROM directory_accounts WHERE id = $1`+tx.ForUpdate(), string(account)).Scan(&one); err != nil {
-		return fmt.Errorf("lock account %s: %w", account, err)
+	if err := lockAccount(ctx, tx, account); err != nil {
+		return err
 	}
 	return s.refresh(ctx, tx, account)
 }

@@ -87,11 +87,15 @@ func (s *Service) EndOtherSessions(ctx context.Context, actor identity.Actor) er
 // EndSessionsOf ends all sessions and connections of a person's account, for an
 // administrator above it. The account stays.
 func (s *Service) EndSessionsOf(ctx context.Context, actor identity.Actor, person identity.PersonID) error {
-	account, o, err := s.administer(ctx, actor, person, permission.AccountEndSessions)
+	account, _, err := s.administer(ctx, actor, person, permission.AccountEndSessions)
 	if err != nil {
 		return err
 	}
 	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		o, err := s.administerStill(ctx, tx, actor, account, permission.AccountEndSessions)
+		if err != nil {
+			return err
+		}
 		if err := deleteSessionsOf(ctx, tx, account); err != nil {
 			return err
 		}
