@@ -141,7 +141,7 @@ func (s *Service) scope(ctx context.Context, actor identity.Actor, action identi
 	}
 	whole := s.cfg.Permissions.Check(actor, action, object(""))
 	if whole.Allowed {
-		return nil, nil
+		return nil, unlocked(actor)
 	}
 	scope := []identity.AgencyID{}
 	for _, g := range actor.Grants {
@@ -150,7 +150,7 @@ func (s *Service) scope(ctx context.Context, actor identity.Actor, action identi
 		}
 	}
 	if len(scope) > 0 && (agency == "" || slices.Contains(scope, agency)) {
-		return scope, nil
+		return scope, unlocked(actor)
 	}
 	reason := whole.Reason
 	if agency != "" {
@@ -163,6 +163,15 @@ func (s *Service) scope(ctx context.Context, actor identity.Actor, action identi
 		return nil, errcode.New(errcode.Forbidden, "you audit other agencies than this one; ask the administrator who appointed you")
 	}
 	return nil, errcode.New(errcode.Forbidden, "only auditors read the log; ask the administrator of your agency to appoint you")
+}
+
+// unlocked refuses an auditor whose session has waited so long that what roles
+// allow must be proven anew.
+func unlocked(actor identity.Actor) error {
+	if actor.LockedAdmin {
+		return errcode.New(errcode.Locked, "prove who you are again, with your password or a passkey, and repeat")
+	}
+	return nil
 }
 
 // Events lists what f chooses of what actor may see, and the cursor of the rest.
