@@ -1,6 +1,10 @@
 package directory
 
-import "context"
+import (
+	"context"
+
+	"commsd/identity"
+)
 
 // The JSON shapes, for the tests that speak HTTP from outside.
 type (
@@ -37,4 +41,9 @@ func TakeLists(s *Service) (leave func()) {
 			<-s.lists
 		}
 	}
+}
+
+// ChangePolicy changes the policy of an agency from what it was to what it is to be.
+func ChangePolicy(ctx context.Context, s *Service, actor identity.Actor, id identity.AgencyID, was, is AgencyPolicy) error {
+	return s.changePolicy(ctx, actor, id, was, is)
 }

@@ -75,6 +75,13 @@ func (s *Service) SetAgencyPolicy(ctx context.Context, actor identity.Actor, id 
 	if err != nil {
 		return AgencyPolicy{}, err
 	}
+	return p, s.changePolicy(ctx, actor, id, old, p)
+}
+
+// changePolicy makes p of the policy old, as far as actor may; errcode.Conflict
+// when it is another by now, so that nobody undoes by an old form what is not
+// theirs to decide.
+func (s *Service) changePolicy(ctx context.Context, actor identity.Actor, id identity.AgencyID, old, p AgencyPolicy) error {
 	o := identity.Object{ObjectRef: identity.ObjectRef{Kind: "agency", ID: string(id)}, Agency: id}
 	shows, signs := old.shown(p), old.SignIn != p.SignIn
 	act := deed{action: permission.Visibility, objects: on(o)}
@@ -82,17 +89,27 @@ func (s *Service) SetAgencyPolicy(ctx context.Context, actor identity.Actor, id 
 		act.action = permission.PolicyWrite
 		if len(shows) > 0 {
 			if err := s.permit(ctx, actor, permission.Visibility, o); err != nil {
-				return AgencyPolicy{}, err
+				return err
 			}
 		}
 	}
 	act.do = func(ctx context.Context, tx *sqldb.Tx) (map[string]string, error) {
+		if err := lockTree(ctx, tx, id); err != nil {
+			return nil, err
+		}
+		now, err := readPolicies(ctx, tx, []identity.AgencyID{id})
+		if err != nil {
+			return nil, err
+		}
+		if now[id].SignIn != old.SignIn || len(now[id].shown(old)) > 0 {
+			return nil, errStale("the policy")
+		}
 		if signs {
 			shows["second_factor"], shows["app_passwords"] = string(p.SignIn.SecondFactor), strconv.FormatBool(p.SignIn.AppPasswords)
 		}
 		return shows, writePolicy(ctx, tx, id, p, s.now())
 	}
-	return p, s.act(ctx, actor, act)
+	return s.act(ctx, actor, act)
 }
 
 // shown says, for the log, what is new in who sees what.
@@ -189,6 +206,9 @@ func (s *Service) SetOwnVisibility(ctx context.Context, actor identity.Actor, le
 	err := s.act(ctx, actor, deed{
 		action: permission.PersonProfile, objects: on(o),
 		do: func(ctx context.Context, tx *sqldb.Tx) (map[string]string, error) {
+			if err := personExists(ctx, tx, actor.Person, tx.ForUpdate()); err != nil { // one row holds both choices
+				return nil, err
+			}
 			v, err := s.readVisibility(ctx, tx, actor.Person)
 			if err != nil {
 				return nil, err
@@ -219,6 +239,9 @@ func (s *Service) SetPersonVisibility(ctx context.Context, actor identity.Actor,
 			return []identity.Object{o}, err
 		},
 		do: func(ctx context.Context, tx *sqldb.Tx) (map[string]string, error) {
+			if err := personExists(ctx, tx, id, tx.ForUpdate()); err != nil {
+				return nil, err
+			}
 			v, err := s.readVisibility(ctx, tx, id)
 			if err != nil {
 				return nil, err

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"commsd/directory"
 	"commsd/directory/directorytest"
@@ -294,6 +295,39 @@ func TestVisibilityOfOnePerson(t *testing.T) {
 	})
 }
 
+// What a person sets while an administrator hides something does not undo that.
+func TestOwnChoiceKeepsAnAdministrators(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		self := f.actor(t, an)
+		own := make(chan error, 1)
+		err := f.db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
+			var id string
+			if err := tx.QueryRow(ctx, `SELECT id FROM directory_people WHERE id = $1`+tx.ForUpdate(), string(self.Person)).Scan(&id); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, `INSERT INTO directory_person_visibility (person_id, own, set_by) VALUES ($1, '{}', '{"phone":"hidden"}')`, id); err != nil {
+				return err
+			}
+			go func() {
+				_, err := f.SetOwnVisibility(t.Context(), self, levels(visibility.FieldMobile, visibility.OwnUnit))
+				own <- err
+			}()
+			time.Sleep(300 * time.Millisecond) // it gets as far as it can
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := <-own; err != nil {
+			t.Fatal(err)
+		}
+		v, err := f.PersonVisibility(t.Context(), self, self.Person)
+		if err != nil || v.Effective[visibility.FieldPhone] != visibility.Hidden || v.Effective[visibility.FieldMobile] != visibility.OwnUnit {
+			t.Errorf("%+v, %v", v, err)
+		}
+	})
+}
+
 // TestHiddenPeopleTakeNoPlace: whom one does not see neither fills a search nor
 // ends a list.
 func TestHiddenPeopleTakeNoPlace(t *testing.T) {
@@ -400,6 +434,36 @@ func TestPolicyRefusals(t *testing.T) {
 			if err != nil || is.SignIn != c.p.SignIn || is.Visibility.Levels[visibility.FieldMobile] != c.p.Visibility.Levels[visibility.FieldMobile] {
 				t.Errorf("%s: the policy is %+v, %v", c.name, is, err)
 			}
+		}
+	})
+}
+
+// An old form does not undo what was decided meanwhile, least of all what is not
+// its owner's to decide.
+func TestPolicyChangedMeanwhile(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		moha, _ := f.places(t)
+		admin := f.actor(t, sysAdmin)
+		f.grant(t, admin, directory.NewAdminGrant{Person: f.person(t, an), Role: identity.RoleAgencyAdmin, Agency: moha})
+		f.grant(t, admin, directory.NewAdminGrant{Person: f.person(t, binh), Role: identity.RoleSecurityAdmin, Agency: moha})
+		low := f.actor(t, an) // while the password is enough
+		was, err := f.AgencyPolicy(t.Context(), admin, moha)
+		if err != nil {
+			t.Fatal(err)
+		}
+		strict := was
+		strict.SignIn.SecondFactor = directory.SecondFactorEverybody
+		if _, err := f.SetAgencyPolicy(t.Context(), f.actor(t, binh), moha, strict); err != nil {
+			t.Fatal(err)
+		}
+		shows := was
+		shows.Visibility.Levels = visibility.Default()
+		shows.Visibility.Levels[visibility.FieldMobile] = visibility.Hidden
+		err = directory.ChangePolicy(t.Context(), f.Service, low, moha, was, shows)
+		want(t, "on the policy of before", err, errcode.Conflict)
+		is, err := f.AgencyPolicy(t.Context(), admin, moha)
+		if err != nil || is.SignIn != strict.SignIn {
+			t.Errorf("it is %+v, %v", is, err)
 		}
 	})
 }
