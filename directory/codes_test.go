@@ -261,7 +261,7 @@ func (w *whileMaking) Read(b []byte) (int, error) {
 // Who reached an account before its owner was given a role does not come by the
 // role through a code made for the account.
 func TestCodeDoesNotOutliveARise(t *testing.T) {
-	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+	eachDemo(t, func(t *testing.T, db *sqldb.DB) {
 		during := &whileMaking{}
 		f := newFixture(t, db, func(c *directory.Config) { c.Rand = during })
 		moha, _ := f.places(t)
