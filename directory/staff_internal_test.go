@@ -86,7 +86,7 @@ func TestPagesOfStaffAgreeWithPlainList(t *testing.T) {
 		slices.SortStableFunc(posts, func(a, b post) int {
 			return cmp.Or(cmp.Compare(a.unit, b.unit), cmp.Compare(a.senior, b.senior), bytes.Compare(a.key, b.key))
 		})
-		for name, in := range map[string]scope{"agency": {agency: agency}, "unit": {path: []byte(root.path)}} {
+		for name, in := range map[string]scope{"agency": {agency: agency}, "unit": {path: root.path}} {
 			for _, limit := range []int{1, 3, 7, 29, 89, 90, 200} {
 				var got []identity.PersonID
 				var after *staff
