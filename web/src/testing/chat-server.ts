@@ -47,6 +47,8 @@ export class ChatServer {
   hook: Hook = () => false;
   /** The answer to a handshake; 0 lets it through. */
   refuse = 0;
+  /** The session is locked: it reads and writes nothing. */
+  locked = false;
   /** The status of everything asked over HTTP; 0 answers. */
   httpStatus = 0;
   private epoch = "a";
@@ -156,6 +158,7 @@ export class ChatServer {
   }
 
   private obey(c: Command, reply: (message: object) => void): void {
+    if (this.locked && ["send", "pull", "pull_person", "read"].includes(c.type)) return reply({ type: "error", code: "locked", detail: "" });
     switch (c.type) {
       case "hello": {
         const known = (id: string) => this.log(id)[(c.cursors[id]?.seq ?? 0) - 1]?.event_id === c.cursors[id]?.event_id || c.cursors[id]?.seq === 0;
@@ -196,7 +199,8 @@ export class ChatServer {
       return this.httpStatus ? { status: this.httpStatus, body: {} } : { body: { head: this.log(id).length, events: page } };
     };
     serve({
-      "GET /api/v1/chat/summary": () => ({ status: this.refuse || this.httpStatus || 200, body: {} }),
+      "GET /api/v1/sessions/current": () => ({ body: { locked: this.locked } }),
+      "GET /api/v1/chat/summary": () => ({ status: this.refuse || this.httpStatus || (this.locked ? 423 : 200), body: {} }),
       "GET /api/v1/chat/conversations": () =>
         this.httpStatus ? { status: this.httpStatus, body: {} } : { body: { user_seq: 0, user_event_id: "", conversations: [...this.logs.keys()].map((id) => this.listed(id)) } },
       ...Object.fromEntries(["c1", "c2"].map((id) => [`GET /api/v1/chat/conversations/${id}/events`, events(id)])),

@@ -2,6 +2,7 @@ import { QueryClient } from "@tanstack/react-query";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { useConnection } from "../../api/connection";
 import { conversationsQuery } from "../../api/conversations";
+import { forgetLock, openPage, useLock } from "../../api/lock";
 import { onPushed, type Pushed } from "../../api/push";
 import { onSessionEnded } from "../../api/session-state";
 import { clearKept } from "../../lib/kept";
@@ -21,6 +22,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const chat of running.splice(0)) chat.stop();
+  forgetLock();
   await server.stop();
 });
 
@@ -264,6 +266,27 @@ describe("what I say", () => {
     chat.discard("c1", two?.clientId ?? "");
     await until(() => expect(shown(chat)).toEqual(["3", "1"]));
     expect(chat.view("c1").outgoing).toEqual([]);
+    expect(localStorage).toHaveLength(0);
+  });
+
+  it("waits while the session is locked, and goes out once it is open, with what was said meanwhile", async () => {
+    server.say("c1", "chi", "1");
+    const chat = await reading();
+    server.locked = true;
+    chat.attend("c1");
+    chat.send("c1", "mine");
+    await until(() => expect(useLock.getState().lock).toBe("locked"));
+    // The connection comes back to a session that is still locked.
+    server.cut();
+    server.say("c1", "chi", "2", { quietly: true });
+    await until(() => expect(heard("pull")).toHaveLength(1));
+    expect(chat.view("c1").outgoing.map((o) => [o.text, o.failure])).toEqual([["mine", undefined]]);
+    expect(heard("send")).toHaveLength(1); // nobody asks again and again
+    server.locked = false;
+    openPage();
+    await until(() => expect(shown(chat)).toEqual(["1", "2", "mine"]));
+    expect(chat.view("c1").outgoing).toEqual([]);
+    await until(() => expect(server.reads.get("c1")).toBeGreaterThan(0));
     expect(localStorage).toHaveLength(0);
   });
 

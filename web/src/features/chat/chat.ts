@@ -2,6 +2,7 @@ import type { QueryClient } from "@tanstack/react-query";
 import { setConnection } from "../../api/connection";
 import { conversationsQuery, type Conversation } from "../../api/conversations";
 import { codeOf } from "../../api/error";
+import { useLock } from "../../api/lock";
 import { pushed } from "../../api/push";
 import { sessionEnded } from "../../api/session-state";
 import { askWhoIsSignedIn, fetchEvents } from "./api";
@@ -83,6 +84,7 @@ export class Chat {
   private refreshAgain = false;
   private stopped = false;
   private stopOutbox = () => {};
+  private stopLock = () => {};
   private readonly listeners = new Set<() => void>();
   private readonly views = new Map<string, View>();
   /** Bytes that a message may have. */
@@ -112,6 +114,11 @@ export class Chat {
 
   start(): void {
     this.stopOutbox = this.outbox.onOtherTab(() => this.changed());
+    this.stopLock = useLock.subscribe(({ lock }, before) => {
+      if (lock !== "open" || before.lock === "open") return;
+      this.goOn();
+      this.log.catchUp();
+    });
     this.socket.start();
     if (!this.list()) void this.refresh();
   }
@@ -119,6 +126,7 @@ export class Chat {
   stop(): void {
     this.stopped = true;
     this.stopOutbox();
+    this.stopLock();
     this.socket.stop();
     for (const timer of this.sendTimers.values()) clearTimeout(timer);
     for (const room of this.rooms.values()) for (const t of room.typing.values()) clearTimeout(t.until);
@@ -328,13 +336,18 @@ export class Chat {
     for (const id of w.gone ?? []) this.leave(id);
     for (const id of w.reload ?? []) this.startOver(id);
     for (const head of w.heads) this.raise(head);
+    this.goOn();
+    const list = this.list();
+    if (!list || isBehind(list, this.heads) || w.reload?.length || w.gone?.length) void this.refresh();
+    this.log.onWelcome(w);
+  }
+
+  /** Connected again, or the session is open again: asks and says what could not be meanwhile. */
+  private goOn(): void {
     if (this.looking) this.socket.tell({ type: "look", conversation: this.looking });
     const seen = this.rooms.get(this.looking);
     if (seen) this.catchUp(this.looking, seen); // first what is on the screen
     for (const [id, room] of this.rooms) this.catchUp(id, room);
-    const list = this.list();
-    if (!list || isBehind(list, this.heads) || w.reload?.length || w.gone?.length) void this.refresh();
-    this.log.onWelcome(w);
     for (const [id, seq] of this.unsaidReads) this.sayRead(id, seq);
     for (const id of this.outbox.conversations()) void this.flush(id);
   }
@@ -541,7 +554,7 @@ export class Chat {
         if (this.unsaidReads.get(conversation) === seq) this.unsaidReads.delete(conversation);
       },
       (err: unknown) => {
-        if (err instanceof Refused) this.unsaidReads.delete(conversation);
+        if (err instanceof Refused && err.code !== "locked") this.unsaidReads.delete(conversation);
       },
     );
   }
@@ -570,7 +583,7 @@ export class Chat {
 
   /** Sends what waits in a conversation, one message after the other. */
   private async flush(conversation: string, attempt = 0): Promise<void> {
-    if (this.sending.has(conversation) || !this.socket.online) return;
+    if (this.sending.has(conversation) || !this.socket.online || useLock.getState().lock === "locked") return;
     clearTimeout(this.sendTimers.get(conversation));
     this.sending.add(conversation);
     let again: number | undefined;
@@ -604,6 +617,9 @@ export class Chat {
       switch (err.code) {
         case "rate_limited":
           return err.retryAfterMs;
+        case "locked":
+          askWhoIsSignedIn(); // so the page learns it; opened again, it goes on
+          return Math.min(longestRetry, 500 * 2 ** attempt);
         case "unavailable":
         case "internal":
           return Math.min(longestRetry, 500 * 2 ** attempt);
