@@ -32,11 +32,22 @@ export default function Background() {
     [],
   );
   const { call, id } = useStore(activeCall);
-  // Who listens in a meeting touches nothing, and is not to be locked out of it.
-  useEffect(() => (call ? stayAwake() : undefined), [call]);
   const here = useRouterState({ select: (s) => s.location.pathname });
-  if (!call || here === hrefOf(paths.meeting(id))) return null;
-  return <SmallWindow call={call} />;
+  if (!call) return null;
+  return (
+    <>
+      <Awake call={call} />
+      {here !== hrefOf(paths.meeting(id)) && <SmallWindow call={call} />}
+    </>
+  );
+}
+
+/** Who listens in a meeting touches nothing, and is not to be locked out of it; once it is over, they are like anybody. */
+function Awake({ call }: { call: Call }) {
+  const { phase } = useStore(call.store);
+  const on = !isOver(phase);
+  useEffect(() => (on ? stayAwake() : undefined), [on]);
+  return null;
 }
 
 function SmallWindow({ call }: { call: Call }) {
