@@ -48,8 +48,12 @@ type Row struct {
 }
 
 // Words are the words of the name in the order they are written: họ, đệm, tên.
-func (n Name) Words() []fold.Word {
-	words := fold.Words(n.Family + " " + n.Middle + " " + n.Given)
+func (n Name) Words() []fold.Word { return nameWords(n.Family + " " + n.Middle + " " + n.Given) }
+
+// nameWords splits a name. An @ parts words as any other sign: who types one
+// means an address.
+func nameWords(text string) []fold.Word {
+	words := fold.Words(strings.ReplaceAll(text, "@", " "))
 	for i := range words {
 		words[i] = cut(words[i])
 	}
@@ -58,13 +62,7 @@ func (n Name) Words() []fold.Word {
 
 // Order is the key that people are ordered by where they are found: by tên,
 // then đệm, then họ.
-func (n Name) Order() []byte {
-	words := fold.Words(n.Given + " " + n.Middle + " " + n.Family)
-	for i := range words {
-		words[i] = cut(words[i])
-	}
-	return Order(words[:min(len(words), maxNameWords)])
-}
+func (n Name) Order() []byte { return Order(nameWords(n.Given + " " + n.Middle + " " + n.Family)) }
 
 // Agency returns the rows of one agency.
 func (n Name) Agency() []Row {
