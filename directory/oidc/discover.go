@@ -1,7 +1,9 @@
 package oidc
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +11,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -50,6 +54,7 @@ func (p *Provider) discover(ctx context.Context) (*oidc.Provider, error) {
 func (p *Provider) search(ctx context.Context) (*oidc.Provider, error) {
 	// Others wait for this answer; the one who asks may leave.
 	found, err := p.ask(context.WithoutCancel(ctx))
+	err = brief(err)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	close(p.searching)
@@ -91,14 +96,41 @@ func (p *Provider) ask(ctx context.Context) (*oidc.Provider, error) {
 			return nil, fmt.Errorf("%s is at %s; if that is the provider's own, name it in hosts", name, u.Host)
 		}
 	}
+	p.transport.keys.Store(&addresses.Keys)
 	return found, nil
 }
 
+// brief bounds what err says, not what it is: the words of a provider end in
+// the log.
+func brief(err error) error {
+	if err == nil || len(err.Error()) <= maxSaid {
+		return err
+	}
+	return briefError{err}
+}
+
+type briefError struct{ err error }
+
+func (b briefError) Error() string { return strings.ToValidUTF8(b.err.Error()[:maxSaid], "") + "…" }
+func (b briefError) Unwrap() error { return b.err }
+
 // transport lets requests to the provider's hosts pass and no other, and
-// answers up to maxAnswer bytes.
+// answers up to maxAnswer bytes. It remembers whether the keys could be had,
+// since the library tells that no otherwise than a wrong signature.
 type transport struct {
 	base  *http.Transport
 	hosts []string
+
+	keys   atomic.Pointer[string] // address of the keys; nil: not known yet
+	failed atomic.Pointer[error]  // why they could not be had the last time; nil: they could, or nobody asked
+}
+
+// keysFailure tells why the keys could not be had the last time.
+func (t *transport) keysFailure() error {
+	if failed := t.failed.Load(); failed != nil {
+		return *failed
+	}
+	return nil
 }
 
 func newTransport(timeout time.Duration) *http.Transport {
@@ -111,6 +143,8 @@ func newTransport(timeout time.Duration) *http.Transport {
 		MaxIdleConnsPerHost:   2,
 		MaxConnsPerHost:       16,
 		ForceAttemptHTTP2:     true,
+
+		MaxResponseHeaderBytes: maxAnswer,
 	}
 }
 
@@ -122,7 +156,41 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err == nil {
 		res.Body = &limited{ReadCloser: res.Body, left: maxAnswer}
 	}
+	if keys := t.keys.Load(); keys == nil || r.URL.String() != *keys {
+		return res, err
+	}
+	if err == nil {
+		if err = readKeys(res); err != nil {
+			res = nil
+		}
+	}
+	t.failed.Store(nil)
+	if err != nil {
+		err = brief(err)
+		t.failed.Store(&err)
+	}
 	return res, err
+}
+
+// readKeys reads an answer that is to hold keys (RFC 7517). How large a key may
+// be and of which kind, the library knows.
+func readKeys(res *http.Response) error {
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode != http.StatusOK {
+		return errors.New(res.Status)
+	}
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(body, &set); err != nil {
+		return fmt.Errorf("no set of keys: %w", err)
+	}
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	return nil
 }
 
 // CloseIdleConnections serves http.Client.

@@ -56,6 +56,7 @@ const (
 	discoverAgain  = time.Hour       // after a discovery that went well
 	retryAfter     = 5 * time.Second // after one that did not
 	maxParameter   = 4096            // bytes of code, state and the like
+	maxSaid        = 500             // bytes of an error's words; libraries quote whole answers
 )
 
 // algorithms are those of signatures by a key that we do not hold: a provider's
@@ -113,9 +114,10 @@ var (
 // starting.
 type Provider struct {
 	// set at construction
-	cfg    Config
-	client *http.Client
-	hosts  []string
+	cfg       Config
+	client    *http.Client
+	transport *transport
+	hosts     []string
 
 	mu        sync.Mutex
 	found     *oidc.Provider // guarded by mu
@@ -153,9 +155,10 @@ func New(cfg Config) (*Provider, error) {
 		return nil, fmt.Errorf("issuer: %w", err)
 	}
 	p := &Provider{cfg: cfg, hosts: append([]string{issuer.Host}, cfg.Hosts...)}
+	p.transport = &transport{base: newTransport(cfg.Timeout), hosts: p.hosts}
 	p.client = &http.Client{
-		Timeout:   cfg.Timeout,
-		Transport: &transport{base: newTransport(cfg.Timeout), hosts: p.hosts},
+		Timeout:   cfg.Timeout, // the body's too
+		Transport: p.transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // an answer elsewhere is none
 		},
@@ -203,6 +206,11 @@ type Identity struct {
 // that of the Start which it came from. Errors are ErrUnavailable, ErrDenied and
 // ErrRefused.
 func (p *Provider) Finish(ctx context.Context, secret []byte, answer url.Values) (Identity, error) {
+	who, err := p.finish(ctx, secret, answer)
+	return who, brief(err)
+}
+
+func (p *Provider) finish(ctx context.Context, secret []byte, answer url.Values) (Identity, error) {
 	for _, name := range []string{"state", "code", "iss", "error"} {
 		if values := answer[name]; len(values) > 1 || len(values) == 1 && len(values[0]) > maxParameter {
 			return Identity{}, fmt.Errorf("%w: parameter %s", ErrRefused, name)
@@ -281,6 +289,9 @@ func (p *Provider) check(ctx context.Context, found *oidc.Provider, raw, nonce s
 		Now: func() time.Time { return p.cfg.Now().Add(-clockSkew) },
 	})
 	token, err := verifier.Verify(ctx, raw)
+	if failed := p.transport.keysFailure(); err != nil && failed != nil {
+		return nil, nil, fmt.Errorf("%w: its keys: %w", ErrUnavailable, failed)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrRefused, err)
 	}

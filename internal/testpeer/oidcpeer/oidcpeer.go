@@ -52,10 +52,14 @@ type Provider struct {
 	requests map[string]int
 }
 
+// sharedKey is the key of all providers of a test process: making one takes
+// longer than most tests.
+var sharedKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
 // New starts a provider that is stopped when the test ends.
 func New(t testing.TB) *Provider {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := sharedKey()
 	if err != nil {
 		t.Fatal(err)
 	}
