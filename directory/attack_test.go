@@ -10,6 +10,7 @@ import (
 	"commsd/directory"
 	"commsd/identity"
 	"commsd/internal/errcode"
+	"commsd/internal/httpapi"
 )
 
 // Two sign-ins that must set up a second factor are under way, one of them by
@@ -92,6 +93,35 @@ func TestAHiddenPersonIsInNoOtherList(t *testing.T) {
 		raw, err := base64.RawURLEncoding.DecodeString(page.Next)
 		if page.Next == "" || err == nil && (strings.Contains(string(raw), `"p"`) || strings.Contains(string(raw), string(post.ID))) {
 			t.Errorf("a cursor says who stands behind it: %s", raw)
+		}
+	})
+}
+
+// Names, titles and rooms hold nothing that has them read as another's.
+func TestNamesAreWhatTheyLookLike(t *testing.T) {
+	eachOffice(t, func(t *testing.T, o *office) {
+		unit := o.unit("Phòng Hành chính")
+		for what, name := range map[string]string{
+			"turned around": "An\u202egnưởrT", "an isolate": "An\u2066", "a tag": "An\U000e0041", "a filler": "An\u3164", "private use": "An\ue000",
+			"a Cyrillic letter": "Аn", "a Greek letter": "Ηoàng", "a Cyrillic name": "Вао",
+		} {
+			o.admin.refused("POST", "/people", fields{"family_name": "Nguyễn", "given_name": name, "position": fields{"unit_id": unit, "title": "Văn thư"}}, 422)
+			if what != "a Cyrillic name" {
+				o.admin.refused("POST", "/units", fields{"agency_id": o.moha, "name": "Vụ " + name}, 422)
+			}
+		}
+		var r directory.PersonRecord
+		o.admin.must("POST", "/people", fields{"family_name": "Nguyễn", "given_name": "A\u200bn\ufeff", "position": fields{"unit_id": unit, "title": "Văn\u00ad thư"}}, 201, &r)
+		if r.Name != "Nguyễn An" || o.positions(o.admin, r.ID)[0].Title != "Văn thư" {
+			t.Errorf("kept as %q", r.Name)
+		}
+		// What people write of themselves, others read.
+		an := o.as(an)
+		for field, value := range map[string]string{"office": "P. 101\u202e", "phone": "024\u202e"} {
+			var problem httpapi.Problem
+			if res := an.call("PATCH", "/api/v1/account", fields{field: value}, &problem); res.StatusCode != 422 {
+				t.Errorf("%s: %d %s", field, res.StatusCode, problem.Detail)
+			}
 		}
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"commsd/audit"
@@ -118,15 +117,12 @@ func optional(what, text string, most int) (string, error) {
 		return "", errcode.New(errcode.Invalid, "%s holds nothing that can be seen: write what people will read", what)
 	case utf8.RuneCountInString(text) > most:
 		return "", errcode.New(errcode.Invalid, "%s is longer than %d characters: shorten it", what, most)
-	case strings.IndexFunc(text, hidden) >= 0:
+	case fold.Mixed(text):
+		return "", errcode.New(errcode.Invalid, "%s has a word with letters of two alphabets that look alike: type it anew", what)
+	case strings.IndexFunc(text, fold.Hidden) >= 0:
 		return "", errcode.New(errcode.Invalid, "%s holds a character that cannot be seen or turns the text around: type it anew", what)
 	}
 	return text, nil
-}
-
-// hidden tells characters that make a name read as another.
-func hidden(r rune) bool {
-	return unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp)
 }
 
 // errStale is for a change that was made on an older state than there is.

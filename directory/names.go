@@ -51,9 +51,7 @@ var collator = struct {
 	c *collate.Collator
 }{c: collate.New(language.Vietnamese)}
 
-func normalText(s string) string {
-	return norm.NFC.String(strings.Map(fold.LookAlike, strings.Join(strings.Fields(s), " ")))
-}
+func normalText(s string) string { return fold.Plain(s) }
 
 // normalAddress brings a mail address or login to the form it is stored and
 // compared in.

@@ -8,6 +8,7 @@ import (
 	"commsd/directory/permission"
 	"commsd/identity"
 	"commsd/internal/errcode"
+	"commsd/internal/fold"
 	"commsd/internal/sqldb"
 )
 
@@ -106,6 +107,9 @@ func (r *PersonRecord) check() error {
 		return err
 	}
 	r.Name = r.parts().display()
+	if fold.Mixed(r.Family + r.Middle + r.Given) { // a whole part in another alphabet passes above
+		return errcode.New(errcode.Invalid, "the name has letters of two alphabets that look alike: type it anew")
+	}
 	return r.checkAddresses()
 }
 

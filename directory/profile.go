@@ -77,7 +77,10 @@ func (s *Service) UpdateProfile(ctx context.Context, actor identity.Actor, c Pro
 		if f.value == nil {
 			continue
 		}
-		text := normalText(clip(*f.value, 400))
+		text, err := optional(f.name, clip(*f.value, 400), maxOffice)
+		if err != nil {
+			return Profile{}, err
+		}
 		if f.number && !telephone(text) {
 			return Profile{}, errcode.New(errcode.Invalid, "%s: write a telephone number with digits, spaces and + ( ) . - only, like +84 24 3825 1234", f.name)
 		}

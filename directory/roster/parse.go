@@ -7,7 +7,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"commsd/internal/fold"
@@ -59,8 +58,12 @@ func Parse(data []byte, limits Limits, problems *Problems) File {
 		return f
 	}
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
+	comma := separator(data)
+	if !checkLines(data, byte(comma), problems) {
+		return f
+	}
 	reader := csv.NewReader(bytes.NewReader(data))
-	reader.Comma = separator(data)
+	reader.Comma = comma
 	reader.FieldsPerRecord = -1
 	reader.ReuseRecord = true
 	head, err := reader.Read()
@@ -99,6 +102,40 @@ func Parse(data []byte, limits Limits, problems *Problems) File {
 		problems.add(0, "", "", "no_rows", "the list names columns but nobody", "send a list with at least one line of people")
 	}
 	return f
+}
+
+// A line of people is neither as long nor as wide as these. They are looked
+// for before the list is read, since what is made of a line takes a hundred
+// times the memory that its separators do.
+const (
+	maxLineBytes = 64 << 10
+	maxLineCells = 500
+)
+
+// checkLines refuses a list with such a line. Where quotation marks do not
+// match it may take several for one; the reader, which sees that, has not gone
+// further than it then.
+func checkLines(data []byte, comma byte, problems *Problems) bool {
+	line, first, start, cells, quoted := 1, 1, 0, 1, false
+	for i, b := range data {
+		switch {
+		case b == '"':
+			quoted = !quoted
+		case b == '\n':
+			line++
+			if !quoted {
+				first, start, cells = line, i+1, 1
+			}
+		case b == comma && !quoted:
+			cells++
+		}
+		if i-start >= maxLineBytes || cells > maxLineCells {
+			problems.add(first, "", "", "line_too_long", "the line is longer than %d bytes or has more than %d cells",
+				"look whether quotation marks match, and whether it is a list of people at all", maxLineBytes, maxLineCells)
+			return false
+		}
+	}
+	return true
 }
 
 // separator is the one that the first line has most of.
@@ -183,7 +220,7 @@ func (f *File) readRow(line int, record, columns []string, problems *Problems) R
 		}
 		cell = clean(cell)
 		switch {
-		case strings.ContainsFunc(cell, hidden):
+		case strings.ContainsFunc(cell, fold.Hidden):
 			problems.add(line, f.header[c], cell, "control", "the cell holds a character that cannot be seen or turns the text around", "type the cell anew")
 		case utf8.RuneCountInString(cell) > longest[c]:
 			problems.add(line, f.header[c], cell, "too_long", "the cell has more than %d letters", "shorten it", longest[c])
@@ -197,6 +234,9 @@ func (f *File) readRow(line int, record, columns []string, problems *Problems) R
 	r.Phone, r.Mobile, r.Office = cells[ColumnPhone], cells[ColumnMobile], cells[ColumnOffice]
 	r.Address = strings.ToLower(cells[ColumnAddress])
 	f.readName(&r, cells)
+	if whole := r.Family + r.Middle + r.Given; fold.Mixed(whole) {
+		problems.add(line, f.header[ColumnName], clean(r.Family+" "+r.Middle+" "+r.Given), "mixed", "the name has letters of two alphabets that look alike", "type the name anew")
+	}
 	if fold.Blank(r.Given) {
 		c := ColumnGiven
 		if !f.has[c] {
@@ -260,9 +300,4 @@ func address(s string) bool {
 		}
 	}
 	return len(labels) > 1
-}
-
-// hidden tells characters that cannot be seen or make a name read as another.
-func hidden(r rune) bool {
-	return unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp)
 }

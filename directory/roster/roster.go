@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"strings"
 
-	"golang.org/x/text/unicode/norm"
-
 	"commsd/internal/fold"
 )
 
@@ -109,10 +107,8 @@ func shorten(s string) string {
 	return s
 }
 
-// clean brings a cell to NFC with single spaces and the true Đ.
-func clean(s string) string {
-	return norm.NFC.String(strings.Map(fold.LookAlike, strings.Join(strings.Fields(s), " ")))
-}
+// clean brings a cell to the form in which the directory keeps it.
+func clean(s string) string { return fold.Plain(s) }
 
 // SplitName splits a name as it is written: họ, đệm, tên. A name of one word is
 // a tên.

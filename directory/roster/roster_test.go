@@ -78,7 +78,13 @@ func TestParseTellsEveryProblem(t *testing.T) {
 		{"an open quote", head + "NV1,\"Lê,,An,,CV,P,\n", []string{"quotes"}, 2},
 		{"a separator too many", head + "NV1,Lê,,An,,CV,Phòng A, B,,x\n", []string{"bad_kind", "too_many_cells"}, 2},
 		{"text turned around", head + "NV1,Lê,,An\u202e,,CV,P,\n", []string{"control"}, 2},
+		{"two alphabets", head + "NV1,Lê,,Аn,,CV,P,\n", []string{"mixed"}, 2}, // a Cyrillic А
+		{"a forged family name", head + "NV1,Лe,,An,,CV,P,\n", []string{"mixed"}, 2},
 		{"long", head + "NV1,Lê,," + strings.Repeat("a", 60) + ",,CV,P,\n", []string{"too_long"}, 2},
+		{"very long", head + "NV1,Lê,," + strings.Repeat("a", 70_000) + ",,CV,P,\n", []string{"line_too_long"}, 2},
+		{"very wide", head + "NV1,\"a\nb\"\n" + strings.Repeat(",", 600), []string{"line_too_long"}, 4},
+		{"a very wide first line", strings.Repeat("a,", 600) + "\n", []string{"line_too_long"}, 1},
+		{"commas in a cell", head + "NV1,Lê,,\"An" + strings.Repeat(",", 600) + "\",,CV,P,\n", []string{"too_long"}, 2},
 		{"too many", head + strings.Repeat("NV1,Lê,,An,,CV,P,\n", 101), []string{"too_many_rows"}, 102},
 		{"too large", head + strings.Repeat("x", 1<<20), []string{"too_large"}, 0},
 	} {

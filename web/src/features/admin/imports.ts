@@ -53,7 +53,7 @@ export function template(): Blob {
 
 /** The problems that the pages have words of their own for. */
 export const knownProblems = new Set([
-  "too_large", "empty", "too_many_rows", "no_rows", "quotes", "column_twice", "column_missing", "too_many_cells", "control", "too_long", "no_name", "no_key", "bad_address", "no_unit",
+  "too_large", "empty", "too_many_rows", "no_rows", "quotes", "column_twice", "column_missing", "too_many_cells", "line_too_long", "control", "mixed", "too_long", "no_name", "no_key", "bad_address", "no_unit",
   "no_title", "bad_kind", "bad_number", "encoding", "unknown_unit", "many_units", "twice", "address_taken", "elsewhere", "kept", "domain", "no_main", "post_twice",
 ]);
 
