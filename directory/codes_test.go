@@ -441,6 +441,11 @@ func TestCodeByOutsideAddress(t *testing.T) {
 		}
 		_, err = f.MakeCode(t.Context(), admin, owner.Person, true, false)
 		want(t, "to an address that was removed", err, errcode.Conflict)
+		want(t, "a letter to somebody else's address after each removal", f.SetOutsideAddress(t.Context(), owner, "victim@mail.example"), errcode.RateLimited)
+		f.clock.add(time.Minute)
+		if err := f.SetOutsideAddress(t.Context(), owner, "new@mail.example"); err != nil {
+			t.Error(err)
+		}
 	})
 }
 

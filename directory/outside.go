@@ -85,7 +85,7 @@ func (s *Service) SetOutsideAddress(ctx context.Context, actor identity.Actor, a
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		if sent := time.UnixMicro(row.until).Add(-verifyLifetime); row.pending != "" && now.Sub(sent) < verifyEvery {
+		if sent := time.UnixMicro(row.until).Add(-verifyLifetime); now.Sub(sent) < verifyEvery {
 			wait := verifyEvery - now.Sub(sent)
 			return errcode.New(errcode.RateLimited, "a code was mailed a moment ago; look for it, or try again in a minute").After(wait)
 		}
@@ -152,7 +152,11 @@ func (s *Service) RemoveOutsideAddress(ctx context.Context, actor identity.Actor
 		return err
 	}
 	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		if _, err := tx.Exec(ctx, `DELETE FROM directory_outside_addresses WHERE account_id = $1`, string(actor.Account)); err != nil {
+		// When a code was mailed last stays: who takes the address away after
+		// each could have any number sent to somebody else's.
+		_, err := tx.Exec(ctx, `UPDATE directory_outside_addresses SET address = '', verified_at = NULL, pending = '', pending_hash = $2, pending_tries = 0
+			WHERE account_id = $1`, string(actor.Account), []byte{})
+		if err != nil {
 			return err
 		}
 		return s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: actor, Action: "account.outside_address", Outcome: audit.OK,
@@ -251,7 +255,7 @@ func countVerifyTry(ctx context.Context, tx *sqldb.Tx, account identity.AccountI
 }
 
 func confirmOutside(ctx context.Context, tx *sqldb.Tx, account identity.AccountID, address string, now time.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE directory_outside_addresses SET address = $1, verified_at = $2, pending = '', pending_tries = 0
+	_, err := tx.Exec(ctx, `UPDATE directory_outside_addresses SET address = $1, verified_at = $2, pending = '', pending_until = 0, pending_tries = 0
 		WHERE account_id = $3`, address, now.UnixMicro(), string(account))
 	return err
 }
