@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,5 +77,90 @@ func TestAddressBook(t *testing.T) {
 	}
 	if found := ldapsearch(t, n, "an@noivu.g2g.example", "-b", "o=H26,dc=g2g,dc=example", "(cn=chi*)", "mail"); !strings.Contains(found, "mail: chi@hanoi.g2g.example\n") {
 		t.Errorf("below the agency: %s", found)
+	}
+}
+
+// A connection that was opened as an administrator's shows no more than others
+// see once the role is gone.
+func TestAddressBookFollowsRoles(t *testing.T) {
+	n := apptest.Start(t)
+	api := n.URL + "/api/v1"
+	admin, chi := signIn(t, n, "admin@g2g.example"), signIn(t, n, "chi@hanoi.g2g.example")
+	if res, text := send(t, chi, "PATCH", api+"/account", `{"mobile":"0912 345 678"}`); res.StatusCode != 200 {
+		t.Fatalf("%d %s", res.StatusCode, text)
+	}
+	var an struct {
+		People []struct {
+			ID       string `json:"id"`
+			AgencyID string `json:"agency_id"`
+		} `json:"people"`
+	}
+	find := func(login string) (person, agency string) {
+		_, text := send(t, admin, "GET", api+"/directory/people?q="+login, "")
+		if err := json.Unmarshal([]byte(text), &an); err != nil || len(an.People) != 1 {
+			t.Fatalf("%s: %s", login, text)
+		}
+		return an.People[0].ID, an.People[0].AgencyID
+	}
+	person, _ := find("an@noivu.g2g.example")
+	_, hanoi := find("chi@hanoi.g2g.example")
+	book := openBook(t, n, "an@noivu.g2g.example")
+	sees := func() bool {
+		t.Helper()
+		rq := ber.Encode(ber.ClassApplication, ber.TypeConstructed, 3, nil, "")
+		rq.AppendChild(ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, "dc=g2g,dc=example", ""))
+		rq.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagEnumerated, int64(2), ""))
+		rq.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagEnumerated, int64(0), ""))
+		for range 2 {
+			rq.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, int64(0), ""))
+		}
+		rq.AppendChild(ber.NewBoolean(ber.ClassUniversal, ber.TypePrimitive, ber.TagBoolean, false, ""))
+		mail := ber.Encode(ber.ClassContext, ber.TypeConstructed, 3, nil, "")
+		for _, word := range []string{"mail", "chi@hanoi.g2g.example"} {
+			mail.AppendChild(ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, word, ""))
+		}
+		rq.AppendChild(mail)
+		rq.AppendChild(ber.NewSequence(""))
+		m := ber.NewSequence("")
+		m.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, int64(2), ""))
+		m.AppendChild(rq)
+		if _, err := book.Write(m.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		entries, mobile := 0, false
+		for {
+			answer, err := ber.ReadPacket(book)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if answer.Children[1].Tag == 5 {
+				break
+			}
+			entries++
+			mobile = mobile || strings.Contains(string(answer.Bytes()), "0912 345 678")
+		}
+		if entries != 1 {
+			t.Fatalf("%d entries are found", entries)
+		}
+		return mobile
+	}
+	if sees() {
+		t.Error("a mobile number of another agency is seen")
+	}
+	res, text := send(t, admin, "POST", api+"/directory/admin-grants", `{"person_id":"`+person+`","role":"agency_admin","agency_id":"`+hanoi+`"}`)
+	var grant struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal([]byte(text), &grant); err != nil || res.StatusCode != 201 {
+		t.Fatalf("%d %s", res.StatusCode, text)
+	}
+	if !sees() {
+		t.Error("an administrator does not see whom they administer")
+	}
+	if res, text := send(t, admin, "DELETE", api+"/directory/admin-grants/"+grant.ID, ""); res.StatusCode != 204 {
+		t.Fatalf("%d %s", res.StatusCode, text)
+	}
+	if sees() {
+		t.Error("the role is gone, and its sight goes on")
 	}
 }

@@ -125,3 +125,49 @@ func TestNamesAreWhatTheyLookLike(t *testing.T) {
 		}
 	})
 }
+
+// A connection that stays open sees what its owner may see now, and nothing
+// once what it was opened with lets in no more.
+func TestConnectionsAreAsTheirOwnersAreNow(t *testing.T) {
+	eachFactor(t, func(t *testing.T, f *factorFixture) {
+		owner, boss := f.actor(t, an), f.actor(t, sysAdmin)
+		secret, app, err := f.MakeAppPassword(t.Context(), owner, "Thunderbird", []string{"ldap"}, f.clock.now().Add(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened, err := f.AuthenticatePassword(t.Context(), an, secret, "192.0.2.9", "ldap")
+		if err != nil {
+			t.Fatal(err)
+		}
+		renewed := func() identity.Actor {
+			t.Helper()
+			a, err := f.Renewed(t.Context(), opened)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return a
+		}
+		g, err := f.AddAdminGrant(t.Context(), boss, directory.NewAdminGrant{Person: owner.Person, Role: identity.RoleAgencyAdmin, Agency: owner.Agency})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := renewed(); len(a.Grants) != 1 || a.Session != opened.Session || a.Position != opened.Position {
+			t.Errorf("with a role: %+v", a)
+		}
+		if err := f.RemoveAdminGrant(t.Context(), boss, g.ID); err != nil {
+			t.Fatal(err)
+		}
+		if a := renewed(); len(a.Grants) != 0 {
+			t.Errorf("without it: %+v", a)
+		}
+		f.clock.add(time.Hour)
+		_, err = f.Renewed(t.Context(), opened)
+		mustCode(t, "when the app password has expired", err, errcode.Unauthenticated)
+		f.clock.add(-time.Hour)
+		if err := f.EndAppPassword(t.Context(), owner, app.ID); err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.Renewed(t.Context(), opened)
+		mustCode(t, "when it was ended", err, errcode.Unauthenticated)
+	})
+}

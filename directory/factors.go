@@ -251,7 +251,16 @@ func (s *Service) confirmTOTP(ctx context.Context, tx *sqldb.Tx, actor identity.
 	if err := confirmTOTP(ctx, tx, actor.Account, step, now); err != nil {
 		return err
 	}
+	if err := s.endByPassword(ctx, tx, actor.Account); err != nil {
+		return err
+	}
 	return s.factorChanged(ctx, tx, actor, "factor.add", kindTOTP, nil)
+}
+
+// endByPassword ends the connections of programs that the account's password
+// alone has opened: with a second factor it opens them no more.
+func (s *Service) endByPassword(ctx context.Context, tx *sqldb.Tx, account identity.AccountID) error {
+	return s.revoke(ctx, tx, account, identity.PasswordSession)
 }
 
 // RemoveTOTP takes the authenticator app away.
@@ -516,6 +525,9 @@ func (s *Service) addPasskey(ctx context.Context, tx *sqldb.Tx, actor identity.A
 		out.Carrier = key.Transports[0]
 	}
 	if out.ID, err = insertPasskey(ctx, tx, actor.Account, key, out.Name, now); err != nil {
+		return Passkey{}, err
+	}
+	if err := s.endByPassword(ctx, tx, actor.Account); err != nil {
 		return Passkey{}, err
 	}
 	return out, s.factorChanged(ctx, tx, actor, "factor.add", kindPasskey, map[string]string{"passkey": out.ID})

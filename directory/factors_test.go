@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -843,10 +844,16 @@ func TestSecondFactorClosesMail(t *testing.T) {
 			_, err := f.AuthenticatePassword(t.Context(), an, password, "192.0.2.9", "imap")
 			return err
 		}
-		if err := imap(directory.DemoPassword); err != nil {
+		open, err := f.AuthenticatePassword(t.Context(), an, directory.DemoPassword, "192.0.2.9", "imap")
+		if err != nil {
 			t.Fatal(err)
 		}
 		f.enrolApp(t, f.actor(t, an))
+		if !slices.Contains(f.revoked(t, open.Account), identity.PasswordSession) {
+			t.Error("what the password opened before goes on")
+		}
+		_, err = f.Renewed(t.Context(), open)
+		mustCode(t, "a connection from before", err, errcode.Unauthenticated)
 		right, wrong := imap(directory.DemoPassword), imap("not the password")
 		mustCode(t, "mail", right, errcode.Unauthenticated)
 		if errcode.Message(right) != errcode.Message(wrong) {
