@@ -3,6 +3,7 @@ package directory_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -163,6 +164,10 @@ func TestConnectionsAreAsTheirOwnersAreNow(t *testing.T) {
 		f.clock.add(time.Hour)
 		_, err = f.Renewed(t.Context(), opened)
 		mustCode(t, "when the app password has expired", err, errcode.Unauthenticated)
+		f.SweepSessions(t.Context())
+		if !slices.Contains(f.revoked(t, owner.Account), opened.Session) {
+			t.Error("a mailbox that is open goes on")
+		}
 		f.clock.add(-time.Hour)
 		if err := f.EndAppPassword(t.Context(), owner, app.ID); err != nil {
 			t.Fatal(err)
