@@ -43,7 +43,9 @@ type AppPassword struct {
 
 // appSession is what connections opened by an app password carry and its
 // revocation names.
-func appSession(id string) identity.SessionID { return identity.SessionID("app:" + id) }
+func appSession(id string) identity.SessionID { return identity.SessionID(appSessionPrefix + id) }
+
+const appSessionPrefix = "app:"
 
 // AppPasswords lists actor's own, oldest first.
 func (s *Service) AppPasswords(ctx context.Context, actor identity.Actor) ([]AppPassword, error) {
@@ -91,7 +93,7 @@ func (s *Service) MakeAppPassword(ctx context.Context, actor identity.Actor, nam
 	}
 	a := AppPassword{ID: id, Name: name, Scopes: scopes, CreatedAt: now, ExpiresAt: expires}
 	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		h, err := readHolder(ctx, tx, actor.Account, now, "")
+		h, err := readHolder(ctx, tx, actor.Account, now, tx.ForUpdate()) // two do not both take the last place
 		if err != nil {
 			return err
 		}
@@ -260,6 +262,20 @@ func readAppAccount(ctx context.Context, tx *sqldb.Tx, mac []byte, now time.Time
 		Scan(&a.id, &a.account, &scopes, &used, &a.login, &a.disabled)
 	a.scopes, a.lastUsed = strings.Fields(scopes), timeOf(used)
 	return a, err
+}
+
+// appPasswordHolds tells whether an app password of account lets in to scope.
+func appPasswordHolds(ctx context.Context, tx *sqldb.Tx, account identity.AccountID, id, scope string, now time.Time) (bool, error) {
+	var scopes string
+	err := tx.QueryRow(ctx, `SELECT scopes FROM directory_app_passwords WHERE id = $1 AND account_id = $2 AND (expires_at IS NULL OR expires_at > $3)`,
+		id, string(account), now.UnixMicro()).Scan(&scopes)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read app password %s: %w", id, err)
+	}
+	return slices.Contains(strings.Fields(scopes), scope), nil
 }
 
 func updateAppUsed(ctx context.Context, tx *sqldb.Tx, id string, now time.Time) error {

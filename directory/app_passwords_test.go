@@ -137,6 +137,90 @@ func TestAppPasswordsEnd(t *testing.T) {
 	})
 }
 
+// A connection that stays is asked for again: by then the roles, the post, the
+// app password or the agency's mind may have changed.
+func TestAuthenticateAgain(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		moha, _ := f.places(t)
+		admin, owner := f.actor(t, sysAdmin), f.actor(t, an)
+		f.grant(t, admin, directory.NewAdminGrant{Person: f.person(t, binh), Role: identity.RoleSecurityAdmin, Agency: moha})
+		security := f.actor(t, binh)
+		secret, made := f.appPassword(t, owner, "ldap")
+		actor, err := f.mail(t, an, secret, "ldap")
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := func(a identity.Actor, scope string) (identity.Actor, error) {
+			return f.AuthenticateAgain(t.Context(), a, scope)
+		}
+		if a, err := again(actor, "ldap"); err != nil || a.Position != owner.Position || a.Session != actor.Session || a.Address != actor.Address || len(a.Grants) != 0 {
+			t.Fatalf("%+v, %v", a, err)
+		}
+		_, err = again(actor, "imap")
+		want(t, "for what it is not", err, errcode.Unauthenticated)
+		g := f.grant(t, admin, directory.NewAdminGrant{Person: owner.Person, Role: identity.RoleAgencyAdmin, Agency: moha})
+		if a, err := again(actor, "ldap"); err != nil || len(a.Grants) != 1 {
+			t.Errorf("with a role: %+v, %v", a, err)
+		}
+		if err := f.RemoveAdminGrant(t.Context(), admin, g.ID); err != nil {
+			t.Fatal(err)
+		}
+		if a, err := again(actor, "ldap"); err != nil || len(a.Grants) != 0 {
+			t.Errorf("without it: %+v, %v", a, err)
+		}
+
+		p, err := f.AgencyPolicy(t.Context(), owner, moha)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, allowed := range []bool{false, true} {
+			p.SignIn.AppPasswords = allowed
+			if _, err := f.SetAgencyPolicy(t.Context(), security, moha, p); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := again(actor, "ldap"); (err == nil) != allowed {
+				t.Errorf("where programs may sign in is %v: %v", allowed, err)
+			}
+		}
+
+		soon, _, err := f.MakeAppPassword(t.Context(), owner, "tạm", []string{"ldap"}, f.clock.now().Add(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		short, err := f.mail(t, an, soon, "ldap")
+		if err != nil {
+			t.Fatal(err)
+		}
+		byPassword, err := f.mail(t, an, directory.DemoPassword, "ldap")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.clock.add(time.Hour + time.Second)
+		_, err = again(short, "ldap")
+		want(t, "after its time", err, errcode.Unauthenticated)
+		if _, err := again(byPassword, "ldap"); err != nil {
+			t.Errorf("by the login password: %v", err)
+		}
+		f.withFactor(t, an)
+		_, err = again(byPassword, "ldap")
+		want(t, "by the login password, once there is a second factor", err, errcode.Unauthenticated)
+		if _, err := again(actor, "ldap"); err != nil {
+			t.Errorf("the app password: %v", err)
+		}
+		if err := f.EndAppPassword(t.Context(), owner, made.ID); err != nil {
+			t.Fatal(err)
+		}
+		_, err = again(actor, "ldap")
+		want(t, "ended", err, errcode.Unauthenticated)
+		if err := f.DisableAccount(t.Context(), admin, security.Account, "left"); err != nil {
+			t.Fatal(err)
+		}
+		security.Session = identity.PasswordSession
+		_, err = again(security, "ldap")
+		want(t, "of a disabled account", err, errcode.Unauthenticated)
+	})
+}
+
 func TestAppPasswordsAreListedAndBounded(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		owner := f.actor(t, an)

@@ -30,9 +30,10 @@ func errLimited(wait time.Duration) error {
 // AuthenticatePassword checks a login and its password for a protocol without
 // sessions; scope names it ("smtp", "imap", one of AppScopes). An app password
 // of that scope lets in; the account's own password does only where nothing
-// else is asked for at a page. The actor acts in the main position. The error is errcode.Unauthenticated when the pair is wrong,
-// errcode.RateLimited when this address failed too often on this account, or
-// too many sign in at once: trying again later is right.
+// else is asked for at a page. The actor acts in the main position. The error is
+// errcode.Unauthenticated when the pair is wrong, errcode.RateLimited when this
+// address failed too often on this account, or too many sign in at once: trying
+// again later is right.
 func (s *Service) AuthenticatePassword(ctx context.Context, login, password, address, scope string) (identity.Actor, error) {
 	app, ok, err := s.tryAppPassword(ctx, normalAddress(clip(login, 320)), password, scope)
 	if err != nil {
@@ -88,6 +89,40 @@ func (s *Service) AuthenticatePassword(ctx context.Context, login, password, add
 		return identity.Actor{}, fmt.Errorf("directory: sign in: %w", err)
 	}
 	return actor, nil
+}
+
+// AuthenticateAgain returns the actor of AuthenticatePassword as it is now, for a
+// connection that stays: in the main position of today, with the roles of today.
+// errcode.Unauthenticated when what it signed in by lets in to scope no more.
+func (s *Service) AuthenticateAgain(ctx context.Context, actor identity.Actor, scope string) (identity.Actor, error) {
+	app, ok := strings.CutPrefix(string(actor.Session), appSessionPrefix)
+	now := s.now()
+	var again identity.Actor
+	err := s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		h, err := readHolder(ctx, tx, actor.Account, now, "")
+		if err != nil {
+			return err
+		}
+		refused, err := s.refusesPrograms(ctx, tx, h, ok)
+		if err != nil {
+			return err
+		}
+		good := true
+		if ok {
+			if good, err = appPasswordHolds(ctx, tx, actor.Account, app, scope, now); err != nil {
+				return err
+			}
+		}
+		if h.disabled || refused != "" || !good {
+			return errcode.New(errcode.Unauthenticated, "what you signed in by is good no more; sign in again")
+		}
+		again = h.actor(h.main(), actor.Session, actor.Address)
+		return nil
+	})
+	if err != nil {
+		return identity.Actor{}, fmt.Errorf("directory: sign in again: %w", err)
+	}
+	return again, nil
 }
 
 // refusesPrograms tells why h may not sign in to a protocol without sessions by

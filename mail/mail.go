@@ -38,6 +38,9 @@ import (
 // call it.
 type Directory interface {
 	AuthenticatePassword(ctx context.Context, login, password, address, scope string) (identity.Actor, error)
+	// AuthenticateAgain returns the actor of AuthenticatePassword as it is now;
+	// errcode.Unauthenticated when what it signed in by is good no more.
+	AuthenticateAgain(ctx context.Context, actor identity.Actor, scope string) (identity.Actor, error)
 	SenderAddresses(ctx context.Context, actor identity.Actor) ([]string, error)
 	route.Directory
 

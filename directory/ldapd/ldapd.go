@@ -48,6 +48,9 @@ type Entry struct {
 type Directory interface {
 	// AuthenticatePassword checks a login and its password for scope "ldap".
 	AuthenticatePassword(ctx context.Context, login, password, address, scope string) (identity.Actor, error)
+	// AuthenticateAgain returns the actor of AuthenticatePassword as it is now;
+	// errcode.Unauthenticated when what it signed in by is good no more.
+	AuthenticateAgain(ctx context.Context, actor identity.Actor, scope string) (identity.Actor, error)
 	// FindEntries finds people by the beginnings of words of their name or
 	// address, marks or not; with q empty, the actor's colleagues.
 	FindEntries(ctx context.Context, actor identity.Actor, q string, limit int) ([]Entry, error)

@@ -12,6 +12,7 @@ import (
 
 	"commsd/directory/ldapd"
 	"commsd/identity"
+	"commsd/internal/errcode"
 )
 
 // uids lists the uids of an LDIF answer.
@@ -245,6 +246,40 @@ func TestRevokeEndsConnections(t *testing.T) {
 		other.send(bind("nobody", "wrong"))
 		other.want(1, 49) // others go on
 	}
+}
+
+// A search is answered to who somebody is when they search, and to nobody once
+// what they signed in by has run out.
+func TestSearchAsWhoOneIsNow(t *testing.T) {
+	s := serve(t, nil)
+	p := s.dial(t, true)
+	p.send(bind(login, password))
+	p.want(1, 0)
+	find := func(code int64) {
+		t.Helper()
+		p.send(search("dc=g2g,dc=example", equal("cn", "zzz")))
+		p.want(5, code)
+	}
+	find(0)
+	s.book.become(func(a identity.Actor) (identity.Actor, error) {
+		a.Position = "p-next"
+		return a, nil
+	})
+	find(0)
+	if got := s.book.asked(); !slices.Equal(got, []string{"zzz by p-main", "zzz by p-next"}) {
+		t.Errorf("asked are %q", got)
+	}
+	s.Revoke(identity.Revocation{Account: "a-an", Position: "p-main"}) // is left behind
+	find(0)
+	s.book.become(func(identity.Actor) (identity.Actor, error) {
+		return identity.Actor{}, errcode.New(errcode.Unauthenticated, "sign in again")
+	})
+	find(49)
+	s.book.become(nil)
+	find(50) // until the next bind
+	p.send(bind(login, password))
+	p.want(1, 0)
+	find(0)
 }
 
 // One client's panic ends its connection and nobody else's.

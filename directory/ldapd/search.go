@@ -3,7 +3,9 @@ package ldapd
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
+	"time"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 
@@ -79,7 +81,11 @@ func (c *conn) search(m message) error {
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, searchTimeout)
 	defer cancel()
-	found, code, err := c.find(ctx, rq, limit)
+	var found []Entry
+	var code result
+	if err = c.again(ctx); err == nil {
+		found, code, err = c.find(ctx, rq, limit)
+	}
 	if err != nil {
 		c.server.metrics.searches.WithLabelValues("failed").Inc()
 		code, words := resultOf(err)
@@ -100,6 +106,24 @@ func (c *conn) search(m message) error {
 	}
 	c.server.metrics.searches.WithLabelValues(outcome).Inc()
 	return c.done(m, code, words)
+}
+
+// again has c act as who signed in is now: posts and roles end while a
+// connection stays, and so does what it signed in by.
+func (c *conn) again(ctx context.Context) error {
+	began := time.Now()
+	actor, err := c.server.cfg.Directory.AuthenticateAgain(ctx, c.actor, "ldap")
+	if errcode.Of(err) == errcode.Unauthenticated {
+		c.signedIn, c.actor = false, identity.Actor{}
+	}
+	if err != nil {
+		return err
+	}
+	if !c.server.bind(c, actor, began) {
+		return net.ErrClosed
+	}
+	c.actor = actor
+	return nil
 }
 
 // find returns at most limit entries of a search, and whether there may be more.

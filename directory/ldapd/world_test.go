@@ -49,7 +49,27 @@ var people = []ldapd.Entry{
 // book is a Directory of a few people; colleagues are those of G09.
 type book struct {
 	mu   sync.Mutex
-	asks []string // guarded by mu: what was looked for
+	asks []string                                     // guarded by mu: what was looked for
+	now  func(identity.Actor) (identity.Actor, error) // guarded by mu: who the actor is by now; nil: the same
+}
+
+func (b *book) AuthenticateAgain(_ context.Context, actor identity.Actor, scope string) (identity.Actor, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case scope != "ldap":
+		return identity.Actor{}, errcode.New(errcode.Internal, "scope %s", scope)
+	case b.now != nil:
+		return b.now(actor)
+	}
+	return actor, nil
+}
+
+// become has whoever is signed in be another from now on.
+func (b *book) become(now func(identity.Actor) (identity.Actor, error)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.now = now
 }
 
 func (b *book) AuthenticatePassword(_ context.Context, l, p, _, scope string) (identity.Actor, error) {
@@ -64,9 +84,9 @@ func (b *book) AuthenticatePassword(_ context.Context, l, p, _, scope string) (i
 	return identity.Actor{Account: "a-an", Session: "app:1", Position: "p-main", Login: login}, nil
 }
 
-func (b *book) FindEntries(_ context.Context, _ identity.Actor, q string, limit int) ([]ldapd.Entry, error) {
+func (b *book) FindEntries(_ context.Context, actor identity.Actor, q string, limit int) ([]ldapd.Entry, error) {
 	b.mu.Lock()
-	b.asks = append(b.asks, q)
+	b.asks = append(b.asks, q+" by "+string(actor.Position))
 	b.mu.Unlock()
 	if q == "boom" {
 		var nothing *book

@@ -33,6 +33,9 @@ import (
 // Authenticator checks passwords.
 type Authenticator interface {
 	AuthenticatePassword(ctx context.Context, login, password, address, scope string) (identity.Actor, error)
+	// AuthenticateAgain returns the actor of AuthenticatePassword as it is now;
+	// errcode.Unauthenticated when what it signed in by is good no more.
+	AuthenticateAgain(ctx context.Context, actor identity.Actor, scope string) (identity.Actor, error)
 }
 
 // Config holds what New needs. Registerer may be nil.
@@ -44,6 +47,7 @@ type Config struct {
 	Registerer      prometheus.Registerer
 	MaxMessageBytes int64           // of an APPEND; 0: 50 MiB
 	AppendPause     time.Duration   // how long a client may pause within an APPEND; 0: 2 min
+	AgainEvery      time.Duration   // between two looks whether a person who stays may stay; 0: 1 min
 	MaxFailures     int             // failed sign-ins before a connection is closed; 0: 5
 	MaxConns        netlimit.Config // zero: its defaults
 
@@ -73,6 +77,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.AppendPause == 0 {
 		cfg.AppendPause = 2 * time.Minute
+	}
+	if cfg.AgainEvery == 0 {
+		cfg.AgainEvery = time.Minute
 	}
 	if cfg.MaxFailures == 0 {
 		cfg.MaxFailures = 5

@@ -192,6 +192,24 @@ func TestRevokeEndsTheConnections(t *testing.T) {
 	}
 }
 
+// What somebody signed in by may end without anybody's doing, by its time.
+func TestWhoMayStayIsAskedAgain(t *testing.T) {
+	s := sqlite(t, func(c *imapd.Config) { c.AgainEvery = 100 * time.Millisecond })
+	a, b := s.raw(t), s.raw(t, "SELECT INBOX")
+	time.Sleep(150 * time.Millisecond)
+	want(t, a.IMAP("NOOP"), "t1 OK")
+	s.directory.End()
+	time.Sleep(150 * time.Millisecond)
+	a.Send("t2 LIST \"\" *\r\n")
+	if got := a.Closed(); strings.Contains(got, "LIST") || !strings.Contains(got, "* BYE sign in again") {
+		t.Errorf("answered %q", got)
+	}
+	b.Send("t2 IDLE\r\n")
+	if got := b.Closed(); !strings.Contains(got, "* BYE") {
+		t.Errorf("answered %q", got)
+	}
+}
+
 func TestReadsTheStoredBytes(t *testing.T) {
 	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
 		s := start(t, db)

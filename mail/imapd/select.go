@@ -160,6 +160,9 @@ func (s *session) Idle(w *imapserver.UpdateWriter, stop <-chan struct{}) error {
 	ticker := time.NewTicker(time.Minute)
 	defer ticker.Stop()
 	for {
+		if err := s.again(); err != nil {
+			return err
+		}
 		if err := s.poll(w, true); err != nil {
 			return err
 		}

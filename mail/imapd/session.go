@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapserver"
@@ -32,6 +33,7 @@ type session struct {
 	store    store.ID
 	failures int
 	box      *selected
+	looked   time.Time // when it was last asked whether the person may still be here; zero: nobody is
 
 	mu    sync.Mutex
 	actor identity.Actor // guarded by mu
@@ -44,7 +46,40 @@ func (s *session) enter() (leave func(), err error) {
 		s.turn.Unlock()
 		return nil, net.ErrClosed
 	}
+	if err := s.again(); err != nil {
+		s.turn.Unlock()
+		return nil, err
+	}
 	return s.turn.Unlock, nil
+}
+
+// again asks once in AgainEvery whether what the person signed in by is good
+// yet; the connection ends if not. The caller holds the turn.
+func (s *session) again() error {
+	if s.looked.IsZero() || time.Since(s.looked) < s.server.cfg.AgainEvery {
+		return nil
+	}
+	s.looked = time.Now()
+	ctx, cancel := s.op()
+	defer cancel()
+	now, old := s.server.revoked.Now(), s.signedIn()
+	actor, err := s.server.cfg.Authenticator.AuthenticateAgain(ctx, old, "imap")
+	if errcode.Of(err) == errcode.Unauthenticated {
+		_ = s.conn.Bye(errcode.Message(err)) // it ends either way
+		_ = s.conn.NetConn().Close()
+		return net.ErrClosed
+	}
+	if err != nil { // the next asks again
+		return nil
+	}
+	s.mu.Lock()
+	s.actor = actor
+	s.mu.Unlock()
+	if s.server.revoked.Since(now, actor) {
+		_ = s.conn.NetConn().Close()
+		return net.ErrClosed
+	}
+	return nil
 }
 
 func (s *session) signedIn() identity.Actor {
@@ -99,7 +134,7 @@ func (s *session) Login(login, password string) error {
 	if err != nil {
 		return s.answer("LOGIN", err)
 	}
-	s.store = id
+	s.store, s.looked = id, time.Now()
 	s.mu.Lock()
 	s.actor = actor
 	s.mu.Unlock()

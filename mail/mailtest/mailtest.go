@@ -56,6 +56,24 @@ type Directory struct {
 	limited   bool   // guarded by mu
 	panics    string // guarded by mu
 	meanwhile func() // guarded by mu
+	ended     bool   // guarded by mu
+}
+
+// End has nobody stay signed in.
+func (d *Directory) End() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ended = true
+}
+
+// AuthenticateAgain implements the servers' Authenticator.
+func (d *Directory) AuthenticateAgain(_ context.Context, actor identity.Actor, _ string) (identity.Actor, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ended {
+		return identity.Actor{}, errcode.New(errcode.Unauthenticated, "sign in again")
+	}
+	return actor, nil
 }
 
 // Meanwhile has fn called while a password is looked at; nil nothing.

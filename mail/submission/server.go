@@ -26,6 +26,9 @@ import (
 // ones, errcode.RateLimited after too many.
 type Authenticator interface {
 	AuthenticatePassword(ctx context.Context, login, password, address, scope string) (identity.Actor, error)
+	// AuthenticateAgain returns the actor of AuthenticatePassword as it is now;
+	// errcode.Unauthenticated when what it signed in by is good no more.
+	AuthenticateAgain(ctx context.Context, actor identity.Actor, scope string) (identity.Actor, error)
 }
 
 // Config holds what New needs. Registerer may be nil.
@@ -204,6 +207,28 @@ func (s *session) signIn(login, password string) error {
 	return nil
 }
 
+// again has the session act as who signed in is now, or nobody when what they
+// signed in by is good no more.
+func (s *session) again(ctx context.Context) error {
+	now := s.server.revoked.Now()
+	actor, err := s.server.cfg.Authenticator.AuthenticateAgain(ctx, s.actor, "smtp")
+	if errcode.Of(err) == errcode.Unauthenticated {
+		s.signedIn = false // a client hangs up at 421; go-smtp takes one AUTH a connection
+		return intake.Refuse(421, smtp.EnhancedCode{4, 7, 0}, errcode.Message(err))
+	}
+	if err != nil {
+		return err
+	}
+	s.actor = actor
+	s.server.mu.Lock()
+	s.server.sessions[s] = actor
+	s.server.mu.Unlock()
+	if s.server.revoked.Since(now, actor) {
+		return s.conn.Conn().Close()
+	}
+	return nil
+}
+
 var errSignIn = &smtp.SMTPError{Code: 530, EnhancedCode: smtp.EnhancedCode{5, 7, 0}, Message: "sign in first (AUTH, after STARTTLS)"}
 
 // Mail takes the envelope sender: the person's own, or none.
@@ -212,11 +237,14 @@ func (s *session) Mail(from string, _ *smtp.MailOptions) error {
 	if !s.signedIn {
 		return errSignIn
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := s.again(ctx); err != nil {
+		return intake.Answer(ctx, s.server.cfg.Log, "MAIL", err)
+	}
 	if from == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
 	if err := s.server.cfg.Desk.MayUse(ctx, s.actor, from); err != nil {
 		return intake.Answer(ctx, s.server.cfg.Log, "MAIL", err)
 	}

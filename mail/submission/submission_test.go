@@ -255,6 +255,18 @@ func TestOneMessageGoesHereAndOutside(t *testing.T) {
 	})
 }
 
+// What somebody signed in by may end without anybody's doing, by its time.
+func TestWhoMaySendIsAskedForEachLetter(t *testing.T) {
+	s := start(t, sqldbtest.Open(t, sqldbtest.SQLite(t)))
+	c := s.an(t)
+	c.Want("MAIL FROM:<"+mailtest.AnMail+">", "250", "RSET", "250")
+	s.directory.End()
+	if got := c.SMTP("MAIL FROM:<" + mailtest.AnMail + ">"); !strings.HasPrefix(got, "421 4.7.0 sign in again") {
+		t.Errorf("answered %q", got)
+	}
+	c.Want("MAIL FROM:<"+mailtest.AnMail+">", "530 5.7.0")
+}
+
 func TestRevokeEndsTheConnection(t *testing.T) {
 	s := start(t, sqldbtest.Open(t, sqldbtest.SQLite(t)))
 	an, other := s.an(t), s.greeted(t)
