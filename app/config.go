@@ -19,25 +19,26 @@ import (
 // Config is the whole configuration of one node, as the YAML file spells it.
 // docs/configuration.md explains each key; a test keeps the two together.
 type Config struct {
-	Domain        string         `yaml:"domain"`          // mail domain of the installation itself
-	DataDir       string         `yaml:"data_dir"`        // SQLite, blobs and the key file live here
-	SecretKeyFile string         `yaml:"secret_key_file"` // empty: data_dir/secret.key
-	HTTP          HTTPConfig     `yaml:"http"`
-	Admin         AdminConfig    `yaml:"admin"`
-	Database      DatabaseConfig `yaml:"database"`
-	Redis         RedisConfig    `yaml:"redis"`
-	Blobs         BlobsConfig    `yaml:"blobs"`
-	Chat          ChatConfig     `yaml:"chat"`
-	Media         MediaConfig    `yaml:"media"`
-	TURN          TURNConfig     `yaml:"turn"`
-	Mail          MailConfig     `yaml:"mail"`
-	LDAP          LDAPConfig     `yaml:"ldap"`
-	SignIn        SignInConfig   `yaml:"sign_in"`
-	Session       SessionConfig  `yaml:"session"`
-	Import        ImportConfig   `yaml:"import"`
-	Audit         AuditConfig    `yaml:"audit"`
-	Log           LogConfig      `yaml:"log"`
-	Stop          StopConfig     `yaml:"stop"`
+	Domain        string           `yaml:"domain"`          // mail domain of the installation itself
+	DataDir       string           `yaml:"data_dir"`        // SQLite, blobs and the key file live here
+	SecretKeyFile string           `yaml:"secret_key_file"` // empty: data_dir/secret.key
+	HTTP          HTTPConfig       `yaml:"http"`
+	Admin         AdminConfig      `yaml:"admin"`
+	Database      DatabaseConfig   `yaml:"database"`
+	Redis         RedisConfig      `yaml:"redis"`
+	Blobs         BlobsConfig      `yaml:"blobs"`
+	Chat          ChatConfig       `yaml:"chat"`
+	Media         MediaConfig      `yaml:"media"`
+	TURN          TURNConfig       `yaml:"turn"`
+	Mail          MailConfig       `yaml:"mail"`
+	LDAP          LDAPConfig       `yaml:"ldap"`
+	SignIn        SignInConfig     `yaml:"sign_in"`
+	Session       SessionConfig    `yaml:"session"`
+	Import        ImportConfig     `yaml:"import"`
+	Delegation    DelegationConfig `yaml:"delegation"`
+	Audit         AuditConfig      `yaml:"audit"`
+	Log           LogConfig        `yaml:"log"`
+	Stop          StopConfig       `yaml:"stop"`
 
 	// Demo fills an empty directory with the demo people and keeps mail for
 	// outside on the machine. It is a flag, never a key of the file.
@@ -126,6 +127,9 @@ type MailConfig struct {
 	MaxRecipients     int    `yaml:"max_recipients"`
 	MaxMailboxes      int    `yaml:"max_mailboxes"` // of one person
 
+	IMAPMaxSearchWords  int `yaml:"imap_max_search_words"`  // of one SEARCH
+	IMAPMaxListPatterns int `yaml:"imap_max_list_patterns"` // of one LIST
+
 	MaxConnections           int           `yaml:"max_connections"`             // of each listener
 	MaxConnectionsPerAddress int           `yaml:"max_connections_per_address"` // of each listener
 	MaxFailedSignIns         int           `yaml:"max_failed_sign_ins"`         // of one connection, then it is closed
@@ -183,6 +187,12 @@ type ImportConfig struct {
 	Keep time.Duration `yaml:"keep"` // a list, after it was applied or compared
 }
 
+// DelegationConfig bounds the positions that people lend (ủy quyền).
+type DelegationConfig struct {
+	Longest   time.Duration `yaml:"longest"`     // from its beginning to its end, and from now to its beginning
+	MaxAtOnce int           `yaml:"max_at_once"` // that one person lends
+}
+
 // AuditConfig says how long the audit log keeps what is personal, how many
 // refusals it records, and who gets a copy of it.
 type AuditConfig struct {
@@ -233,7 +243,7 @@ func Default() Config {
 		Mail: MailConfig{
 			SMTPListen: "127.0.0.1:2525", SubmissionListen: "127.0.0.1:2587", SubmissionsListen: "127.0.0.1:2465",
 			IMAPListen: "127.0.0.1:2143", IMAPSListen: "127.0.0.1:2993",
-			MaxMessageBytes: 50 << 20, MaxRecipients: 500, MaxMailboxes: 1000, MaxConnections: 1000, MaxConnectionsPerAddress: 50, MaxFailedSignIns: 5,
+			MaxMessageBytes: 50 << 20, MaxRecipients: 500, MaxMailboxes: 1000, IMAPMaxSearchWords: 50, IMAPMaxListPatterns: 20, MaxConnections: 1000, MaxConnectionsPerAddress: 50, MaxFailedSignIns: 5,
 			QueueLifetime: 5 * 24 * time.Hour, QueueWorkers: 4, CollectAfter: 24 * time.Hour,
 		},
 		LDAP: LDAPConfig{
@@ -242,11 +252,12 @@ func Default() Config {
 		SignIn: SignInConfig{FreeFailures: 10, LongestDelay: time.Minute, AddressBurst: 200, MaxWaiting: 64,
 			RequireFactor: directory.RequireFactorAdmins, FreeCodes: 5, LongestCodeDelay: 15 * time.Minute,
 			PasswordMin: 15, PasswordMinWithFactor: 8, TicketLifetime: 10 * time.Minute, CodeLifetime: 72 * time.Hour},
-		Session: SessionConfig{MaxAge: 12 * time.Hour, IdleLock: 15 * time.Minute, AdminIdleLock: 5 * time.Minute, FreshFor: 10 * time.Minute},
-		Import:  ImportConfig{MaxRows: 200_000, MaxBytes: 64 << 20, MaxLeaveShare: 10, Keep: 90 * 24 * time.Hour},
-		Audit:   AuditConfig{Retention: 5 * audit.MinRetention, KeepHeads: 7 * 24 * time.Hour, Refusals: 60, RefusalEvery: 10 * time.Second, RefusedAccounts: 10_000},
-		Log:     LogConfig{Format: "text", Level: "info"},
-		Stop:    StopConfig{Timeout: 15 * time.Second},
+		Session:    SessionConfig{MaxAge: 12 * time.Hour, IdleLock: 15 * time.Minute, AdminIdleLock: 5 * time.Minute, FreshFor: 10 * time.Minute},
+		Import:     ImportConfig{MaxRows: 200_000, MaxBytes: 64 << 20, MaxLeaveShare: 10, Keep: 90 * 24 * time.Hour},
+		Delegation: DelegationConfig{Longest: 366 * 24 * time.Hour, MaxAtOnce: 50},
+		Audit:      AuditConfig{Retention: 5 * audit.MinRetention, KeepHeads: 7 * 24 * time.Hour, Refusals: 60, RefusalEvery: 10 * time.Second, RefusedAccounts: 10_000},
+		Log:        LogConfig{Format: "text", Level: "info"},
+		Stop:       StopConfig{Timeout: 15 * time.Second},
 	}
 }
 
@@ -516,12 +527,16 @@ func (c *Config) validateLimits() error {
 		{"http.max_connections", c.HTTP.MaxConnections >= 0, "0"},
 		{"http.max_connections_per_address", c.HTTP.MaxConnectionsPerAddress >= 1, "1"},
 		{"mail.max_message_bytes", c.Mail.MaxMessageBytes >= 64<<10, "65536"},
+		{"mail.imap_max_search_words", c.Mail.IMAPMaxSearchWords >= 1, "1"},
+		{"mail.imap_max_list_patterns", c.Mail.IMAPMaxListPatterns >= 1, "1"},
 		{"mail.max_mailboxes", c.Mail.MaxMailboxes >= 10, "10"},
 		{"mail.max_recipients", c.Mail.MaxRecipients >= 100, "100 (RFC 5321 section 4.5.3.1.8)"},
 		{"session.max_age", c.Session.MaxAge >= time.Minute, "1m"},
 		{"import.max_rows", c.Import.MaxRows >= 1, "1"},
 		{"import.max_bytes", c.Import.MaxBytes >= 1<<10, "1024"},
 		{"import.max_leave_share", c.Import.MaxLeaveShare >= 1, "1 (percent); override_leaves lets more leave"},
+		{"delegation.longest", c.Delegation.Longest >= time.Hour, "1h"},
+		{"delegation.max_at_once", c.Delegation.MaxAtOnce >= 1, "1"},
 		{"import.keep", c.Import.Keep >= 24*time.Hour, "24h"},
 		{"audit.retention", c.Audit.Retention >= audit.MinRetention, "8760h (12 months)"},
 		{"audit.keep_heads", c.Audit.KeepHeads >= audit.MinKeepHeads, "24h"},

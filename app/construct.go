@@ -113,8 +113,9 @@ func (a *App) newDirectory(ctx context.Context, n *node, auditLog *audit.Log, le
 		MaxHashes: a.cfg.SignIn.MaxHashes, MaxHashQueue: a.cfg.SignIn.MaxWaiting,
 		PublicURL: a.public.String(), Secrets: n.secret, RequireFactor: a.cfg.SignIn.RequireFactor,
 		FreeCodes: a.cfg.SignIn.FreeCodes, LongestCodeDelay: a.cfg.SignIn.LongestCodeDelay, Providers: a.cfg.SignIn.providers(),
-		Imports: a.cfg.imports(),
-		Log:     a.log, Registerer: a.reg, Now: a.opts.Now,
+		Imports:           a.cfg.imports(),
+		LongestDelegation: a.cfg.Delegation.Longest, MaxDelegations: a.cfg.Delegation.MaxAtOnce,
+		Log: a.log, Registerer: a.reg, Now: a.opts.Now,
 	})
 }
 

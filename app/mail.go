@@ -72,6 +72,7 @@ func (a *App) openMail(n *node, dir *directory.Service, auditLog *audit.Log, pag
 		},
 		Smarthost: a.cfg.Mail.Smarthost, Hold: a.cfg.Demo, Log: a.log, Registerer: a.reg, Now: a.opts.Now,
 		MaxMessageBytes: a.cfg.Mail.MaxMessageBytes, MaxRecipients: a.cfg.Mail.MaxRecipients, MaxMailboxes: a.cfg.Mail.MaxMailboxes,
+		MaxSearchWords: a.cfg.Mail.IMAPMaxSearchWords, MaxListPatterns: a.cfg.Mail.IMAPMaxListPatterns,
 		MaxConnections: a.cfg.Mail.MaxConnections, MaxConnectionsPerAddress: a.cfg.Mail.MaxConnectionsPerAddress, MaxFailures: a.cfg.Mail.MaxFailedSignIns,
 		QueueLifetime: a.cfg.Mail.QueueLifetime, QueueWorkers: a.cfg.Mail.QueueWorkers, CollectAfter: a.cfg.Mail.CollectAfter,
 	})

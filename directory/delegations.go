@@ -44,12 +44,8 @@ type NewDelegation struct {
 	Until    time.Time
 }
 
-// Bounds of delegations.
-const (
-	longestDelegation = 366 * 24 * time.Hour
-	maxDelegations    = 50                   // that one person lends at a time
-	keepDelegations   = 365 * 24 * time.Hour // an ended one is listed for so long
-)
+// keepDelegations is how long an ended one is listed.
+const keepDelegations = 365 * 24 * time.Hour
 
 const kindDelegation = "delegation"
 
@@ -79,7 +75,7 @@ func (s *Service) Delegate(ctx context.Context, actor identity.Actor, n NewDeleg
 	if n.From.IsZero() || n.From.Before(now) {
 		n.From = now
 	}
-	if err := n.check(now); err != nil {
+	if err := n.check(now, s.cfg.LongestDelegation); err != nil {
 		return Delegation{}, err
 	}
 	id, err := newID()
@@ -120,14 +116,14 @@ func (s *Service) Delegate(ctx context.Context, actor identity.Actor, n NewDeleg
 	return out, err
 }
 
-func (n NewDelegation) check(now time.Time) error {
+func (n NewDelegation) check(now time.Time, longest time.Duration) error {
 	switch {
 	case len(n.Scopes) == 0:
 		return errcode.New(errcode.Invalid, "scopes: choose what the position is lent for: mail, meetings, chat, documents")
 	case !n.Until.After(n.From):
 		return errcode.New(errcode.Invalid, "ends_at: the delegation ends before it begins; choose a later day")
-	case n.Until.Sub(n.From) > longestDelegation, n.From.Sub(now) > longestDelegation:
-		return errcode.New(errcode.Invalid, "ends_at: a position is lent for a year at the most")
+	case n.Until.Sub(n.From) > longest, n.From.Sub(now) > longest:
+		return errcode.New(errcode.Invalid, "ends_at: a position is lent for %d days at the most, and not longer beforehand", max(1, longest/(24*time.Hour)))
 	}
 	for i, scope := range n.Scopes {
 		switch scope {
@@ -161,7 +157,7 @@ func (s *Service) mayTake(ctx context.Context, tx *sqldb.Tx, actor identity.Acto
 	if err != nil {
 		return "", err
 	}
-	if len(running) >= maxDelegations {
+	if len(running) >= s.cfg.MaxDelegations {
 		return "", errcode.New(errcode.Conflict, "you lend %d positions already; end one first", len(running))
 	}
 	for _, d := range running {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -188,6 +189,34 @@ func TestEndedDelegationEndsWhatActsInIt(t *testing.T) {
 		slices.Sort(did)
 		if !slices.Equal(did, []string{"ended", "ended before", "lent"}) {
 			t.Errorf("audited %q", did)
+		}
+	})
+}
+
+// How long and how many are configuration.
+func TestDelegationBounds(t *testing.T) {
+	eachDemo(t, func(t *testing.T, db *sqldb.DB) {
+		f := newFixture(t, db, func(c *directory.Config) { c.LongestDelegation, c.MaxDelegations = 48*time.Hour, 1 })
+		giver := f.session(t, binh)
+		lend := func(from, until time.Duration) error {
+			now := f.clock.now()
+			_, err := f.Delegate(t.Context(), giver.actor(), directory.NewDelegation{Position: giver.current().Positions[0].ID, To: f.person(t, an),
+				Scopes: []identity.Scope{identity.ScopeMail}, From: now.Add(from), Until: now.Add(until)})
+			return err
+		}
+		for what, err := range map[string]error{"for longer": lend(0, 49*time.Hour), "beforehand": lend(49*time.Hour, 50*time.Hour)} {
+			if errcode.Of(err) != errcode.Invalid || !strings.Contains(err.Error(), "for 2 days") {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if err := lend(0, 24*time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		if err := lend(12*time.Hour, 36*time.Hour); errcode.Of(err) != errcode.Conflict || !strings.Contains(err.Error(), "1 positions already") {
+			t.Errorf("one more at the same time: %v", err)
+		}
+		if err := lend(25*time.Hour, 48*time.Hour); err != nil {
+			t.Errorf("the next, when the first has ended: %v", err)
 		}
 	})
 }

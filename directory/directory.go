@@ -72,6 +72,9 @@ type Config struct {
 	Mailer          Mailer          // sends codes to outside addresses; nil: none are sent
 	Imports         ImportLimits    // of staff lists
 	CachedSessions  int             // sessions kept in memory; 0: 20000
+
+	LongestDelegation time.Duration // of a lent position, and beforehand; 0: 366 days
+	MaxDelegations    int           // that one person lends at a time; 0: 50
 }
 
 // Validate names what is missing or out of range.
@@ -156,6 +159,12 @@ func (c *Config) setDefaults() {
 	c.Imports.setDefaults()
 	if c.CachedSessions <= 0 {
 		c.CachedSessions = 20000
+	}
+	if c.LongestDelegation <= 0 {
+		c.LongestDelegation = 366 * 24 * time.Hour
+	}
+	if c.MaxDelegations <= 0 {
+		c.MaxDelegations = 50
 	}
 	c.Domain = strings.ToLower(c.Domain)
 }

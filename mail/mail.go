@@ -80,6 +80,8 @@ type Config struct {
 	MaxMessageBytes int64         // 0: 50 MiB
 	MaxRecipients   int           // 0: 500
 	MaxMailboxes    int           // of one person; 0: 1000
+	MaxSearchWords  int           // of one IMAP SEARCH; 0: 50
+	MaxListPatterns int           // of one IMAP LIST; 0: 20
 	MaxFailures     int           // failed sign-ins of one connection before it is closed; 0: 5
 	QueueLifetime   time.Duration // how long mail for outside is tried; 0: 5 days
 	QueueWorkers    int           // deliveries to outside at once; 0: 4
@@ -171,6 +173,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	s.imapd, err = imapd.New(imapd.Config{
 		Authenticator: cfg.Directory, Store: s.store, TLS: cfg.TLS, Log: cfg.Log, Registerer: cfg.Registerer, MaxMessageBytes: cfg.MaxMessageBytes,
+		MaxSearchWords: cfg.MaxSearchWords, MaxListPatterns: cfg.MaxListPatterns,
 		MaxFailures: cfg.MaxFailures, MaxConns: limits, Opened: s.opened,
 	})
 	return s, err

@@ -48,6 +48,8 @@ type Config struct {
 	MaxMessageBytes int64           // of an APPEND; 0: 50 MiB
 	AppendPause     time.Duration   // how long a client may pause within an APPEND; 0: 2 min
 	AgainEvery      time.Duration   // between two looks whether a person who stays may stay; 0: 1 min
+	MaxSearchWords  int             // of one SEARCH: each costs a reading of each message; 0: 50
+	MaxListPatterns int             // of one LIST: each is tried on each mailbox; 0: 20
 	MaxFailures     int             // failed sign-ins before a connection is closed; 0: 5
 	MaxConns        netlimit.Config // zero: its defaults
 
@@ -74,6 +76,12 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.MaxMessageBytes == 0 {
 		cfg.MaxMessageBytes = 50 << 20
+	}
+	if cfg.MaxSearchWords <= 0 {
+		cfg.MaxSearchWords = 50
+	}
+	if cfg.MaxListPatterns <= 0 {
+		cfg.MaxListPatterns = 20
 	}
 	if cfg.AppendPause == 0 {
 		cfg.AppendPause = 2 * time.Minute

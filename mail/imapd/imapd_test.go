@@ -466,3 +466,18 @@ func TestStopEndsIdleConnections(t *testing.T) {
 	c.Closed()
 	silent.Closed()
 }
+
+// How much one SEARCH and one LIST may ask for is configuration.
+func TestBoundsOfSearchAndList(t *testing.T) {
+	c := sqlite(t, func(c *imapd.Config) { c.MaxSearchWords, c.MaxListPatterns = 2, 3 }).raw(t, "SELECT INBOX")
+	for command, answer := range map[string]string{
+		"SEARCH TEXT a BODY b":                  "t1 OK",
+		"SEARCH TEXT a BODY b SUBJECT c TEXT d": "t1 BAD",
+		`LIST "" (a b c) RETURN (CHILDREN)`:     "t1 OK",
+		`LIST "" (a b c d) RETURN (CHILDREN)`:   "t1 BAD",
+	} {
+		if got := c.IMAP(command); !strings.Contains(got, answer) {
+			t.Errorf("%s: %q, want %q", command, got, answer)
+		}
+	}
+}

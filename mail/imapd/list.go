@@ -9,9 +9,6 @@ import (
 	"commsd/mail/store"
 )
 
-// maxPatterns bounds one LIST: each pattern is tried on each mailbox.
-const maxPatterns = 20
-
 var specialUse = map[store.Role]imap.MailboxAttr{
 	store.RoleSent: imap.MailboxAttrSent, store.RoleDrafts: imap.MailboxAttrDrafts, store.RoleTrash: imap.MailboxAttrTrash,
 	store.RoleJunk: imap.MailboxAttrJunk, store.RoleArchive: imap.MailboxAttrArchive,
@@ -27,7 +24,7 @@ func (s *session) List(w *imapserver.ListWriter, ref string, patterns []string, 
 	if len(patterns) == 0 {
 		return w.WriteList(&imap.ListData{Attrs: []imap.MailboxAttr{imap.MailboxAttrNoSelect}, Delim: '/'})
 	}
-	if len(patterns) > maxPatterns {
+	if len(patterns) > s.server.cfg.MaxListPatterns {
 		return bad("too many patterns in one LIST")
 	}
 	ctx, cancel := s.op()

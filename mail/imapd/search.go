@@ -15,10 +15,6 @@ import (
 	"commsd/mail/store"
 )
 
-// maxTerms bounds the words that one search looks for in texts: each of them
-// costs a reading of each message.
-const maxTerms = 50
-
 // searchBytes is how much of one message's text is looked through.
 const searchBytes = 1 << 20
 
@@ -32,7 +28,7 @@ func (s *session) Search(kind imapserver.NumKind, c *imap.SearchCriteria, option
 	if options.ReturnSave {
 		return nil, bad("SEARCHRES is not offered")
 	}
-	if terms(c) > maxTerms {
+	if terms(c) > s.server.cfg.MaxSearchWords {
 		return nil, bad("too many words to look for in one search")
 	}
 	var found []uint32
