@@ -63,8 +63,11 @@ func BenchmarkLog(b *testing.B) {
 						return err
 					}
 				}
+				if db.Dialect() == sqldb.SQLite {
+					return nil // nobody takes statistics there
+				}
 				return db.Write(b.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
-					_, err := tx.Exec(ctx, "ANALYZE")
+					_, err := tx.Exec(ctx, "ANALYZE") // as autovacuum does
 					return err
 				})
 			})

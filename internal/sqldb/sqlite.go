@@ -28,6 +28,7 @@ const (
 type sqliteDB struct {
 	writer  *writer
 	writes  *sql.DB // one connection
+	folder  *folder
 	readers *sql.DB
 	lock    *os.File
 }
@@ -81,7 +82,13 @@ func openSQLite(ctx context.Context, cfg Config, m *metrics) (_ engine, err erro
 	}
 	s.readers.SetMaxOpenConns(readers)
 	s.readers.SetMaxIdleConns(readers)
-	s.writer = startWriter(s.writes, cfg.Log, m)
+	folds, err := sql.Open("sqlite", dsn(path, true))
+	if err != nil {
+		return nil, fmt.Errorf("sqldb: %w", err)
+	}
+	folds.SetMaxOpenConns(1)
+	s.folder = startFolder(folds, cfg.Log)
+	s.writer = startWriter(s.writes, s.folder.committed, cfg.Log, m)
 	return s, nil
 }
 
@@ -109,7 +116,13 @@ func openSQLiteBeside(ctx context.Context, cfg Config, path string, m *metrics) 
 		return nil, fmt.Errorf("sqldb: %w", err)
 	}
 	s.writes.SetMaxOpenConns(1)
-	s.writer = startWriter(s.writes, cfg.Log, m)
+	folds, err := sql.Open("sqlite", dsn(path, true))
+	if err != nil {
+		return nil, fmt.Errorf("sqldb: %w", err)
+	}
+	folds.SetMaxOpenConns(1)
+	s.folder = startFolder(folds, cfg.Log)
+	s.writer = startWriter(s.writes, s.folder.committed, cfg.Log, m)
 	return s, nil
 }
 
@@ -125,7 +138,7 @@ func dsn(path string, write bool) string {
 		"_defensive": {"1"},
 		"_pragma": {
 			"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
-			"case_sensitive_like(1)", "wal_autocheckpoint(8000)", "temp_store(MEMORY)", "cache_size(-8192)", "mmap_size(0)",
+			"case_sensitive_like(1)", fmt.Sprintf("wal_autocheckpoint(%d)", foldAtWrite), "temp_store(MEMORY)", "cache_size(-8192)", "mmap_size(0)",
 		},
 	}
 	if write {
@@ -167,6 +180,9 @@ func (s *sqliteDB) close() error {
 	var errs []error
 	if s.writer != nil {
 		s.writer.stop()
+	}
+	if s.folder != nil {
+		errs = append(errs, s.folder.close())
 	}
 	if s.readers != nil {
 		errs = append(errs, s.readers.Close())

@@ -28,6 +28,7 @@ const (
 type writer struct {
 	// set at construction
 	db      *sql.DB
+	then    func() // is called after each commit
 	log     *slog.Logger
 	metrics *metrics
 	queue   chan *request // unbuffered: a caller that gives up leaves no trace
@@ -48,9 +49,9 @@ type request struct {
 	result chan error
 }
 
-func startWriter(db *sql.DB, log *slog.Logger, m *metrics) *writer {
+func startWriter(db *sql.DB, then func(), log *slog.Logger, m *metrics) *writer {
 	w := &writer{
-		db: db, log: log, metrics: m,
+		db: db, then: then, log: log, metrics: m,
 		queue: make(chan *request),
 		quit:  make(chan struct{}),
 		done:  make(chan struct{}),
@@ -155,6 +156,7 @@ func (w *writer) group(first *request) {
 	}
 	w.metrics.commits.Observe(time.Since(commit).Seconds())
 	finish(kept, err)
+	w.then()
 }
 
 func finish(requests []*request, err error) {
