@@ -176,3 +176,40 @@ func TestConnectionsAreAsTheirOwnersAreNow(t *testing.T) {
 		mustCode(t, "when it was ended", err, errcode.Unauthenticated)
 	})
 }
+
+// Whoever becomes an administrator without a second factor goes on in no session
+// that a password alone has opened.
+func TestANewAdministratorSetsUpAFactorFirst(t *testing.T) {
+	eachFactor(t, func(t *testing.T, f *factorFixture) {
+		const binh = "x@noivu.g2g.example" // accounts of the demo are exempt
+		f.exec(t, `UPDATE directory_accounts SET login = $1 WHERE login = 'binh@noivu.g2g.example'`, binh)
+		boss, an, with := f.actor(t, sysAdmin), f.actor(t, an), f.password(t, binh)
+		before, err := f.AuthenticateSession(t.Context(), with.Token, "", "192.0.2.9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		give := func(p identity.PersonID) {
+			t.Helper()
+			if _, err := f.AddAdminGrant(t.Context(), boss, directory.NewAdminGrant{Person: p, Role: identity.RoleAgencyAdmin, Agency: before.Agency}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		give(before.Person)
+		_, err = f.AuthenticateSession(t.Context(), with.Token, "", "192.0.2.9")
+		mustCode(t, "the session from before", err, errcode.Unauthenticated)
+		if in := f.password(t, binh); in.Token != "" || !slices.Equal(in.Next, []string{"enroll"}) {
+			t.Errorf("signing in asks for %v", in.Next)
+		}
+		ended := func(account identity.AccountID) (n int) {
+			f.read(t, `SELECT COUNT(*) FROM directory_revocations WHERE session_id = '' AND NOT refresh AND account_id = '`+string(account)+`'`, &n)
+			return n
+		}
+		if ended(before.Account) != 1 {
+			t.Error("mail connections go on")
+		}
+		give(an.Person)
+		if ended(an.Account) != 0 {
+			t.Error("somebody who is exempt was signed out")
+		}
+	}, func(c *directory.Config) { c.RequireFactor = directory.RequireFactorAdmins })
+}

@@ -99,7 +99,8 @@ func grantObject(actor identity.Actor, g AdminGrant, held []identity.Grant) iden
 
 var roles = []identity.Role{identity.RoleSystemAdmin, identity.RoleAgencyAdmin, identity.RoleSecurityAdmin, identity.RoleAuditor, identity.RoleRecordsOfficer}
 
-// AddAdminGrant gives a person a role, at once in all of their sessions. Who
+// AddAdminGrant gives a person a role, at once in all of their sessions; those of
+// somebody who must set up a second factor now end, so that they do. Who
 // may is decided where the role is to hold and on the account that gets it. A
 // one-time code of the account that somebody else made ends. Giving the same twice is no error. Errors: errcode.NotFound, Invalid, and
 // Conflict for an auditor who would administer, or the other way round.
@@ -162,6 +163,9 @@ func (s *Service) AddAdminGrant(ctx context.Context, actor identity.Actor, n New
 			if err := insertGrant(ctx, tx, id, g.Account, g.grant(), n.Unit, actor.Account, s.now()); err != nil {
 				return nil, err
 			}
+			if err := s.endUnprovenSessions(ctx, tx, g.Account); err != nil {
+				return nil, err
+			}
 			// Who reached the account until now might have made themselves a
 			// way in, and would come by the role with it.
 			if err := deleteForeignCode(ctx, tx, g.Account, actor.Account); err != nil {
@@ -216,6 +220,20 @@ func (s *Service) RemoveAdminGrant(ctx context.Context, actor identity.Actor, id
 			return grantDetail(g, "taken"), deleteGrant(ctx, tx, g.ID)
 		},
 	})
+}
+
+// endUnprovenSessions ends all sessions and connections of an account that must
+// have a second factor and has none: they were opened by less than its roles
+// ask for.
+func (s *Service) endUnprovenSessions(ctx context.Context, tx *sqldb.Tx, account identity.AccountID) error {
+	_, enroll, err := s.factors.Needs(ctx, tx, account)
+	if err != nil || !enroll {
+		return err
+	}
+	if err := deleteSessionsOf(ctx, tx, account); err != nil {
+		return err
+	}
+	return s.revoke(ctx, tx, account, "")
 }
 
 // lockRoles keeps others from changing anybody's roles until tx ends, and has
