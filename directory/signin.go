@@ -8,11 +8,13 @@ import (
 	"math"
 	"strings"
 	"time"
+	"unicode"
 
 	"commsd/audit"
 	"commsd/directory/password"
 	"commsd/identity"
 	"commsd/internal/errcode"
+	"commsd/internal/fold"
 	"commsd/internal/sqldb"
 )
 
@@ -236,7 +238,12 @@ func (s *Service) recordFailure(ctx context.Context, acc account, login, address
 			return err
 		}
 		if local {
-			detail["login"] = login
+			detail["login"] = strings.Map(func(r rune) rune {
+				if fold.Hidden(r) {
+					return unicode.ReplacementChar // auditors read what stands there
+				}
+				return r
+			}, login)
 		}
 	}
 	return s.recordFailed(ctx, acc.id, login, address, detail)

@@ -109,14 +109,15 @@ func TestSignInsAreAudited(t *testing.T) {
 // What was typed into the wrong field is not kept.
 func TestFailedLoginThatIsNoAddressOfOursIsNotRecorded(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
-		for _, login := range []string{"my secret password", "S3cret@2026!", "nobody@noivu.g2g.example"} {
+		for _, login := range []string{"my secret password", "S3cret@2026!", "nobody@noivu.g2g.example", "an\n\x1b[2J\u202e@noivu.g2g.example"} {
 			if _, err := f.AuthenticatePassword(t.Context(), login, "x", "192.0.2.1", "imap"); errcode.Of(err) != errcode.Unauthenticated {
 				t.Fatal(err)
 			}
 		}
 		events := f.events(t, "account.sign_in")
-		if len(events) != 3 || events[0].Detail["login"] != "" || events[1].Detail["login"] != "" ||
-			events[2].Detail["login"] != "nobody@noivu.g2g.example" || events[2].Detail["scope"] != "imap" {
+		if len(events) != 4 || events[0].Detail["login"] != "" || events[1].Detail["login"] != "" ||
+			events[2].Detail["login"] != "nobody@noivu.g2g.example" || events[2].Detail["scope"] != "imap" ||
+			events[3].Detail["login"] != "an\ufffd\ufffd[2j\ufffd@noivu.g2g.example" {
 			t.Errorf("audited %+v", events)
 		}
 	})
