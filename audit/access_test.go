@@ -3,11 +3,13 @@ package audit_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"commsd/audit"
 	"commsd/identity"
+	"commsd/internal/sqldb"
 )
 
 // Openings are gathered, told once for a thing and session, and written when
@@ -90,6 +92,37 @@ func TestErasingWhatWasKeptLongEnough(t *testing.T) {
 		h.exec(`DELETE FROM audit_payloads WHERE event_id = (SELECT id FROM audit_events WHERE seq = 602)`)
 		if r := h.verify(); len(r.Problems) != 1 || r.Problems[0].Leaf != 602 {
 			t.Errorf("a payload that somebody removed: %+v", r.Problems)
+		}
+	})
+}
+
+// Who can write into the database hides nothing that they removed behind an
+// erasure of their own, though it stands in the tree like any event.
+func TestForgedErasuresHideNothing(t *testing.T) {
+	eachHouse(t, func(t *testing.T, h *house) {
+		s := h.sequencer()
+		h.record(10)
+		for name, at := range map[string]time.Time{"now": h.clock.now(), "to come": h.clock.now().Add(2 * audit.MinRetention)} {
+			forge := audit.New(audit.Config{Now: func() time.Time { return at }})
+			err := h.db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
+				return forge.Record(ctx, tx, audit.Event{Action: audit.ActionErase, Outcome: audit.OK,
+					Object: identity.ObjectRef{Kind: "payloads_before", ID: h.clock.now().Add(time.Hour).UTC().Format(time.RFC3339)}})
+			})
+			if err != nil {
+				t.Fatal(name, err)
+			}
+		}
+		h.step(s)
+		h.exec(`DELETE FROM audit_payloads WHERE event_id = (SELECT id FROM audit_events WHERE seq = 3)`)
+		r := h.verify()
+		told := 0
+		for _, p := range r.Problems {
+			if strings.Contains(p.What, "not written by this program") {
+				told++
+			}
+		}
+		if told != 2 || r.Erased != 0 || len(r.Problems) != 3 {
+			t.Errorf("%d erasures are told: %+v", r.Erased, r.Problems)
 		}
 	})
 }

@@ -86,7 +86,7 @@ func (h *house) step(s *audit.Sequencer) (owner bool) {
 
 func (h *house) verify(edit ...func(*audit.VerifyConfig)) *audit.VerifyReport {
 	h.t.Helper()
-	cfg := audit.VerifyConfig{DB: h.db, Secrets: h.secrets}
+	cfg := audit.VerifyConfig{DB: h.db, Secrets: h.secrets, Now: h.clock.now}
 	for _, e := range edit {
 		e(&cfg)
 	}

@@ -29,6 +29,7 @@ type VerifyConfig struct {
 	Since []byte
 	// Progress is called every some thousand events; nil: nobody watches.
 	Progress func(done, total int64)
+	Now      func() time.Time // nil: time.Now
 }
 
 // Problem is one thing that is not as it was recorded.
@@ -78,13 +79,17 @@ type verifier struct {
 	lastHead int64               // size of the head read last
 	good     int64               // the newest size whose signed head fits
 	erased   time.Time           // payloads of events before this may be gone
+	forged   map[string]bool     // erasures by their ids that were found to be none
 }
 
 // Verify recomputes every leaf and the whole tree, and holds them against every
 // signed head. Its error tells that it could not; what it found stands in the
 // report. It reads in chunks and changes nothing.
 func Verify(ctx context.Context, cfg VerifyConfig) (*VerifyReport, error) {
-	v := &verifier{cfg: cfg, frontier: map[int64]tlog.Hash{}}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	v := &verifier{cfg: cfg, frontier: map[int64]tlog.Hash{}, forged: map[string]bool{}}
 	k, err := openKeysWith(ctx, cfg.Secrets, func() ([]byte, error) { return nil, errNoKey })
 	if errors.Is(err, errNoKey) && len(cfg.Checkpoint)+len(cfg.Since) == 0 {
 		// Right where nothing has entered the tree yet.
@@ -190,18 +195,34 @@ func (v *verifier) beyond(ctx context.Context, tx *sqldb.Tx) error {
 	return nil
 }
 
+// clockSlack is how far the clocks of nodes may differ.
+const clockSlack = time.Hour
+
+// readErasures finds until when payloads may be gone. An erasure that names a
+// time which could not have come is none: whoever writes into the database could
+// hide by one row what they removed.
 func (v *verifier) readErasures(ctx context.Context, tx *sqldb.Tx) error {
-	rows, err := tx.Query(ctx, `SELECT object_id FROM audit_events WHERE action = $1 AND object_kind = $2`, string(ActionErase), erasedBefore)
+	rows, err := tx.Query(ctx, `SELECT id, at, object_id FROM audit_events WHERE action = $1 AND object_kind = $2`, string(ActionErase), erasedBefore)
 	if err != nil {
 		return fmt.Errorf("read erasures: %w", err)
 	}
 	defer func() { _ = rows.Close() }() // Err below tells what went wrong
 	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
+		var id, text string
+		var micros int64
+		if err := rows.Scan(&id, &micros, &text); err != nil {
 			return fmt.Errorf("read erasures: %w", err)
 		}
-		if before, err := time.Parse(time.RFC3339, text); err == nil && before.After(v.erased) {
+		at := time.UnixMicro(micros)
+		before, err := time.Parse(time.RFC3339, text)
+		switch {
+		case err != nil || at.Sub(before) < MinRetention || at.After(v.cfg.Now().Add(clockSlack)):
+			if v.forged[id] { // told already
+				continue
+			}
+			v.forged[id] = true
+			v.found(-1, id, fmt.Sprintf("event %s says that payloads from before %.40q were erased, whose time had not come: it was not written by this program", id, text))
+		case before.After(v.erased):
 			v.erased = before
 		}
 	}
