@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"testing"
-	"time"
 
 	"commsd/directory"
 	"commsd/directory/directorytest"
@@ -312,7 +311,15 @@ func TestOwnChoiceKeepsAnAdministrators(t *testing.T) {
 				_, err := f.SetOwnVisibility(t.Context(), self, levels(visibility.FieldMobile, visibility.OwnUnit))
 				own <- err
 			}()
-			time.Sleep(300 * time.Millisecond) // it gets as far as it can
+			if tx.Dialect() == sqldb.SQLite {
+				return nil // its writers stand in one line
+			}
+			for waiting := false; !waiting; { // for this transaction's row; not to be seen, it ends with the test's time
+				err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid)`).Scan(&waiting)
+				if err != nil {
+					return err
+				}
+			}
 			return nil
 		})
 		if err != nil {
