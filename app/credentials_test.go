@@ -105,12 +105,14 @@ func TestEndingACredentialEndsItsMailConnections(t *testing.T) {
 	}
 }
 
-// The owner finds in the own mailbox that the second factors changed.
+// The owner finds in the own mailbox that the second factors changed; what the
+// password alone opened ends, since it opens no mailbox any more.
 func TestOwnerIsToldInTheOwnMailbox(t *testing.T) {
 	n := apptest.Start(t)
 	const login = "chi@hanoi.g2g.example"
 	chi := signIn(t, n, login)
-	l := mailbox(t, n, login, password)
+	_, secret := appPassword(t, n, chi)
+	byPassword, l := mailbox(t, n, login, password), mailbox(t, n, login, secret)
 	l.Send("b SELECT INBOX\r\n")
 	l.Tagged("b")
 	letter := func() string {
@@ -137,6 +139,7 @@ func TestOwnerIsToldInTheOwnMailbox(t *testing.T) {
 	if answer := letter(); !strings.Contains(answer, "* SEARCH 1\r\n") {
 		t.Errorf("after, IMAP answers %q", answer)
 	}
+	byPassword.Closed()
 }
 
 // TestCSRF sends every writing operation of the API as a page of another site
