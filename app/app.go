@@ -129,7 +129,7 @@ func (a *App) Run(ctx context.Context) error {
 	for _, s := range n.fronts {
 		fronts.Go(func() error { return fail(s.name, s.run(front)) })
 	}
-	a.greet()
+	a.greet(ctx, n)
 	close(a.ready)
 	for _, key := range slices.Sorted(maps.Keys(n.addrs)) {
 		a.log.Info("listening", "key", key, "address", n.addrs[key].String())
@@ -170,21 +170,4 @@ func (a *App) stop(ctx context.Context, n *node, endFront func(), fronts *errgro
 	// Last of all, so that readyz says "stopping" to the very end.
 	shutdown(drain, n.admin, a.log)
 	return errors.Join(err, cores.Wait(), n.close())
-}
-
-// greet tells a person at a terminal what to do next.
-func (a *App) greet() {
-	if a.opts.Greeting == nil {
-		return
-	}
-	w := a.opts.Greeting
-	_, _ = fmt.Fprintf(w, "commsd %s\n\nOpen %s\n", a.opts.Version, a.cfg.HTTP.PublicURL)
-	if a.cfg.Demo {
-		_, _ = fmt.Fprintf(w, "\nWho can sign in (password %s):\n", demoPassword)
-		for _, p := range demoAccounts {
-			_, _ = fmt.Fprintf(w, "  %-26s %s, %s\n", p.Login, p.Name, p.Agency)
-		}
-		_, _ = fmt.Fprint(w, "\nA second person needs a private window (or another browser): one browser holds one session.\nMail for outside is held and shown in the page; nothing leaves this machine. Stop with Ctrl+C.\n")
-	}
-	_, _ = fmt.Fprintln(w)
 }

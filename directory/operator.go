@@ -201,7 +201,7 @@ func (s *Service) UnitByName(ctx context.Context, agency identity.AgencyID, name
 	walk(units)
 	switch len(found) {
 	case 0:
-		return "", errcode.New(errcode.NotFound, "the agency has no unit called %s", clip(name, 100))
+		return "", errcode.New(errcode.NotFound, "the agency has no unit called %s: --new-unit adds it", clip(name, 100))
 	case 1:
 		return found[0], nil
 	}

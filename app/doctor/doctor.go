@@ -143,6 +143,6 @@ func Write(w io.Writer, findings []Finding) (failed bool, err error) {
 			}
 		}
 	}
-	_, err = fmt.Fprintf(w, "\n%d checks, %d warnings, %d failures\n", len(findings), counts[Warning], counts[Failed])
+	_, err = fmt.Fprintf(w, "\nchecks: %d, warnings: %d, failures: %d\n", len(findings), counts[Warning], counts[Failed])
 	return counts[Failed] > 0, err
 }

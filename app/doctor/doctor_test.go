@@ -338,7 +338,7 @@ func TestWrite(t *testing.T) {
 	if err != nil || !failed {
 		t.Errorf("failed %v, %v", failed, err)
 	}
-	if want := "ok    a: sound\nFAIL  b: ill\n      → rest\n\n2 checks, 0 warnings, 1 failures\n"; b.String() != want {
+	if want := "ok    a: sound\nFAIL  b: ill\n      → rest\n\nchecks: 2, warnings: 0, failures: 1\n"; b.String() != want {
 		t.Errorf("%q, want %q", b.String(), want)
 	}
 }

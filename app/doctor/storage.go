@@ -132,7 +132,7 @@ func (d *Doctor) checkDirectory(context.Context) {
 	case d.census.Demo && !d.cfg.Demo:
 		d.fail(check, "the demo filled this directory; its password is public", "serve another folder or database, or add --demo")
 	case d.census.Administrators == 0:
-		d.fail(check, "nobody administers the installation", "commsd admin create")
+		d.fail(check, "nobody administers the installation", "commsd agency add, then commsd admin create; docs/directory.md shows both")
 	case d.census.Administrators == 1 && !d.cfg.Demo:
 		d.warn(check, "one account administers the installation", "appoint a second, so that one lost passkey does not lock everybody out")
 	default:

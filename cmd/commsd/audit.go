@@ -104,18 +104,35 @@ func tellVerified(r *audit.VerifyReport) {
 	}
 }
 
+// moment is a time as a flag names it.
+type moment struct{ time.Time }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (m *moment) UnmarshalText(text []byte) error {
+	vietnam, err := time.LoadLocation("Asia/Ho_Chi_Minh")
+	if err != nil {
+		return fmt.Errorf("load the time zone: %w", err)
+	}
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if m.Time, err = time.ParseInLocation(layout, string(text), vietnam); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no time: write a day as 2026-11-25 or a moment as 2026-11-25T08:00:00+07:00", text)
+}
+
 type auditExportCmd struct {
-	Config     string    `help:"YAML file with the configuration of the server." placeholder:"FILE"`
-	Output     string    `help:"File to write; without it standard output." short:"o" placeholder:"FILE"`
-	From       time.Time `help:"First moment, such as 2026-11-25T00:00:00+07:00."`
-	Until      time.Time `help:"First moment no longer in."`
-	Action     string    `help:"Such as account.sign_in; docs/audit.md lists them."`
-	Outcome    string    `help:"ok, denied or failed." enum:"ok,denied,failed," default:""`
-	Person     string    `help:"Id of who acted."`
-	Agency     string    `help:"Id of the agency of who acted, or of the object."`
-	ObjectKind string    `help:"With --object-id."`
-	ObjectID   string    `name:"object-id" help:"With --object-kind."`
-	Address    string    `help:"Remote IP address."`
+	Config     string `help:"YAML file with the configuration of the server." placeholder:"FILE"`
+	Output     string `help:"File to write; without it standard output." short:"o" placeholder:"FILE"`
+	From       moment `help:"First day or moment: 2026-11-25 (as the day begins in Viet Nam) or 2026-11-25T08:00:00+07:00." placeholder:"TIME"`
+	Until      moment `help:"First day or moment that is no longer in." placeholder:"TIME"`
+	Action     string `help:"Such as account.sign_in; docs/audit.md lists them."`
+	Outcome    string `help:"ok, denied or failed." enum:"ok,denied,failed," default:""`
+	Person     string `help:"Id of who acted."`
+	Agency     string `help:"Id of the agency of who acted, or of the object."`
+	ObjectKind string `help:"With --object-id."`
+	ObjectID   string `name:"object-id" help:"With --object-kind."`
+	Address    string `help:"Remote IP address."`
 }
 
 func (c *auditExportCmd) Run(ctx context.Context) (err error) {
@@ -131,7 +148,7 @@ func (c *auditExportCmd) Run(ctx context.Context) (err error) {
 		defer func() { err = errors.Join(err, out.Close()) }()
 	}
 	n, err := app.ExportAudit(ctx, cfg, app.NewLogger(os.Stderr, cfg.Log), audit.Filter{
-		From: c.From, Until: c.Until, Action: identity.Action(c.Action), Outcome: c.Outcome, Person: identity.PersonID(c.Person),
+		From: c.From.Time, Until: c.Until.Time, Action: identity.Action(c.Action), Outcome: c.Outcome, Person: identity.PersonID(c.Person),
 		Agency: identity.AgencyID(c.Agency), Object: identity.ObjectRef{Kind: c.ObjectKind, ID: c.ObjectID}, Address: c.Address,
 	}, out)
 	if err == nil {

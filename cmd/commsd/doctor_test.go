@@ -15,7 +15,7 @@ func TestDoctor(t *testing.T) {
 		code int
 		says string
 	}{
-		"sound":             {[]string{"--demo"}, nil, 0, "0 failures"},
+		"sound":             {[]string{"--demo"}, nil, 0, "failures: 0"},
 		"plain http":        {nil, []string{"http.public_url", "http://192.0.2.1"}, 1, "→ set http.tls.cert"},
 		"wrong key":         {nil, []string{"http.public_url", "nonsense"}, 2, "http.public_url"},
 		"wrong name server": {[]string{"--dns", "nowhere"}, nil, 2, "host:port"},

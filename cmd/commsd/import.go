@@ -49,7 +49,7 @@ func (c *importCmd) Run(ctx context.Context) error {
 	}
 	switch {
 	case i.State == directory.ImportRefused:
-		return fmt.Errorf("the list has %d problems; nothing was imported", i.ProblemCount)
+		return fmt.Errorf("nothing was imported; problems in the list: %d", i.ProblemCount)
 	case i.State == directory.ImportApplied:
 		fmt.Printf("applied: %d people changed, %d left as they were\n", i.Done-i.Skipped, i.Skipped)
 	case i.NeedsForce:
@@ -69,7 +69,11 @@ func tellCompared(i directory.Import, entries []directory.ImportEntry) {
 		if p.Column != "" {
 			where += ", " + p.Column
 		}
-		fmt.Printf("%s: %s (%q): %s\n", where, p.Text, p.Value, p.Cure)
+		value := ""
+		if p.Value != "" {
+			value = fmt.Sprintf(" (%q)", p.Value)
+		}
+		fmt.Printf("%s: %s%s: %s\n", where, p.Text, value, p.Cure)
 	}
 	if i.ProblemCount > 0 {
 		return

@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"commsd/app"
+	"commsd/internal/errcode"
 )
 
 // version is set by the build: -ldflags "-X main.version=…".
@@ -63,9 +64,19 @@ func run(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(os.Stderr, "commsd:", err)
+	fmt.Fprintln(os.Stderr, "commsd:", words(err))
 	if start := (*app.StartError)(nil); errors.As(err, &start) {
 		return 2
 	}
 	return 1
+}
+
+// words are what of err is for the person at the terminal: where it has words
+// for people and no cause beside them, those.
+func words(err error) string {
+	var e *errcode.Error
+	if errors.As(err, &e) && e.Code != errcode.Internal && e.Cause == nil {
+		return e.Message
+	}
+	return err.Error()
 }

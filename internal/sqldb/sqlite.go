@@ -210,7 +210,7 @@ func lockFolder(dir string, made *leftovers) (*os.File, error) {
 		n, _ := f.ReadAt(holder[:], 0)
 		f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, errcode.New(errcode.Invalid, "data_dir: %s is in use by another commsd (process %s): stop that one, or give this one a folder of its own",
+			return nil, errcode.New(errcode.Invalid, "data_dir: %s is in use by another commsd (process %s): stop that one first; two servers need a folder each",
 				dir, strings.TrimSpace(string(holder[:n])))
 		}
 		return nil, errcode.New(errcode.Invalid, "data_dir: cannot lock %s (%s): use a local disk", path, cause(err))
