@@ -141,6 +141,7 @@ type MailConfig struct {
 // LDAPConfig is the address book's listener.
 type LDAPConfig struct {
 	Listen     string `yaml:"listen"`      // LDAPS and StartTLS
+	Client     string `yaml:"client"`      // host:port that people set their address books to; empty: the host of http.public_url and our own port
 	MaxEntries int    `yaml:"max_entries"` // of one search
 
 	MaxConnections           int           `yaml:"max_connections"`
@@ -356,7 +357,7 @@ func (c *Config) Validate() error {
 			return keyErrorf("mail.smarthost", "%q is no host:port; write one such as relay.example:587", h)
 		}
 	}
-	for key, h := range map[string]string{"mail.client_imap": c.Mail.ClientIMAP, "mail.client_smtp": c.Mail.ClientSMTP} {
+	for key, h := range map[string]string{"mail.client_imap": c.Mail.ClientIMAP, "mail.client_smtp": c.Mail.ClientSMTP, "ldap.client": c.LDAP.Client} {
 		host, port, err := net.SplitHostPort(h)
 		if n, numeric := strconv.Atoi(port); h != "" && (err != nil || host == "" || numeric != nil || n < 1 || n > 65535) {
 			return keyErrorf(key, "%q is no host:port; write one such as mail.example:993", h)

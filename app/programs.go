@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"commsd/directory/ldapd"
 	"commsd/identity"
 	"commsd/internal/httpapi"
 )
@@ -17,6 +18,7 @@ type program struct {
 	Host     string `json:"host"`
 	Port     int    `json:"port"`
 	Security string `json:"security" enum:"tls,starttls" doc:"tls: from the first byte"`
+	Base     string `json:"base,omitempty" doc:"LDAP: the name that searches begin at, dc=g2g,dc=example"`
 }
 
 type programsOutput struct {
@@ -43,6 +45,7 @@ func (c *Config) programs(listeners map[string]net.Listener) []program {
 	}{
 		{"imap", "mail.imaps_listen", "mail.imap_listen", c.Mail.ClientIMAP},
 		{"smtp", "mail.submissions_listen", "mail.submission_listen", c.Mail.ClientSMTP},
+		{"ldap", "ldap.listen", "", c.LDAP.Client},
 	} {
 		key, security := p.implicit, "tls"
 		if listeners[key] == nil {
@@ -57,7 +60,11 @@ func (c *Config) programs(listeners map[string]net.Listener) []program {
 			host = h
 			port, _ = strconv.Atoi(digits)
 		}
-		out = append(out, program{Protocol: p.protocol, Host: host, Port: port, Security: security})
+		base := ""
+		if p.protocol == "ldap" {
+			base = ldapd.BaseOf(c.Domain)
+		}
+		out = append(out, program{Protocol: p.protocol, Host: host, Port: port, Security: security, Base: base})
 	}
 	return out
 }

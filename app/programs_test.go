@@ -13,8 +13,8 @@ import (
 // what the configuration says stands in front of it.
 func TestPrograms(t *testing.T) {
 	type program struct {
-		Protocol, Host, Security string
-		Port                     int
+		Protocol, Host, Security, Base string
+		Port                           int
 	}
 	ask := func(n *apptest.Node) map[string]program {
 		t.Helper()
@@ -39,13 +39,20 @@ func TestPrograms(t *testing.T) {
 	if p := got["smtp"]; p.Security != "tls" || p.Port != port(t, n.Addr("mail.submissions_listen")) {
 		t.Errorf("smtp is %+v, served at %s", p, n.Addr("mail.submissions_listen"))
 	}
+	if p := got["ldap"]; p.Security != "tls" || p.Port != port(t, n.Addr("ldap.listen")) || p.Base != "dc=g2g,dc=example" {
+		t.Errorf("ldap is %+v, served at %s", p, n.Addr("ldap.listen"))
+	}
 
 	n = apptest.Start(t, func(c *app.Config) {
 		c.Mail.ClientIMAP, c.Mail.IMAPSListen, c.Mail.SubmissionListen, c.Mail.SubmissionsListen = "mail.agency.example:993", "", "", ""
+		c.LDAP.Client = "danhba.agency.example:636"
 	})
 	got = ask(n)
 	if p := got["imap"]; p != (program{Protocol: "imap", Host: "mail.agency.example", Port: 993, Security: "starttls"}) {
 		t.Errorf("imap is %+v", p)
+	}
+	if p := got["ldap"]; p.Host != "danhba.agency.example" || p.Port != 636 {
+		t.Errorf("ldap is %+v", p)
 	}
 	if p, ok := got["smtp"]; ok {
 		t.Errorf("smtp is not served, yet told: %+v", p)

@@ -131,9 +131,7 @@ func New(cfg Config) (*Server, error) {
 			}),
 		},
 	}
-	for label := range strings.SplitSeq(strings.ToLower(cfg.Domain), ".") {
-		s.base = append(s.base, rdn{"dc", label})
-	}
+	s.base = baseOf(cfg.Domain)
 	if cfg.Registerer != nil {
 		for _, c := range []prometheus.Collector{s.metrics.binds, s.metrics.searches, s.metrics.panics} {
 			if err := cfg.Registerer.Register(c); err != nil {
@@ -146,6 +144,17 @@ func New(cfg Config) (*Server, error) {
 
 // BaseDN returns the name that searches begin at: "dc=g2g,dc=example".
 func (s *Server) BaseDN() string { return s.base.String() }
+
+// BaseOf returns the name that searches begin at on the server of a domain.
+func BaseOf(domain string) string { return baseOf(domain).String() }
+
+func baseOf(domain string) dn {
+	var base dn
+	for label := range strings.SplitSeq(strings.ToLower(domain), ".") {
+		base = append(base, rdn{"dc", label})
+	}
+	return base
+}
 
 // Run serves until ctx ends, and returns when every connection has ended.
 func (s *Server) Run(ctx context.Context) error {
