@@ -156,14 +156,14 @@ func (s *Service) CreateAccount(ctx context.Context, actor identity.Actor, perso
 		var login string
 		err = tx.QueryRow(ctx, `SELECT address FROM directory_addresses WHERE person_id = $1 AND kind = 'main'`, string(person)).Scan(&login)
 		if errors.Is(err, sql.ErrNoRows) {
-			return errcode.New(errcode.Invalid, "this person has no mail address to sign in with; give them one first")
+			return errcode.New(errcode.Invalid, "this person has no mail address to sign in with; give them one first").Because("no_address")
 		}
 		if err != nil {
 			return err
 		}
 		if _, err := accountOfPerson(ctx, tx, person); errcode.Of(err) != errcode.NotFound {
 			if err == nil {
-				err = errcode.New(errcode.Conflict, "this person has an account already")
+				err = errcode.New(errcode.Conflict, "this person has an account already").Because("account_exists")
 			}
 			return err
 		}

@@ -45,11 +45,11 @@ func (s *Service) NoteRefusal(ctx context.Context, actor identity.Actor, part, r
 func refusal(reason string) error {
 	switch reason {
 	case permission.ReasonNotOwn:
-		return errcode.New(errcode.Forbidden, "you cannot do this to your own account; ask another administrator")
+		return errcode.New(errcode.Forbidden, "you cannot do this to your own account; ask another administrator").Because("own_account")
 	case permission.ReasonAbove:
-		return errcode.New(errcode.Forbidden, "this account holds more than you do; ask an administrator above both")
+		return errcode.New(errcode.Forbidden, "this account holds more than you do; ask an administrator above both").Because("account_above")
 	case permission.ReasonOutside:
-		return errcode.New(errcode.Forbidden, "your administration does not reach here; ask the administrator of that agency")
+		return errcode.New(errcode.Forbidden, "your administration does not reach here; ask the administrator of that agency").Because("out_of_reach")
 	case permission.ReasonClearance:
 		return errcode.New(errcode.Forbidden, "this is classified above what your position is cleared for")
 	case permission.ReasonFrozen, permission.ReasonHeld:

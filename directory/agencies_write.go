@@ -72,7 +72,7 @@ const (
 func parseIdentifier(text string) (string, error) {
 	text = strings.ToUpper(normalText(text))
 	if len(text) > maxIdentifier || !identifierForm.MatchString(text) {
-		return "", errcode.New(errcode.Invalid, "the identifier %q is none: write it root first with dots, at most %d characters, as G09 or H26.05", clip(text, 100), maxIdentifier)
+		return "", errcode.New(errcode.Invalid, "the identifier %q is none: write it root first with dots, at most %d characters, as G09 or H26.05", clip(text, 100), maxIdentifier).Because("identifier_malformed")
 	}
 	return text, nil
 }
@@ -82,7 +82,7 @@ func parseAliases(texts []string) ([]string, error) {
 	for _, text := range texts {
 		alias := strings.ToUpper(normalText(text))
 		if !aliasForm.MatchString(alias) {
-			return nil, errcode.New(errcode.Invalid, "the former identifier %q is none: write it as 000.00.00.G09", clip(alias, 100))
+			return nil, errcode.New(errcode.Invalid, "the former identifier %q is none: write it as 000.00.00.G09", clip(alias, 100)).Because("alias_malformed")
 		}
 		if !slices.Contains(out, alias) {
 			out = append(out, alias)
@@ -100,7 +100,7 @@ func parseDomain(text string) (string, error) {
 		bad = bad || label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != ""
 	}
 	if bad {
-		return "", errcode.New(errcode.Invalid, "%q is no mail domain: write it as noivu.gov.vn", clip(text, 100))
+		return "", errcode.New(errcode.Invalid, "%q is no mail domain: write it as noivu.gov.vn", clip(text, 100)).Because("domain_malformed")
 	}
 	return domain, nil
 }
@@ -124,7 +124,7 @@ func parseTimeZone(name string) (string, error) {
 		return "Asia/Ho_Chi_Minh", nil
 	}
 	if _, err := time.LoadLocation(name); err != nil || name == "Local" {
-		return "", errcode.New(errcode.Invalid, "there is no time zone %q: write one as Asia/Ho_Chi_Minh", clip(name, 100))
+		return "", errcode.New(errcode.Invalid, "there is no time zone %q: write one as Asia/Ho_Chi_Minh", clip(name, 100)).Because("time_zone_unknown")
 	}
 	return name, nil
 }

@@ -99,7 +99,7 @@ func (s *Service) read(ctx context.Context, what string, fn func(ctx context.Con
 func wanted(what, text string, most int) (string, error) {
 	text, err := optional(what, text, most)
 	if err == nil && text == "" {
-		return "", errcode.New(errcode.Invalid, "%s is empty: write what people will read", what)
+		return "", errcode.New(errcode.Invalid, "%s is empty: write what people will read", what).Because("text_empty")
 	}
 	return text, err
 }
@@ -114,20 +114,20 @@ func optional(what, text string, most int) (string, error) {
 	case text == "":
 		return "", nil
 	case fold.Blank(text):
-		return "", errcode.New(errcode.Invalid, "%s holds nothing that can be seen: write what people will read", what)
+		return "", errcode.New(errcode.Invalid, "%s holds nothing that can be seen: write what people will read", what).Because("text_empty")
 	case utf8.RuneCountInString(text) > most:
-		return "", errcode.New(errcode.Invalid, "%s is longer than %d characters: shorten it", what, most)
+		return "", errcode.New(errcode.Invalid, "%s is longer than %d characters: shorten it", what, most).Because("text_long")
 	case fold.Mixed(text):
-		return "", errcode.New(errcode.Invalid, "%s has a word with letters of two alphabets that look alike: type it anew", what)
+		return "", errcode.New(errcode.Invalid, "%s has a word with letters of two alphabets that look alike: type it anew", what).Because("text_mixed")
 	case strings.IndexFunc(text, fold.Hidden) >= 0:
-		return "", errcode.New(errcode.Invalid, "%s holds a character that cannot be seen or turns the text around: type it anew", what)
+		return "", errcode.New(errcode.Invalid, "%s holds a character that cannot be seen or turns the text around: type it anew", what).Because("text_hidden")
 	}
 	return text, nil
 }
 
 // errStale is for a change that was made on an older state than there is.
 func errStale(what string) error {
-	return errcode.New(errcode.Conflict, "%s has been changed meanwhile: load it again and repeat your change", what)
+	return errcode.New(errcode.Conflict, "%s has been changed meanwhile: load it again and repeat your change", what).Because("changed_meanwhile")
 }
 
 // sameVersion refuses a change made on version wants, when it names one, of
@@ -141,12 +141,12 @@ func sameVersion(what string, wants, has int64) error {
 
 // unique turns the violation of a unique index into a Conflict that names the
 // thing.
-func unique(err error, format string, args ...any) error {
+func unique(err error, reason, format string, args ...any) error {
 	var coded *errcode.Error
 	if err == nil || errors.As(err, &coded) || !sqldb.IsUnique(err) {
 		return err
 	}
-	return errcode.Wrap(err, errcode.Conflict, format, args...)
+	return errcode.Wrap(err, errcode.Conflict, format, args...).Because(reason)
 }
 
 // changedPerson has every node read anew what it remembers of a person's

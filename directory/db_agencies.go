@@ -31,7 +31,7 @@ func insertAgencyRecord(ctx context.Context, tx *sqldb.Tx, r AgencyRecord, now t
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 		string(r.ID), r.Identifier, r.Name, r.NameEN, r.ShortName, orNull(r.Parent), r.TimeZone, now.UnixMicro(), r.Version)
 	if err != nil {
-		return fmt.Errorf("insert agency: %w", unique(err, "another agency has the identifier %s", r.Identifier))
+		return fmt.Errorf("insert agency: %w", unique(err, "identifier_taken", "another agency has the identifier %s", r.Identifier))
 	}
 	return insertAgencyNames(ctx, tx, r)
 }
@@ -41,7 +41,7 @@ func updateAgency(ctx context.Context, tx *sqldb.Tx, r AgencyRecord) error {
 		parent_id = $5, time_zone = $6, version = $7 WHERE id = $8`,
 		r.Identifier, r.Name, r.NameEN, r.ShortName, orNull(r.Parent), r.TimeZone, r.Version, string(r.ID))
 	if err != nil {
-		return fmt.Errorf("update agency: %w", unique(err, "another agency has the identifier %s", r.Identifier))
+		return fmt.Errorf("update agency: %w", unique(err, "identifier_taken", "another agency has the identifier %s", r.Identifier))
 	}
 	for _, table := range []string{"directory_agency_aliases", "directory_agency_domains"} {
 		if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE agency_id = $1`, string(r.ID)); err != nil {
@@ -56,13 +56,13 @@ func insertAgencyNames(ctx context.Context, tx *sqldb.Tx, r AgencyRecord) error 
 	for _, a := range r.Aliases {
 		_, err := tx.Exec(ctx, `INSERT INTO directory_agency_aliases (alias, agency_id) VALUES ($1, $2)`, a, string(r.ID))
 		if err != nil {
-			return fmt.Errorf("insert alias: %w", unique(err, "another agency has the former identifier %s", a))
+			return fmt.Errorf("insert alias: %w", unique(err, "alias_taken", "another agency has the former identifier %s", a))
 		}
 	}
 	for rank, d := range r.Domains {
 		_, err := tx.Exec(ctx, `INSERT INTO directory_agency_domains (domain, agency_id, rank) VALUES ($1, $2, $3)`, d, string(r.ID), rank)
 		if err != nil {
-			return fmt.Errorf("insert mail domain: %w", unique(err, "another agency has the mail domain %s", d))
+			return fmt.Errorf("insert mail domain: %w", unique(err, "domain_taken", "another agency has the mail domain %s", d))
 		}
 	}
 	return nil
@@ -102,7 +102,7 @@ func agencyOfIdentifier(ctx context.Context, tx *sqldb.Tx, text string) (identit
 func checkParentAgency(ctx context.Context, tx *sqldb.Tx, id, parent identity.AgencyID) error {
 	for at := parent; at != ""; {
 		if at == id {
-			return errcode.New(errcode.Invalid, "an agency cannot stand below itself: choose another agency above it")
+			return errcode.New(errcode.Invalid, "an agency cannot stand below itself: choose another agency above it").Because("agency_below_itself")
 		}
 		// The lock keeps two agencies from being put below each other at once.
 		err := tx.QueryRow(ctx, `SELECT COALESCE(parent_id, '') FROM directory_agencies WHERE id = $1`+tx.ForUpdate(), string(at)).Scan(&at)
@@ -123,7 +123,7 @@ func domainIsFree(ctx context.Context, tx *sqldb.Tx, domain string) error {
 	// A domain holds neither % nor _ nor \.
 	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM directory_addresses WHERE address LIKE $1`, "%@"+domain).Scan(&n)
 	if err == nil && n > 0 {
-		return errcode.New(errcode.Conflict, "%d addresses are in the mail domain %s: change them first", n, domain)
+		return errcode.New(errcode.Conflict, "%d addresses are in the mail domain %s: change them first", n, domain).Because("domain_in_use")
 	}
 	return err
 }

@@ -151,7 +151,7 @@ func insertGroup(ctx context.Context, tx *sqldb.Tx, r GroupRecord, now time.Time
 		string(r.ID), string(r.Agency), orNull(r.UnitID), r.Name, r.NameEN, fold.Marked(r.Name), r.Description, r.Kind,
 		orNull(r.RuleUnit), titles, now.UnixMicro(), r.Version)
 	if err != nil {
-		return fmt.Errorf("insert group: %w", unique(err, "the agency has a group called %s already", r.Name))
+		return fmt.Errorf("insert group: %w", unique(err, "name_taken", "the agency has a group called %s already", r.Name))
 	}
 	return nil
 }
@@ -164,7 +164,7 @@ func updateGroup(ctx context.Context, tx *sqldb.Tx, r GroupRecord) error {
 	_, err = tx.Exec(ctx, `UPDATE directory_groups SET name = $1, name_en = $2, fold = $3, description = $4, rule_unit_id = $5, rule_titles = $6, version = $7
 		WHERE id = $8`, r.Name, r.NameEN, fold.Marked(r.Name), r.Description, orNull(r.RuleUnit), titles, r.Version, string(r.ID))
 	if err != nil {
-		return fmt.Errorf("update group: %w", unique(err, "the agency has a group called %s already", r.Name))
+		return fmt.Errorf("update group: %w", unique(err, "name_taken", "the agency has a group called %s already", r.Name))
 	}
 	return nil
 }
@@ -195,7 +195,7 @@ func deleteGroup(ctx context.Context, tx *sqldb.Tx, id identity.GroupID) error {
 	var used int
 	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM directory_service_mailbox_users WHERE group_id = $1`, string(id)).Scan(&used)
 	if err == nil && used > 0 {
-		err = errcode.New(errcode.Conflict, "the group cannot be deleted: %d mailboxes are open to it; close them to it first", used)
+		err = errcode.New(errcode.Conflict, "the group cannot be deleted: %d mailboxes are open to it; close them to it first", used).Because("group_in_use")
 	}
 	if err != nil {
 		return err
@@ -226,7 +226,7 @@ func insertGroupMember(ctx context.Context, tx *sqldb.Tx, id identity.GroupID, n
 		return "", err
 	}
 	if members >= maxMembers {
-		return "", errcode.New(errcode.Invalid, "a group lists at most %d members: make one by rule instead", maxMembers)
+		return "", errcode.New(errcode.Invalid, "a group lists at most %d members: make one by rule instead", maxMembers).Because("group_full")
 	}
 	if entry, err = newID(); err != nil {
 		return "", err

@@ -145,7 +145,7 @@ func insertPartnerGrant(ctx context.Context, tx *sqldb.Tx, g PartnerGrant, by id
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		g.ID, string(g.Agency), string(g.Partner), g.ObjectKind, g.ObjectID, g.ObjectName, g.Role, microsOrNull(g.Until), string(by), now.UnixMicro())
 	if err != nil {
-		return fmt.Errorf("insert partner grant: %w", unique(err, "this role on %s was given to that agency already", g.ObjectName))
+		return fmt.Errorf("insert partner grant: %w", unique(err, "partner_has_role", "this role on %s was given to that agency already", g.ObjectName))
 	}
 	return nil
 }

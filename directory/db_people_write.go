@@ -55,7 +55,7 @@ func updatePerson(ctx context.Context, tx *sqldb.Tx, r PersonRecord, now time.Ti
 }
 
 func uniqueKey(err error, r PersonRecord) error {
-	return unique(err, "another person has the key %s of the personnel system", r.ExternalKey)
+	return unique(err, "key_taken", "another person has the key %s of the personnel system", r.ExternalKey)
 }
 
 // readPerson answers errcode.NotFound where there is none.
@@ -120,7 +120,7 @@ func insertAddress(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, 
 func updateLogin(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, address string) error {
 	_, err := tx.Exec(ctx, `UPDATE directory_accounts SET login = $1 WHERE person_id = $2`, address, string(person))
 	if err != nil {
-		return fmt.Errorf("update login: %w", unique(err, "another account has the login %s", address))
+		return fmt.Errorf("update login: %w", unique(err, "address_taken", "another account has the login %s", address))
 	}
 	return nil
 }
@@ -136,7 +136,7 @@ func agencyOfDomain(ctx context.Context, tx *sqldb.Tx, domain string) (identity.
 }
 
 func uniqueAddress(err error, address string) error {
-	return unique(err, "the address %s is taken: choose another", address)
+	return unique(err, "address_taken", "the address %s is taken: choose another", address)
 }
 
 // loginIsFree refuses an address that somebody other than person signs in by: a
@@ -145,7 +145,7 @@ func loginIsFree(ctx context.Context, tx *sqldb.Tx, address string, person ident
 	var taken int
 	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM directory_accounts WHERE login = $1 AND person_id <> $2`, address, string(person)).Scan(&taken)
 	if err == nil && taken > 0 {
-		return errcode.New(errcode.Conflict, "the address %s is the login of somebody else: choose another", address)
+		return errcode.New(errcode.Conflict, "the address %s is the login of somebody else: choose another", address).Because("address_taken")
 	}
 	return err
 }

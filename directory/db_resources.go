@@ -82,7 +82,7 @@ func insertResource(ctx context.Context, tx *sqldb.Tx, r ResourceRecord, now tim
 }
 
 func uniqueResource(err error, r ResourceRecord) error {
-	return unique(err, "the agency has %s at this place already: give it another name or place", r.Name)
+	return unique(err, "name_taken", "the agency has %s at this place already: give it another name or place", r.Name)
 }
 
 // updateResource answers a conflict where another change came between.

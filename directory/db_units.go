@@ -52,7 +52,7 @@ func readPlaceAbove(ctx context.Context, tx *sqldb.Tx, agency identity.AgencyID,
 	}
 	r, err := readUnit(ctx, tx, parent)
 	if err == nil && r.Agency != agency {
-		return r, errcode.New(errcode.Invalid, "the unit above is of another agency: a unit stays in its agency")
+		return r, errcode.New(errcode.Invalid, "the unit above is of another agency: a unit stays in its agency").Because("unit_elsewhere")
 	}
 	return r, err
 }
@@ -182,7 +182,7 @@ func unitIsEmpty(ctx context.Context, tx *sqldb.Tx, id identity.UnitID, now time
 			return fmt.Errorf("what is in unit %s: %w", id, err)
 		}
 		if n > 0 {
-			return errcode.New(errcode.Conflict, "the unit cannot be deleted: "+q.holds, n)
+			return errcode.New(errcode.Conflict, "the unit cannot be deleted: "+q.holds, n).Because("unit_not_empty")
 		}
 	}
 	return nil

@@ -157,7 +157,7 @@ func (s *Service) AddAdminGrant(ctx context.Context, actor identity.Actor, n New
 					return map[string]string{"person": string(n.Person), "role": string(n.Role), "given": "before"}, nil
 				}
 				if (h.Role == identity.RoleAuditor) != (n.Role == identity.RoleAuditor) {
-					return nil, errcode.New(errcode.Conflict, "an auditor holds no other role, so that nobody audits what they did: choose another person, or take the other role away first")
+					return nil, errcode.New(errcode.Conflict, "an auditor holds no other role, so that nobody audits what they did: choose another person, or take the other role away first").Because("auditor_alone")
 				}
 			}
 			if err := insertGrant(ctx, tx, id, g.Account, g.grant(), n.Unit, actor.Account, s.now()); err != nil {
@@ -252,7 +252,7 @@ func (s *Service) lockRoles(ctx context.Context, tx *sqldb.Tx, account identity.
 func keepSystemAdmin(ctx context.Context, tx *sqldb.Tx, account identity.AccountID) error {
 	others, err := countSystemAdmins(ctx, tx, account)
 	if err == nil && others == 0 {
-		return errcode.New(errcode.Conflict, "this is the last system administrator who can sign in; make another one first")
+		return errcode.New(errcode.Conflict, "this is the last system administrator who can sign in; make another one first").Because("last_administrator")
 	}
 	return err
 }

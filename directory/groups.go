@@ -275,7 +275,7 @@ func checkRuleUnit(ctx context.Context, tx *sqldb.Tx, r GroupRecord) error {
 	}
 	_, err := readPlaceAbove(ctx, tx, r.Agency, r.RuleUnit)
 	if errcode.Of(err) == errcode.Invalid {
-		return errcode.New(errcode.Invalid, "the rule names a unit of another agency: choose one of the group's agency")
+		return errcode.New(errcode.Invalid, "the rule names a unit of another agency: choose one of the group's agency").Because("unit_elsewhere")
 	}
 	return err
 }

@@ -286,7 +286,7 @@ func (s *Service) BeginImport(ctx context.Context, actor identity.Actor, id stri
 	case i.State == ImportRefused:
 		return i, errcode.New(errcode.Conflict, "the list has %d problems: put them right and send it again", i.ProblemCount)
 	case i.State != ImportPreviewed:
-		return i, errcode.New(errcode.Conflict, "this import is %s already: send the list again to compare it anew", i.State)
+		return i, errcode.New(errcode.Conflict, "this import is %s already: send the list again to compare it anew", i.State).Because("import_stale")
 	case i.NeedsForce && !override:
 		return i, errcode.New(errcode.Conflict, "%d people would leave, more than the %d that one list may end (import.max_leave_share): look whether the list is whole; if so, apply it with override_leaves", i.Leaves, i.MayLeave)
 	}
@@ -321,7 +321,7 @@ func (s *Service) BeginImport(ctx context.Context, actor identity.Actor, id stri
 			return err
 		}
 		if busy > 0 {
-			return errcode.New(errcode.Conflict, "another list of this agency is being applied: wait for it, then send this one again")
+			return errcode.New(errcode.Conflict, "another list of this agency is being applied: wait for it, then send this one again").Because("import_running")
 		}
 		stale = compared != now.compared
 		to := ImportApplying
@@ -342,7 +342,7 @@ func (s *Service) BeginImport(ctx context.Context, actor identity.Actor, id stri
 		return i, fmt.Errorf("directory: apply an import: %w", err)
 	}
 	if stale {
-		return i, errcode.New(errcode.Conflict, "the agency has been changed since the list was compared: send the list again and look at what it changes now")
+		return i, errcode.New(errcode.Conflict, "the agency has been changed since the list was compared: send the list again and look at what it changes now").Because("import_stale")
 	}
 	return s.Import(ctx, actor, id)
 }

@@ -214,7 +214,7 @@ func (s *Service) applyEntries(ctx context.Context, tx *sqldb.Tx, i storedImport
 		}
 	}
 	if err := insertStaff(ctx, tx, fresh, s.now()); err != nil {
-		return unique(err, "a personnel number or an address of these people was taken meanwhile")
+		return unique(err, "import_stale", "a personnel number or an address of these people was taken meanwhile")
 	}
 	for n, k := range made {
 		entries[k].Person = string(fresh[n].id)

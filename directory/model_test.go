@@ -43,7 +43,7 @@ func (p *page) refused(method, path string, body any, want int, words ...string)
 		return
 	}
 	for _, w := range words {
-		if !strings.Contains(problem.Detail, w) {
+		if !strings.Contains(problem.Detail+" "+problem.Reason, w) {
 			p.t.Errorf("%s %s: %q does not say %q", method, path, problem.Detail, w)
 		}
 	}
@@ -403,9 +403,9 @@ func TestDuplicateAddressLoginAndExternalKeyAreConflicts(t *testing.T) {
 			return body
 		}
 		o.admin.must("POST", "/people", person(fields{"address": "moi@noivu.g2g.example", "external_key": "NV-1"}), 201, nil)
-		o.admin.refused("POST", "/people", person(fields{"address": "MOI@noivu.g2g.example"}), 409, "moi@noivu.g2g.example")
+		o.admin.refused("POST", "/people", person(fields{"address": "MOI@noivu.g2g.example"}), 409, "moi@noivu.g2g.example", "address_taken")
 		o.admin.refused("POST", "/people", person(fields{"address": "moi2@noivu.g2g.example", "aliases": []string{"an@noivu.g2g.example"}}), 409, "an@noivu.g2g.example")
-		o.admin.refused("POST", "/people", person(fields{"external_key": "NV-1"}), 409, "NV-1")
+		o.admin.refused("POST", "/people", person(fields{"external_key": "NV-1"}), 409, "NV-1", "key_taken")
 		o.admin.refused("PATCH", "/people/"+string(o.person(t, binh)), fields{"address": "an@noivu.g2g.example"}, 409, "an@noivu.g2g.example")
 		o.admin.refused("PATCH", "/people/"+string(o.person(t, binh)), fields{"external_key": "NV-1"}, 409, "NV-1")
 		// A login that is no address any more is still somebody's.
@@ -415,7 +415,7 @@ func TestDuplicateAddressLoginAndExternalKeyAreConflicts(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		o.admin.refused("POST", "/people", person(fields{"address": "login@noivu.g2g.example"}), 409, "login")
+		o.admin.refused("POST", "/people", person(fields{"address": "login@noivu.g2g.example"}), 409, "login", "address_taken")
 		if found := o.find(t, o.actor(t, an), "moi"); !slices.Equal(found, []string{"Mới"}) {
 			t.Errorf("refused people stand: %q", found)
 		}

@@ -183,7 +183,7 @@ func (s *Service) outsideAddress(ctx context.Context, account identity.AccountID
 		return "", fmt.Errorf("directory: outside address: %w", err)
 	}
 	if row.address == "" {
-		return "", errcode.New(errcode.Conflict, "this account has no verified outside address; print the code instead")
+		return "", errcode.New(errcode.Conflict, "this account has no verified outside address; print the code instead").Because("no_outside_address")
 	}
 	return row.address, nil
 }

@@ -57,7 +57,7 @@ var (
 func (g *PartnerGrant) check(now time.Time) error {
 	switch {
 	case g.Agency == g.Partner:
-		return errcode.New(errcode.Invalid, "an agency is no partner of itself: choose another agency")
+		return errcode.New(errcode.Invalid, "an agency is no partner of itself: choose another agency").Because("partner_itself")
 	case !slices.Contains(partnerKinds, g.ObjectKind):
 		return errcode.New(errcode.Invalid, "roles are given on a meeting, a conversation or a dossier")
 	case !slices.Contains(partnerRoles, identity.Relation(g.Role)):
@@ -75,7 +75,7 @@ func (g *PartnerGrant) check(now time.Time) error {
 	until := g.Until.UTC().Truncate(time.Microsecond)
 	g.Until = &until
 	if !until.After(now) || until.After(latest) {
-		return errcode.New(errcode.Invalid, "the role ends in the past or too far from now: correct the day")
+		return errcode.New(errcode.Invalid, "the role ends in the past or too far from now: correct the day").Because("day_wrong")
 	}
 	return nil
 }
@@ -234,7 +234,7 @@ func (s *Service) choose(ctx context.Context, actor identity.Actor, id string, p
 			case at >= 0:
 				o.Path = held[at].path
 			case in:
-				return nil, errcode.New(errcode.Invalid, "this person holds no position in the agency that the role was given to: choose one of its people")
+				return nil, errcode.New(errcode.Invalid, "this person holds no position in the agency that the role was given to: choose one of its people").Because("person_elsewhere")
 			}
 			return []identity.Object{o}, nil
 		},

@@ -77,7 +77,7 @@ func parseAddress(text string) (address, domain string, err error) {
 		bad = err != nil || len(local)+1+len(domain) > 254
 	}
 	if bad {
-		return "", "", errcode.New(errcode.Invalid, "%q is no mail address: write it as an.nguyen@noivu.gov.vn, without marks and spaces", clip(text, 100))
+		return "", "", errcode.New(errcode.Invalid, "%q is no mail address: write it as an.nguyen@noivu.gov.vn, without marks and spaces", clip(text, 100)).Because("address_malformed")
 	}
 	return local + "@" + domain, domain, nil
 }
@@ -121,7 +121,7 @@ func (r *PersonRecord) checkAddresses() error {
 		}
 	}
 	if r.Address == "" && len(r.Aliases) > 0 {
-		return errcode.New(errcode.Invalid, "there are further addresses and no main one: choose the main address")
+		return errcode.New(errcode.Invalid, "there are further addresses and no main one: choose the main address").Because("address_main_missing")
 	}
 	aliases := []string{}
 	for _, alias := range r.Aliases {
@@ -164,11 +164,11 @@ func (s *Service) mayAddress(ctx context.Context, tx *sqldb.Tx, actor identity.A
 	}
 	switch {
 	case owner == "" && domain != s.cfg.Domain:
-		return errcode.New(errcode.Invalid, "mail for %s is not received here: choose a mail domain of the agency, or add it to the agency first", domain)
+		return errcode.New(errcode.Invalid, "mail for %s is not received here: choose a mail domain of an agency, or give an agency this domain first (on the command line, commsd agency add --domain)", domain).Because("domain_not_here")
 	case owner != "" && owner == home, s.Check(actor, permission.PersonWrite, identity.Object{Agency: owner}).Allowed:
 		return nil
 	}
-	return errcode.New(errcode.Forbidden, "the mail domain %s belongs to another agency: choose one of this agency", domain)
+	return errcode.New(errcode.Forbidden, "the mail domain %s belongs to another agency: choose one of this agency", domain).Because("domain_elsewhere")
 }
 
 // CreatePerson adds a person with their first position. Administrators of its
@@ -291,7 +291,7 @@ func (s *Service) UpdatePerson(ctx context.Context, actor identity.Actor, id ide
 			}
 			out.Version++
 			if out.Address == "" && old.HasAccount {
-				return nil, errcode.New(errcode.Invalid, "the main address is also the login of this person: change it instead of taking it away")
+				return nil, errcode.New(errcode.Invalid, "the main address is also the login of this person: change it instead of taking it away").Because("address_is_login")
 			}
 			for _, address := range out.addresses() {
 				if slices.Contains(old.addresses(), address) {

@@ -130,7 +130,7 @@ func (p *PositionRecord) check() error {
 	}
 	p.From = p.From.UTC().Truncate(time.Microsecond)
 	if p.From.Before(earliest) || p.From.After(latest) {
-		return errcode.New(errcode.Invalid, "the position begins in the year %d: correct the day", p.From.Year())
+		return errcode.New(errcode.Invalid, "the position begins in the year %d: correct the day", p.From.Year()).Because("day_wrong")
 	}
 	if p.Until == nil {
 		return nil
@@ -139,9 +139,9 @@ func (p *PositionRecord) check() error {
 	p.Until = &until
 	switch {
 	case !until.After(p.From):
-		return errcode.New(errcode.Invalid, "the position ends before it begins: correct one of the days")
+		return errcode.New(errcode.Invalid, "the position ends before it begins: correct one of the days").Because("days_crossed")
 	case until.After(latest):
-		return errcode.New(errcode.Invalid, "the position ends in the year %d: correct the day, or leave the end open", until.Year())
+		return errcode.New(errcode.Invalid, "the position ends in the year %d: correct the day, or leave the end open", until.Year()).Because("day_wrong")
 	}
 	return nil
 }
@@ -154,10 +154,10 @@ func (p PositionRecord) fits(own []heldPosition, acting []heldPosition) error {
 			continue
 		}
 		if p.Kind == KindMain && q.Kind == KindMain {
-			return errcode.New(errcode.Conflict, "there is one main position at a time, and this person's is %s, %s: end it first, or transfer the person", q.Title, q.Unit)
+			return errcode.New(errcode.Conflict, "there is one main position at a time, and this person's is %s, %s: end it first, or transfer the person", q.Title, q.Unit).Because("main_position_held")
 		}
 		if p.samePost(q.PositionRecord) {
-			return errcode.New(errcode.Conflict, "this person holds the position %s, %s at that time already", q.Title, q.Unit)
+			return errcode.New(errcode.Conflict, "this person holds the position %s, %s at that time already", q.Title, q.Unit).Because("position_held")
 		}
 	}
 	if p.Kind != KindActing {
@@ -165,7 +165,7 @@ func (p PositionRecord) fits(own []heldPosition, acting []heldPosition) error {
 	}
 	for _, q := range acting {
 		if q.ID != p.ID && q.Person != p.Person && p.samePost(q.PositionRecord) && p.overlaps(q.PositionRecord) {
-			return errcode.New(errcode.Conflict, "somebody else acts as %s, %s at that time: end that first", q.Title, q.Unit)
+			return errcode.New(errcode.Conflict, "somebody else acts as %s, %s at that time: end that first", q.Title, q.Unit).Because("acting_held")
 		}
 	}
 	return nil
@@ -363,7 +363,7 @@ func (s *Service) TransferPerson(ctx context.Context, actor identity.Actor, id i
 		if t.Position != "" {
 			return heldPosition{}, nil, errcode.New(errcode.NotFound, "this person has no such position")
 		}
-		return heldPosition{}, nil, errcode.New(errcode.Invalid, "this person has no main position now: begin one instead")
+		return heldPosition{}, nil, errcode.New(errcode.Invalid, "this person has no main position now: begin one instead").Because("main_position_missing")
 	}
 	if begun, err = s.newPosition(id, t.To, s.now()); err != nil {
 		return PositionRecord{}, PositionRecord{}, err
@@ -395,7 +395,7 @@ func (s *Service) TransferPerson(ctx context.Context, actor identity.Actor, id i
 			}
 			ended = old.PositionRecord
 			if ended.Until != nil && !ended.Until.After(begun.From) {
-				return nil, errcode.New(errcode.Conflict, "the position %s, %s has ended before that day: begin the other instead", old.Title, old.Unit)
+				return nil, errcode.New(errcode.Conflict, "the position %s, %s has ended before that day: begin the other instead", old.Title, old.Unit).Because("position_ended")
 			}
 			at := begun.From
 			ended.Until = &at
@@ -564,7 +564,7 @@ func (s *Service) EndPosition(ctx context.Context, actor identity.Actor, id iden
 			what := "ended"
 			switch p.stateAt(end) {
 			case positionPast:
-				return nil, errcode.New(errcode.Conflict, "this position has ended already")
+				return nil, errcode.New(errcode.Conflict, "this position has ended already").Because("position_ended")
 			case positionFuture:
 				end, what = p.From, "withdrawn" // held at no time
 			}

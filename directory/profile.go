@@ -82,7 +82,7 @@ func (s *Service) UpdateProfile(ctx context.Context, actor identity.Actor, c Pro
 			return Profile{}, err
 		}
 		if f.number && !telephone(text) {
-			return Profile{}, errcode.New(errcode.Invalid, "%s: write a telephone number with digits, spaces and + ( ) . - only, like +84 24 3825 1234", f.name)
+			return Profile{}, errcode.New(errcode.Invalid, "%s: write a telephone number with digits, spaces and + ( ) . - only, like +84 24 3825 1234", f.name).Because("phone_malformed")
 		}
 		set = append(set, f.name+" = "+args.add(text))
 		detail[f.name] = "changed"

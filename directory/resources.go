@@ -77,7 +77,7 @@ func (r *ResourceRecord) check() error {
 		return err
 	}
 	if r.Capacity < 0 || r.Capacity > maxCapacity {
-		return errcode.New(errcode.Invalid, "a room has between 0 and %d seats", maxCapacity)
+		return errcode.New(errcode.Invalid, "a room has between 0 and %d seats", maxCapacity).Because("seats_wrong")
 	}
 	return nil
 }
@@ -173,7 +173,7 @@ func otherUnit(ctx context.Context, tx *sqldb.Tx, thing identity.Object, from id
 		return nil, err
 	}
 	if unit.Agency != thing.Agency {
-		return nil, errcode.New(errcode.Invalid, "the unit is of another agency: choose one of the same agency")
+		return nil, errcode.New(errcode.Invalid, "the unit is of another agency: choose one of the same agency").Because("unit_elsewhere")
 	}
 	return []identity.Object{thing, {ObjectRef: thing.ObjectRef, Agency: unit.Agency, Path: unit.Path}}, nil
 }

@@ -317,7 +317,7 @@ func (s *Service) AddServiceMailboxUser(ctx context.Context, actor identity.Acto
 			agency = g.Agency
 		}
 		if agency != m.Agency {
-			return nil, false, errcode.New(errcode.Invalid, "a mailbox is opened to its own agency: choose a position or a group of it")
+			return nil, false, errcode.New(errcode.Invalid, "a mailbox is opened to its own agency: choose a position or a group of it").Because("mailbox_elsewhere")
 		}
 		if len(m.Users) >= maxMailboxUsers {
 			return nil, false, errcode.New(errcode.Invalid, "a mailbox is open to at most %d positions and groups: make one group of them", maxMailboxUsers)

@@ -183,7 +183,7 @@ func (s *Service) moveUnit(ctx context.Context, tx *sqldb.Tx, unit UnitRecord, t
 		return "", err
 	}
 	if strings.HasPrefix(above.Path, unit.Path) {
-		return "", errcode.New(errcode.Invalid, "a unit cannot be moved below itself: choose another unit above it")
+		return "", errcode.New(errcode.Invalid, "a unit cannot be moved below itself: choose another unit above it").Because("unit_below_itself")
 	}
 	path := childPath(above.Path, unit.ID)
 	// Roles hold in units by their ids and move along.

@@ -60,6 +60,7 @@ type Error struct {
 	Code    Code
 	Message string // for the client: names the thing and the cure, holds no secret
 	Cause   error  // for the log; may be nil
+	Reason  string // a stable word for what exactly is wrong, for clients with words of their own ("address_taken"); empty: the code must do
 
 	RetryAfter time.Duration // how long to wait before trying again; zero: the error does not say
 }
@@ -78,6 +79,22 @@ func Wrap(cause error, code Code, format string, args ...any) *Error {
 func (e *Error) After(wait time.Duration) *Error {
 	e.RetryAfter = wait
 	return e
+}
+
+// Because names what exactly is wrong, and returns e.
+func (e *Error) Because(reason string) *Error {
+	e.Reason = reason
+	return e
+}
+
+// Reason is the word that err has for what exactly is wrong; empty when it has
+// none.
+func Reason(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Reason
+	}
+	return ""
 }
 
 // RetryAfter is how long err says to wait; zero when it does not.

@@ -22,6 +22,7 @@ type Problem struct {
 	Title  string              `json:"title" doc:"the status in words"`
 	Code   string              `json:"code" doc:"stable code: invalid, unauthenticated, forbidden, not_found, conflict, too_large, rate_limited, unavailable, gone, locked, internal"`
 	Detail string              `json:"detail" doc:"what is wrong and how to mend it"`
+	Reason string              `json:"reason,omitempty" doc:"stable word for what exactly is wrong, such as address_taken, where the code alone does not say it"`
 	Errors []*huma.ErrorDetail `json:"errors,omitempty" doc:"each field at fault"`
 
 	retryAfter time.Duration // zero: the answer does not say
@@ -89,7 +90,7 @@ func (a *API) problem(ctx context.Context, what string, err error) *Problem {
 		a.cfg.Log.DebugContext(ctx, "request refused", "op", what, "err", err)
 	}
 	status := Status(code)
-	return &Problem{Status: status, Title: http.StatusText(status), Code: code.String(), Detail: errcode.Message(err), retryAfter: errcode.RetryAfter(err)}
+	return &Problem{Status: status, Title: http.StatusText(status), Code: code.String(), Detail: errcode.Message(err), Reason: errcode.Reason(err), retryAfter: errcode.RetryAfter(err)}
 }
 
 // WriteError answers r with the problem document of err.
