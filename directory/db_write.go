@@ -46,7 +46,7 @@ func insertAccount(ctx context.Context, tx *sqldb.Tx, person identity.PersonID, 
 	_, err = tx.Exec(ctx, `INSERT INTO directory_accounts (id, person_id, login, password_hash, password_changed_at, created_at)
 		VALUES ($1, $2, $3, $4, $5, $5)`, id, string(person), normalAddress(login), hash, now.UnixMicro())
 	if err != nil {
-		return fmt.Errorf("insert account %s: %w", login, unique(err, "there is an account %s already, or this person has one", login))
+		return fmt.Errorf("insert account %s: %w", login, unique(err, "address_taken", "there is an account %s already, or this person has one", login))
 	}
 	for _, g := range grants {
 		grant, err := newID()

@@ -117,6 +117,7 @@ func (s *Service) viewPeople(ctx context.Context, tx *sqldb.Tx, viewer identity.
 		}
 		sight := visibility.Look(viewer, *e, policies[e.Agency].Visibility)
 		if sight.Sees(visibility.FieldEntry) && keep(sight, p) {
+			p.Photo = e.Photo
 			out = append(out, sight.Person(p))
 		}
 	}
@@ -138,9 +139,13 @@ func (s *Service) sights(ctx context.Context, tx *sqldb.Tx, viewer identity.Acto
 }
 
 // foundBy returns the condition that a person whom a search found is
-// found by what is seen of them: a search by a hidden address finds nobody.
-func foundBy(query searchkey.Query) func(visibility.Sight, identity.Person) bool {
+// found by what is seen of them: a search by a hidden address finds nobody, nor
+// does one in an agency that is hidden.
+func foundBy(query searchkey.Query, within identity.AgencyID) func(visibility.Sight, identity.Person) bool {
 	return func(sight visibility.Sight, p identity.Person) bool {
+		if within != "" && !sight.Sees(visibility.FieldAgency) {
+			return false
+		}
 		return query.Empty() || sight.Sees(visibility.FieldAddress) || p.Address == "" ||
 			query.Match(searchkey.Name{Given: p.Name}).Found
 	}

@@ -37,6 +37,13 @@ const searchBound = 2000
 // people who have all of them; a further letter finds them. Of a unit with more
 // than searchBound people some rank as the agency's.
 func (s *Service) FindPeople(ctx context.Context, actor identity.Actor, q string, limit int) ([]identity.Person, error) {
+	return s.FindPeopleOf(ctx, actor, "", q, limit)
+}
+
+// FindPeopleOf is FindPeople among those who hold a position in one agency, of
+// whom actor sees that; an empty q finds the first of them. Without an agency it
+// is FindPeople.
+func (s *Service) FindPeopleOf(ctx context.Context, actor identity.Actor, within identity.AgencyID, q string, limit int) ([]identity.Person, error) {
 	if limit <= 0 {
 		limit = 20
 	}
@@ -50,11 +57,11 @@ func (s *Service) FindPeople(ctx context.Context, actor identity.Actor, q string
 		// Some of those found may hold no post any more or not yet, or not be seen
 		// by the actor; then more are asked for.
 		for want := limit; ; want = min(4*want, maxCandidates) {
-			candidates, more, err := s.candidates(ctx, tx, actor, query, want)
+			candidates, more, err := s.candidates(ctx, tx, actor, within, query, want)
 			if err != nil {
 				return err
 			}
-			if out, err = s.viewPeople(ctx, tx, actor, candidates, foundBy(query)); err != nil {
+			if out, err = s.viewPeople(ctx, tx, actor, candidates, foundBy(query, within)); err != nil {
 				return err
 			}
 			if len(out) >= limit || !more || want == maxCandidates {
@@ -74,13 +81,18 @@ func (s *Service) FindPeople(ctx context.Context, actor identity.Actor, q string
 const maxCandidates = 5 * MaxFound
 
 // candidates returns people whom query finds, whether seen or not, in the order
-// of FindPeople, and whether there are more; without words, the colleagues.
-func (s *Service) candidates(ctx context.Context, tx *sqldb.Tx, actor identity.Actor, query searchkey.Query, limit int) ([]identity.Person, bool, error) {
+// of FindPeople, and whether there are more; without words, the colleagues, or
+// the first of the agency within.
+func (s *Service) candidates(ctx context.Context, tx *sqldb.Tx, actor identity.Actor, within identity.AgencyID, query searchkey.Query, limit int) ([]identity.Person, bool, error) {
+	if query.Empty() && within != "" {
+		people, last, err := readStaff(ctx, tx, scope{agency: within}, nil, s.now(), limit)
+		return people, last != nil, err
+	}
 	if query.Empty() {
 		people, err := s.colleagues(ctx, tx, actor, limit)
 		return people, len(people) == limit, err
 	}
-	f := &finder{tx: tx, query: query, actor: actor, now: s.now(), want: limit, seen: map[identity.PersonID]bool{}}
+	f := &finder{tx: tx, query: query, actor: actor, within: within, now: s.now(), want: limit, seen: map[identity.PersonID]bool{}}
 	if err := f.find(ctx); err != nil {
 		return nil, false, err
 	}

@@ -26,11 +26,12 @@ const (
 // agency, and the whole directory.
 type finder struct {
 	// set at construction
-	tx    *sqldb.Tx
-	query searchkey.Query
-	actor identity.Actor
-	now   time.Time
-	want  int
+	tx     *sqldb.Tx
+	query  searchkey.Query
+	actor  identity.Actor
+	within identity.AgencyID // the only agency that is looked in; empty: all
+	now    time.Time
+	want   int
 
 	found []identity.PersonID // in their order
 	seen  map[identity.PersonID]bool
@@ -39,6 +40,9 @@ type finder struct {
 }
 
 func (f *finder) find(ctx context.Context) error {
+	if f.within != "" {
+		return f.findWithin(ctx)
+	}
 	var unit []unitMatch
 	var agency []byte
 	if f.actor.Agency != "" {
@@ -83,6 +87,31 @@ func (f *finder) find(ctx context.Context) error {
 		}
 		if err := f.step(ctx, everybody, ranges, exact); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// findWithin looks in one agency alone.
+func (f *finder) findWithin(ctx context.Context) error {
+	agency, err := idBytes(string(f.within))
+	if err != nil {
+		return nil //nolint:nilerr // an id of nothing: nobody works there
+	}
+	for _, exact := range []bool{true, false} {
+		if exact && !f.query.Marked() {
+			continue
+		}
+		ranges, err := f.agencyRanges(ctx, agency, exact)
+		if err != nil {
+			return err
+		}
+		if err := f.step(ctx, agency, ranges, exact); err != nil {
+			return err
+		}
+		if len(f.found) == f.want {
+			f.more = true
+			break
 		}
 	}
 	return nil

@@ -21,6 +21,7 @@ type directoryPerson struct {
 	AgencyName  string `json:"agency_name"`
 	AgencyShort string `json:"agency_short" doc:"short name of the agency, for its seal"`
 	Address     string `json:"address" doc:"main mail address; empty without a mailbox"`
+	Photo       string `json:"photo,omitempty" doc:"SHA-256 in hex of the picture; absent: none"`
 }
 
 // directoryPosition is a position that a person holds now.
@@ -85,8 +86,9 @@ type directoryUnit struct {
 }
 
 type findPeopleInput struct {
-	Q     string `query:"q" maxLength:"200" doc:"beginnings of words of the name, marks or not, in any order; or of the mail address; empty: colleagues"`
-	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"20"`
+	Q      string `query:"q" maxLength:"200" doc:"beginnings of words of the name, marks or not, in any order; or of the mail address; empty: colleagues"`
+	Agency string `query:"agency_id" maxLength:"64" doc:"only people who hold a position in it"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"20"`
 }
 
 type findPeopleOutput struct {
@@ -142,7 +144,7 @@ func (s *Service) Routes(api *httpapi.API) {
 	s.personAccountRoutes(api)
 	httpapi.Get(api, "find-people", tag, "/api/v1/directory/people", "Find people",
 		func(ctx context.Context, actor identity.Actor, in *findPeopleInput) (*findPeopleOutput, error) {
-			people, err := s.FindPeople(ctx, actor, in.Q, in.Limit)
+			people, err := s.FindPeopleOf(ctx, actor, identity.AgencyID(in.Agency), in.Q, in.Limit)
 			if err != nil {
 				return nil, err
 			}
@@ -204,7 +206,7 @@ func (s *Service) Routes(api *httpapi.API) {
 
 func personJSON(p identity.Person) directoryPerson {
 	return directoryPerson{ID: string(p.ID), Name: p.Name, GivenName: p.GivenName, Title: p.Title, Unit: p.Unit,
-		AgencyID: string(p.Agency), AgencyName: p.AgencyName, AgencyShort: p.AgencyShort, Address: p.Address}
+		AgencyID: string(p.Agency), AgencyName: p.AgencyName, AgencyShort: p.AgencyShort, Address: p.Address, Photo: p.Photo}
 }
 
 func cardJSON(c Card) directoryCard {

@@ -67,7 +67,6 @@ type Card struct {
 	Phone     string // of the desk
 	Mobile    string
 	Office    string // room and building
-	Photo     string // SHA-256 in hex; empty: none
 	Positions []Position
 }
 
@@ -78,7 +77,7 @@ func (s *Service) Card(ctx context.Context, actor identity.Actor, id identity.Pe
 	if err != nil {
 		return Card{}, err
 	}
-	c := Card{Person: e.Person, Phone: e.Phone, Mobile: e.Mobile, Office: e.Office, Photo: e.Photo}
+	c := Card{Person: e.Person, Phone: e.Phone, Mobile: e.Mobile, Office: e.Office}
 	for _, q := range e.Places {
 		c.Positions = append(c.Positions, Position{ID: q.Position, Title: q.Title, UnitID: q.UnitID, Unit: q.Unit, UnitPath: q.UnitPath,
 			Agency: q.Agency, AgencyName: q.AgencyName, Kind: q.Kind})

@@ -265,6 +265,32 @@ func TestFindPeople(t *testing.T) {
 		if slices.Contains(colleagues, "Lê Thị Kim Chi") {
 			t.Error("the other agency's people are among the colleagues")
 		}
+		// In one agency, though it is not one's own, and nobody of the others.
+		hanoi := chi.Agency
+		of := func(q string) []string {
+			t.Helper()
+			people, err := f.FindPeopleOf(t.Context(), an, hanoi, q, 50)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for _, p := range people {
+				if p.Agency != hanoi {
+					t.Errorf("%s of %s is found in Hà Nội by %q", p.Name, p.AgencyName, q)
+				}
+				names = append(names, p.Name)
+			}
+			return names
+		}
+		if got := of("Đức"); !slices.Equal(got, []string{"Tô Minh Đức", "Dương Đức Thắng"}) && !slices.Equal(got, []string{"Dương Đức Thắng", "Tô Minh Đức"}) {
+			t.Errorf("an finds %q in Hà Nội by Đức", got)
+		}
+		if got := of(""); len(got) < 10 {
+			t.Errorf("the people of Hà Nội are %q", got)
+		}
+		if people, err := f.FindPeopleOf(t.Context(), an, "no-agency", "duc", 50); err != nil || len(people) != 0 {
+			t.Errorf("in no agency are %v (%v)", people, err)
+		}
 		// Who holds no position is not found.
 		if got := f.find(t, an, "quản trị hệ thống"); len(got) != 0 {
 			t.Errorf("an finds %q, who hold no position", got)

@@ -88,15 +88,15 @@ func (g *gallery) set(t *testing.T, levels visibility.Levels) {
 }
 
 var (
-	listed = []visibility.Field{visibility.FieldName, visibility.FieldTitle, visibility.FieldUnit, visibility.FieldAgency, visibility.FieldAddress}
-	whole  = append(slices.Clone(listed), visibility.FieldPhone, visibility.FieldMobile, visibility.FieldOffice, visibility.FieldPhoto)
+	listed = []visibility.Field{visibility.FieldName, visibility.FieldTitle, visibility.FieldUnit, visibility.FieldAgency, visibility.FieldAddress, visibility.FieldPhoto}
+	whole  = append(slices.Clone(listed), visibility.FieldPhone, visibility.FieldMobile, visibility.FieldOffice)
 )
 
 func shown(people []identity.Person, id identity.PersonID) map[visibility.Field]string {
 	for _, p := range people {
 		if p.ID == id {
 			return map[visibility.Field]string{visibility.FieldName: p.Name, visibility.FieldTitle: p.Title, visibility.FieldUnit: p.Unit,
-				visibility.FieldAgency: p.AgencyName, visibility.FieldAddress: p.Address}
+				visibility.FieldAgency: p.AgencyName, visibility.FieldAddress: p.Address, visibility.FieldPhoto: p.Photo}
 		}
 	}
 	return nil
@@ -104,7 +104,7 @@ func shown(people []identity.Person, id identity.PersonID) map[visibility.Field]
 
 func shownEntry(e visibility.Entry) map[visibility.Field]string {
 	out := shown([]identity.Person{e.Person}, e.ID)
-	out[visibility.FieldPhone], out[visibility.FieldMobile], out[visibility.FieldOffice], out[visibility.FieldPhoto] = e.Phone, e.Mobile, e.Office, e.Photo
+	out[visibility.FieldPhone], out[visibility.FieldMobile], out[visibility.FieldOffice] = e.Phone, e.Mobile, e.Office
 	return out
 }
 
@@ -132,7 +132,7 @@ func (g *gallery) get(name, path string, by visibility.Field) directorytest.Face
 					t.Errorf("%s tells the agency by halves: %+v", path, p)
 				}
 				return map[visibility.Field]string{visibility.FieldName: p.Name, visibility.FieldTitle: p.Title, visibility.FieldUnit: p.Unit,
-					visibility.FieldAgency: p.AgencyName, visibility.FieldAddress: p.Address}
+					visibility.FieldAgency: p.AgencyName, visibility.FieldAddress: p.Address, visibility.FieldPhoto: p.Photo}
 			}
 		}
 		return nil
@@ -150,6 +150,7 @@ func TestVisibilityMatrix(t *testing.T) {
 			g.find("search by both", "vinh vinhlt@hanoi", visibility.FieldAddress),
 			g.get("HTTP search", "/api/v1/directory/people?q=luong+the+vinh", ""),
 			g.get("HTTP search by address", "/api/v1/directory/people?q=vinhlt@hanoi.g2g.example", visibility.FieldAddress),
+			g.get("HTTP search in the agency", "/api/v1/directory/people?q=luong+the+vinh&agency_id="+string(g.place.Agency), visibility.FieldAgency),
 			g.get("HTTP unit", "/api/v1/directory/units/"+string(g.place.UnitID)+"/people", visibility.FieldUnit),
 			g.get("HTTP agency", "/api/v1/directory/agencies/"+string(g.place.Agency)+"/people", visibility.FieldAgency),
 			{Name: "address book", Fields: whole, Look: func(t *testing.T, viewer directorytest.Viewer) map[visibility.Field]string {

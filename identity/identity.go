@@ -152,6 +152,7 @@ type Person struct {
 	AgencyName  string
 	AgencyShort string // short name, "UBND TP Hà Nội"; may be empty
 	Address     string // main mail address, lower case
+	Photo       string // SHA-256 in hex of the picture; empty: none, or none for who asks
 }
 
 // Revocation tells that an account or one of its sessions has ended. Every

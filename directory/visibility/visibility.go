@@ -115,7 +115,6 @@ type Entry struct {
 	Phone           string  // of the desk
 	Mobile          string  // of the person
 	Office          string  // room and building
-	Photo           string  // SHA-256 in hex of the picture
 	Places          []Place // posts held now, the main one first
 
 	AgencyIdentifier string // of the main post's agency, "G09"
@@ -186,6 +185,9 @@ func (s Sight) Person(p identity.Person) identity.Person {
 	if !s.Sees(FieldAddress) {
 		p.Address = ""
 	}
+	if !s.Sees(FieldPhoto) {
+		p.Photo = ""
+	}
 	return p
 }
 
@@ -217,7 +219,7 @@ func View(viewer identity.Actor, e Entry, p Policy) (Entry, bool) {
 			q.Agency, q.AgencyName = "", ""
 		}
 	}
-	for f, value := range map[Field]*string{FieldPhone: &out.Phone, FieldMobile: &out.Mobile, FieldOffice: &out.Office, FieldPhoto: &out.Photo} {
+	for f, value := range map[Field]*string{FieldPhone: &out.Phone, FieldMobile: &out.Mobile, FieldOffice: &out.Office} {
 		if !s.Sees(f) {
 			*value = ""
 		}

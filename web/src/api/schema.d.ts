@@ -2487,6 +2487,8 @@ export interface components {
             id: string;
             /** @description Họ đệm tên */
             name: string;
+            /** @description SHA-256 in hex of the picture; absent: none */
+            photo?: string;
             /** @description of the main position, or of the one in the unit that was asked for */
             title: string;
             unit: string;
@@ -3496,6 +3498,8 @@ export interface components {
             detail: string;
             /** @description each field at fault */
             errors?: components["schemas"]["ErrorDetail"][] | null;
+            /** @description stable word for what exactly is wrong, such as address_taken, where the code alone does not say it */
+            reason?: string;
             /**
              * Format: int64
              * @description HTTP status
@@ -3510,6 +3514,8 @@ export interface components {
             phone?: string;
         };
         Program: {
+            /** @description LDAP: the name that searches begin at, dc=g2g,dc=example */
+            base?: string;
             host: string;
             /** Format: int64 */
             port: number;
@@ -6199,6 +6205,8 @@ export interface operations {
     "find-people": {
         parameters: {
             query?: {
+                /** @description only people who hold a position in it */
+                agency_id?: string;
                 limit?: number;
                 /** @description beginnings of words of the name, marks or not, in any order; or of the mail address; empty: colleagues */
                 q?: string;
