@@ -21,9 +21,12 @@ export default defineConfig({
         codeSplitting: {
           groups: [
             // What every page needs, in two files: they compress better than many, and the first
-            // stays in caches when only our own code changes.
+            // stays in caches when only our own code changes. The frame is for who is signed in;
+            // the sign-in page has the controls alone of it.
             { name: "base", priority: 2, test: /node_modules[\\/](react|react-dom|scheduler|i18next|react-i18next|zustand|openapi-fetch|use-sync-external-store|@tanstack)[\\/]/ },
-            { name: "shell", priority: 1, test: /src[\\/](main|app[\\/](App|Frame|router|features))\.tsx?$/ },
+            { name: "controls", priority: 2, test: /src[\\/]app[\\/](Preferences|Brand)\.tsx$/ },
+            { name: "frame", priority: 0, test: /src[\\/]app[\\/](SignedIn|Announcer|Frame|Header|Rail|Bell|AccountMenu|ActivePosition|Flyout|nav)\.tsx?$/ },
+            { name: "shell", priority: 1, test: /src[\\/](main|app[\\/](App|router|features))\.tsx?$/ },
           ],
         },
       },

@@ -28,6 +28,8 @@ export class ApiError extends Error {
     readonly fields: FieldError[] = [],
     /** Seconds to wait, when the server said so. */
     readonly retryAfter?: number,
+    /** A stable word for what exactly is wrong, "address_taken"; empty: the code must do. */
+    readonly reason = "",
   ) {
     super(`${code}: ${detail}`);
   }
@@ -45,7 +47,7 @@ const byStatus: Record<number, ErrorCode> = {
 
 /** Reads the error of an answer that is not ok. */
 export async function errorOf(response: Response): Promise<ApiError> {
-  let body: { code?: unknown; detail?: unknown; errors?: unknown } = {};
+  let body: { code?: unknown; detail?: unknown; errors?: unknown; reason?: unknown } = {};
   try {
     body = (await response.clone().json()) as typeof body;
   } catch {
@@ -62,5 +64,6 @@ export async function errorOf(response: Response): Promise<ApiError> {
     typeof body.detail === "string" ? body.detail : response.statusText,
     Array.isArray(body.errors) ? (body.errors as FieldError[]) : [],
     Number.isFinite(retry) && retry > 0 ? retry : undefined,
+    typeof body.reason === "string" ? body.reason : "",
   );
 }

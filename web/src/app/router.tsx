@@ -5,9 +5,7 @@ import { i18n } from "../lib/i18n";
 import { paths } from "../lib/paths";
 import { PageSkeleton } from "../ui/States";
 import { features } from "./features";
-import { Frame } from "./Frame";
 import { BareError, NotFoundPage, PageError } from "./fallbacks";
-import { SignedIn } from "./SignedIn";
 
 interface Context {
   queryClient: QueryClient;
@@ -31,14 +29,14 @@ export function newRouter(queryClient: QueryClient) {
   const signedIn = createRoute({
     getParentRoute: () => root,
     id: "signed-in",
-    component: SignedIn,
+    component: lazyRouteComponent(() => import("./SignedIn"), "SignedIn"),
     errorComponent: BareError,
     beforeLoad: async ({ context, location }) => {
       const session = await context.queryClient.ensureQueryData(sessionQuery);
       if (!session) throw redirect(paths.signIn({ to: location.href === "/" ? undefined : location.href }));
     },
   });
-  const frame = createRoute({ getParentRoute: () => signedIn, id: "frame", component: Frame, errorComponent: BareError });
+  const frame = createRoute({ getParentRoute: () => signedIn, id: "frame", component: lazyRouteComponent(() => import("./Frame"), "Frame"), errorComponent: BareError });
   const nowhere = createRoute({ getParentRoute: () => frame, path: "$", component: NotFoundPage });
 
   // Whose texts a route's page speaks.

@@ -12,6 +12,8 @@ export interface PersonView {
   /** "UBND TP Hà Nội"; absent, it is shortened from the name. */
   agency_short?: string;
   address?: string;
+  /** Hash of the picture; empty or absent: none. */
+  photo?: string;
 }
 
 const collator = new Intl.Collator("vi", { sensitivity: "variant" });

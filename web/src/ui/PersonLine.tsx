@@ -1,6 +1,7 @@
 import { Avatar, Text } from "@mantine/core";
 import type { ReactNode } from "react";
 import { initials, nameParts, shortAgency, type PersonView } from "../lib/names";
+import { photoOf } from "../lib/photo";
 import classes from "./PersonLine.module.css";
 
 interface Props {
@@ -17,7 +18,7 @@ export function PersonLine({ person, plain = false, right }: Props) {
   const post = [person.title, person.unit].filter(Boolean).join(", ");
   return (
     <div className={classes.line}>
-      {!plain && <PersonMark name={person.name} />}
+      {!plain && <PersonMark name={person.name} photo={photoOf(person)} />}
       <div className={classes.words}>
         <Text component="div" fw={500} truncate>
           {person.name}
@@ -33,11 +34,14 @@ export function PersonLine({ person, plain = false, right }: Props) {
   );
 }
 
+/** Pictures of a long list come as one gets near them. */
+const lazily = { loading: "lazy", decoding: "async" } as const;
+
 /** A person's picture, else the initials of tên and đệm; decoration, drawn so that no button's words seem to hold them, beside a name that is written out. */
 export function PersonMark({ name, photo, size = 36 }: { name: string; photo?: string; size?: number }) {
   const { middle, given, family } = nameParts(name);
   return (
-    <Avatar src={photo} size={size} radius={size} color="gray" variant="light" aria-hidden classNames={{ placeholder: classes.mark }}>
+    <Avatar src={photo} size={size} radius={size} color="gray" variant="light" imageProps={lazily} aria-hidden classNames={{ placeholder: classes.mark }}>
       <span data-initials={initials(`${middle || family} ${given}`)} />
     </Avatar>
   );

@@ -1,4 +1,4 @@
-import { screen } from "@testing-library/react";
+import { screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
 import type { Unit } from "../../api/directory";
@@ -56,14 +56,17 @@ it("lets a security administrator change who sees a field, and keeps the choice 
   const { calls } = serve({
     "GET /api/v1/directory/agencies": { body: { agencies } },
     "GET /api/v1/directory/agencies/x/policy": { body: policy },
-    "PUT /api/v1/directory/agencies/x/policy": () => (refused ? { status: 409, body: { code: "conflict", detail: "changed meanwhile" } } : { body: policy }),
+    "PUT /api/v1/directory/agencies/x/policy": () => (refused ? { status: 409, body: { code: "conflict", detail: "changed meanwhile", reason: "changed_meanwhile" } } : { body: policy }),
   });
   renderRoutes(routes, "/admin/policies", { session: { ...an, grants: [grant("security_admin", "x")] } });
   const user = userEvent.setup();
   await user.click(await screen.findByRole("combobox", { name: "Di động" }));
   await user.click(await screen.findByRole("option", { name: "Cùng đơn vị" }));
   await user.click(screen.getByRole("button", { name: "Lưu thay đổi" }));
-  expect((await screen.findByRole("alert")).textContent).toContain("changed meanwhile");
+  // What is wrong stands there in Vietnamese; the server's own words are there for who looks for them.
+  const alert = await screen.findByRole("alert");
+  expect(alert.textContent).toContain("Có người vừa sửa nội dung này");
+  expect(within(alert).getByText("changed meanwhile").closest("details")?.open).toBe(false);
   expect((screen.getByRole("combobox", { name: "Di động" }) as HTMLInputElement).value).toBe("Cùng đơn vị");
   refused = false;
   await user.click(screen.getByRole("button", { name: "Lưu thay đổi" }));
@@ -77,4 +80,44 @@ it("says whom to ask where the role does not reach", async () => {
   renderRoutes(routes, "/admin/groups", { session: { ...an, grants: [grant("security_admin", "x")] } });
   await screen.findByRole("heading", { name: "Cần thêm quyền quản trị" });
   await screen.findByText(/Hãy đề nghị quản trị hệ thống, hoặc người đang là quản trị cơ quan, cấp quyền/);
+});
+
+const record = {
+  id: "p1", name: "Lê Thị Hoà", family_name: "Lê", middle_name: "Thị", given_name: "Hoà", address: "hoa@noivu.g2g.example", aliases: [], phone: "", mobile: "", office: "",
+  external_key: "", disabled: false, has_account: false, version: 1,
+};
+const card = { id: "p1", name: "Lê Thị Hoà", given_name: "Hoà", title: "Văn thư", unit: "Văn phòng Bộ", agency_id: "x", agency_name: "Bộ Nội vụ", agency_short: "", address: record.address, photo: "f00d", positions: [] };
+const person = {
+  "GET /api/v1/directory/agencies": { body: { agencies } },
+  "GET /api/v1/directory/agencies/x/units": { body: { units: tree } },
+  "GET /api/v1/directory/people/p1/record": { body: record },
+  "GET /api/v1/directory/people/p1/positions": { body: { positions: [] } },
+  "GET /api/v1/directory/people/p1": { body: card },
+};
+
+it("looks for people in the agency alone, and shows their pictures", async () => {
+  const { calls } = serve({ ...person, "GET /api/v1/directory/people": { body: { people: [card] } } });
+  renderRoutes(routes, "/admin/people?q=hoa", { session: { ...an, grants: [grant("agency_admin", "x")] } });
+  const row = await screen.findByRole("link", { name: /Lê Thị Hoà/ });
+  const asked = new URLSearchParams(calls.find((c) => c.path === "/api/v1/directory/people")?.search);
+  expect([asked.get("q"), asked.get("agency_id")]).toEqual(["hoa", "x"]);
+  const picture = row.querySelector("img");
+  expect([picture?.getAttribute("src"), picture?.getAttribute("loading")]).toEqual(["/api/v1/directory/people/p1/photo?v=f00d", "lazy"]);
+});
+
+it("sets who sees one person's number, above what the agency says", async () => {
+  const levels = Object.fromEntries(["entry", "name", "title", "unit", "agency", "address", "phone", "mobile", "office", "photo"].map((f) => [f, "all_agencies"]));
+  const visibility = { effective: { ...levels, photo: "hidden" }, allowed: ["mobile", "photo"], own: [{ field: "photo", level: "hidden" }], set_by_administrator: [{ field: "title", level: "own_agency" }] };
+  const { calls } = serve({ ...person, "GET /api/v1/directory/people/p1/visibility": { body: visibility }, "PUT /api/v1/directory/people/p1/visibility": { body: visibility } });
+  renderRoutes(routes, "/admin/people/p1", { session: { ...an, grants: [grant("agency_admin", "x")] } });
+  const part = await screen.findByRole("region", { name: "Ai thấy thông tin của người này" });
+  await within(part).findByText("Không ai · người này tự chọn");
+  within(part).getByText("Mọi cơ quan · chọn riêng cho người này");
+  const user = userEvent.setup();
+  await user.click(within(part).getByRole("button", { name: "Chọn riêng cho người này" }));
+  await user.click(within(part).getByRole("combobox", { name: "Di động" }));
+  await user.click(await screen.findByRole("option", { name: "Không ai" }));
+  await user.click(within(part).getByRole("button", { name: "Lưu thay đổi" }));
+  await within(part).findByRole("button", { name: "Chọn riêng cho người này" });
+  expect(calls.filter((c) => c.method === "PUT").at(-1)?.body).toEqual({ set_by_administrator: [{ field: "title", level: "own_agency" }, { field: "mobile", level: "hidden" }] });
 });

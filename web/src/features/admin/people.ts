@@ -13,14 +13,13 @@ export const kinds: Kind[] = ["main", "concurrent", "acting"];
 
 const pageSize = 100;
 
-/** The people of a unit or of the whole agency, or those of the agency among who is found. */
+/** The people of a unit or of the whole agency, or who of the agency is found. */
 export const staffQuery = ({ agency, unit, q }: { agency: string; unit?: string; q?: string }) =>
   infiniteQueryOptions({
     queryKey: ["admin", "staff", agency, unit ?? "", q ?? ""],
     queryFn: async ({ pageParam, signal }): Promise<{ people: Person[]; next?: string }> => {
       if (q) {
-        const found = await data(api.GET("/api/v1/directory/people", { params: { query: { q, limit: 200 } }, signal }));
-        return { people: found.people.filter((p) => p.agency_id === agency) };
+        return data(api.GET("/api/v1/directory/people", { params: { query: { q, agency_id: agency, limit: 200 } }, signal }));
       }
       const query = { limit: pageSize, ...(pageParam ? { cursor: pageParam } : {}) };
       if (unit) return data(api.GET("/api/v1/directory/units/{id}/people", { params: { path: { id: unit }, query }, signal }));
@@ -32,6 +31,19 @@ export const staffQuery = ({ agency, unit, q }: { agency: string; unit?: string;
 
 export const personRecordQuery = (id: string) =>
   queryOptions({ queryKey: ["admin", "person", id], queryFn: ({ signal }) => data(api.GET("/api/v1/directory/people/{id}/record", { ...at(id), signal })) });
+
+/** What the directory shows of a person: the picture. */
+export const cardQuery = (id: string) =>
+  queryOptions({ queryKey: ["admin", "card", id], queryFn: ({ signal }) => data(api.GET("/api/v1/directory/people/{id}", { ...at(id), signal })) });
+
+// Who sees what of one person, above what their agency decides.
+export type Visibility = Schemas["OwnVisibilityOutputBody"];
+export type Override = Schemas["DirectoryOverride"];
+
+export const visibilityQuery = (id: string) =>
+  queryOptions({ queryKey: ["admin", "visibility", id], queryFn: ({ signal }) => data(api.GET("/api/v1/directory/people/{id}/visibility", { ...at(id), signal })) });
+export const setVisibility = ({ person, set_by_administrator }: { person: string; set_by_administrator: Override[] }) =>
+  data(api.PUT("/api/v1/directory/people/{id}/visibility", { ...at(person), body: { set_by_administrator } }));
 
 export const positionsQuery = (id: string) =>
   queryOptions({

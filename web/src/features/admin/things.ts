@@ -68,6 +68,8 @@ export const addAdmin = (body: Schemas["AddAdminGrantInputBody"]) => data(api.PO
 export const removeAdmin = async (id: string) => void (await api.DELETE("/api/v1/directory/admin-grants/{id}", at(id)));
 
 // Policies.
+export const visibleFields = ["entry", "name", "title", "unit", "agency", "address", "phone", "mobile", "office", "photo"] as const;
+export const levels = ["public", "all_agencies", "own_agency", "own_unit", "hidden"] as const;
 export type Policy = Schemas["DirectoryPolicy"];
 export type Field = keyof Policy["visibility"];
 export type Level = Policy["visibility"][Field];

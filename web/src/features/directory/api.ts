@@ -46,8 +46,3 @@ export const peopleOf = ({ q, unit, agency, group }: Choice) =>
 export async function callPerson(title: string, person: string): Promise<string> {
   return (await data(api.POST("/api/v1/meetings", { body: { title, invite: [person] } }))).id;
 }
-
-/** Where a person's picture is; its hash changes with it. Nothing: no picture, or none for the reader. */
-export function photoOf(person: { id: string; photo?: string }): string | undefined {
-  return person.photo ? `/api/v1/directory/people/${encodeURIComponent(person.id)}/photo?v=${person.photo}` : undefined;
-}

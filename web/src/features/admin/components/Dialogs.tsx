@@ -3,31 +3,47 @@ import type { QueryClient } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiError, codeOf } from "../../../api/error";
-import { i18n } from "../../../lib/i18n";
+import { i18n, useLang } from "../../../lib/i18n";
 import { ErrorState } from "../../../ui/States";
 import { toast } from "../../../ui/toast";
+import classes from "./Admin.module.css";
 
 /** Why something was not done, in our words, with what the server names. Nothing, while nothing is wrong. */
 export function Problem({ error, title, onRetry }: { error: unknown; title: string; onRetry?: () => void }) {
   const { t } = useTranslation("admin");
+  const lang = useLang();
   if (!error) return null;
   const code = codeOf(error);
   if (code !== "invalid" && code !== "conflict" && code !== "forbidden") return <ErrorState compact code={code} title={title} onRetry={onRetry} />;
-  const named = error instanceof ApiError && code !== "forbidden" ? [error.detail, ...error.fields.map((f) => [f.location, f.message].filter(Boolean).join(": "))].filter(Boolean) : [];
+  // i18n: reason.*
+  const reason = error instanceof ApiError && i18n.exists(`admin:reason.${error.reason}`) ? error.reason : "";
+  const said = error instanceof ApiError ? [error.detail, ...error.fields.map((f) => [f.location, f.message].filter(Boolean).join(": "))].filter(Boolean).join(" · ") : "";
+  // The server speaks English: whoever reads that has it at once, others find it when they look for it.
+  const details = code !== "forbidden" && said && (
+    <Text size="sm" c="dimmed" mt={4} lang="en">
+      {said}
+    </Text>
+  );
   return (
     <ErrorState
       compact code={code} title={title}
       text={
         <>
-          {t(`problem.${code}`)}
-          {named.length > 0 && (
-            <Text size="sm" c="dimmed" mt={4} lang="en">
-              {named.join(" · ")}
-            </Text>
-          )}
+          {reason ? t(`reason.${reason}`) : t(`problem.${code}`)}
+          {details && (lang === "en" ? details : <Details>{details}</Details>)}
         </>
       }
     />
+  );
+}
+
+function Details({ children }: { children: ReactNode }) {
+  const { t } = useTranslation("admin");
+  return (
+    <details className={classes.details}>
+      <summary>{t("problem.details")}</summary>
+      {children}
+    </details>
   );
 }
 

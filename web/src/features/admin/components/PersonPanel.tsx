@@ -4,18 +4,20 @@ import { useTranslation } from "react-i18next";
 import type { Agency, Unit } from "../../../api/directory";
 import { codeOf } from "../../../api/error";
 import { useSession } from "../../../api/session";
+import { photoOf } from "../../../lib/photo";
 import { PersonMark } from "../../../ui/PersonLine";
 import { ErrorState } from "../../../ui/States";
 import { toast } from "../../../ui/toast";
 import { useAct } from "../api";
 import { lines, useEdits } from "../edits";
-import { changePerson, personRecordQuery, type PersonRecord } from "../people";
+import { cardQuery, changePerson, personRecordQuery, type PersonRecord } from "../people";
 import { holds } from "../scope";
 import { AccountPart } from "./AccountPart";
 import { PanelSkeleton } from "./AdminPage";
 import { Problem } from "./Dialogs";
 import { PositionsPart } from "./PositionsPart";
 import { SaveBar } from "./SaveBar";
+import { VisibilityPart } from "./VisibilityPart";
 import classes from "./Admin.module.css";
 
 /** One person: what is kept about them, their positions, their account. */
@@ -23,6 +25,7 @@ export function PersonPanel({ id, agency, units }: { id: string; agency: Agency;
   const { t } = useTranslation("admin");
   const { grants } = useSession();
   const { data: record, error, refetch } = useQuery(personRecordQuery(id));
+  const { data: card } = useQuery({ ...cardQuery(id), retry: false });
   if (error && !record) {
     return codeOf(error) === "forbidden" ? (
       <ErrorState compact code="forbidden" title={t("people.outside")} text={t("people.outsideHint")} />
@@ -35,7 +38,7 @@ export function PersonPanel({ id, agency, units }: { id: string; agency: Agency;
   return (
     <article aria-label={record.name}>
       <Group gap="md" wrap="nowrap" mb="md">
-        <PersonMark name={record.name} size={56} />
+        <PersonMark name={record.name} photo={card && photoOf(card)} size={56} />
         <div style={{ minWidth: 0 }}>
           <Group gap="xs">
             <Title order={2}>{record.name}</Title>
@@ -58,6 +61,7 @@ export function PersonPanel({ id, agency, units }: { id: string; agency: Agency;
         </Title>
         <FactsForm key={record.id} record={record} may={may} />
       </section>
+      <VisibilityPart key={`visibility.${id}`} person={record} />
     </article>
   );
 }

@@ -10,14 +10,12 @@ import { toast } from "../../../ui/toast";
 import { useAct } from "../api";
 import { useEdits } from "../edits";
 import { holdsAt } from "../scope";
-import { policyQuery, setPolicy, type Field, type Level, type Policy } from "../things";
+import { levels, policyQuery, setPolicy, visibleFields as fields, type Field, type Level, type Policy } from "../things";
 import type { SectionProps } from "./AdminPage";
 import { Problem } from "./Dialogs";
 import { SaveBar } from "./SaveBar";
 import classes from "./Admin.module.css";
 
-const fields: Field[] = ["entry", "name", "title", "unit", "agency", "address", "phone", "mobile", "office", "photo"];
-const levels: Level[] = ["public", "all_agencies", "own_agency", "own_unit", "hidden"];
 const personal = ["phone", "mobile", "office", "photo"] as const;
 type Personal = (typeof personal)[number];
 
