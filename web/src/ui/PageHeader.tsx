@@ -4,6 +4,8 @@ import { usePageTitle } from "../lib/title";
 
 interface Props {
   title: string;
+  /** What the browser's tab says, where that is more. */
+  tab?: string;
   /** A line under the title: what this page holds. */
   description?: ReactNode;
   /** Buttons at the right. */
@@ -11,8 +13,8 @@ interface Props {
 }
 
 /** The one h1 of a page; it names the browser's tab too. */
-export function PageHeader({ title, description, actions }: Props) {
-  usePageTitle(title);
+export function PageHeader({ title, tab = title, description, actions }: Props) {
+  usePageTitle(tab);
   return (
     <Group justify="space-between" align="flex-start" gap="sm" mb="md">
       <div>

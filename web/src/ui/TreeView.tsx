@@ -33,6 +33,9 @@ interface Props<R extends TreeRow> {
   onScroll?: (top: number) => void;
 }
 
+/** How far a row stands in. Deep in a tree the steps are small, so that names keep their room. */
+const indent = (level: number) => 4 + 16 * Math.min(level - 1, 6) + 4 * Math.max(0, level - 7);
+
 /** The height of a row, in pixels. */
 export const treeRowHeight = 34;
 
@@ -110,7 +113,7 @@ interface LineProps {
 function Line({ row, chosen, href, tabIndex, onFocus, onGo, onToggle, children }: LineProps) {
   const Chevron = row.open ? IconChevronDown : IconChevronRight;
   const item = {
-    onFocus, className: classes.row, style: { paddingLeft: 4 + (row.level - 1) * 16 }, "aria-level": row.level, "aria-setsize": row.of,
+    onFocus, className: classes.row, style: { paddingLeft: indent(row.level) }, "aria-level": row.level, "aria-setsize": row.of,
     "aria-posinset": row.at, "aria-expanded": row.open, "aria-current": chosen ? ("page" as const) : undefined,
     onClick: (e: MouseEvent) => {
       if (elsewhere(e)) return;

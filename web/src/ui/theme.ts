@@ -82,6 +82,9 @@ export const cssVariables: CSSVariablesResolver = () => ({
   },
 });
 
+// A hint stands below its field, so that fields beside each other stand in one line.
+const hintBelow = ["label", "input", "description", "error"];
+
 export const theme = createTheme({
   colors: { lacquer, gray, dark },
   primaryColor: "lacquer",
@@ -110,6 +113,7 @@ export const theme = createTheme({
   // By name, not by import: the shell does not carry components that only some pages use.
   components: {
     Button: { defaultProps: { fw: 500 } },
+    ...Object.fromEntries(["TextInput", "Textarea", "Select", "NumberInput", "PasswordInput"].map((name) => [name, { defaultProps: { inputWrapperOrder: hintBelow } }])),
     Badge: { defaultProps: { tt: "none", fw: 500 } }, // never all capitals: marks suffer
     NavLink: { defaultProps: { variant: "subtle" } },
     Paper: { defaultProps: { withBorder: true } },

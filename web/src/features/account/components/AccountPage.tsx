@@ -19,7 +19,7 @@ export function AccountPage() {
   const at: SectionName = sections.find((s) => s === section) ?? "profile";
   return (
     <Page>
-      <PageHeader title={t("title")} description={t(`section.${at}.lead`)} />
+      <PageHeader title={t("title")} tab={`${t(`section.${at}.title`)} · ${t("title")}`} description={t(`section.${at}.lead`)} />
       <nav className={classes.sections} aria-label={t("sections")}>
         {sections.map((s) => (
           <Link key={s} {...paths.account(s === "profile" ? undefined : s)} className={classes.section} activeOptions={{ exact: true }}>

@@ -54,7 +54,7 @@ export function AdminPage() {
   const { agency: wanted } = useSearch({ strict: false }) as { agency?: string };
   const { data: agencies, error, refetch } = useQuery(agenciesQuery);
   const mine = agenciesOf(session.grants);
-  usePageTitle(t("title"));
+  usePageTitle(isSection(named) ? `${t(`section.${named}`)} · ${t("title")}` : t("title"));
 
   if (mine !== "all" && mine.size === 0) return <NoPermission whom={t("whom.none")} />;
   if (error && !agencies) return <ErrorState code={codeOf(error)} title={t("failed")} onRetry={() => void refetch()} />;

@@ -1,13 +1,14 @@
 import { ActionIcon, Button, Group, TextInput, Title } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { IconArrowLeft, IconBinaryTree, IconSearch, IconX } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { paths } from "../../../lib/paths";
 import { usePageTitle } from "../../../lib/title";
 import { Page } from "../../../ui/Page";
-import type { Choice } from "../api";
+import { cardQuery, type Choice } from "../api";
 import { kept, PeopleList } from "./PeopleList";
 import { PersonCard } from "./PersonCard";
 import { UnitTree } from "./UnitTree";
@@ -21,7 +22,8 @@ export function DirectoryPage() {
   const { q, unit, agency, group, show } = useSearch({ strict: false }) as Choice & { show?: string };
   const choice: Choice = { q, unit, agency, group };
   const field = useRef<HTMLInputElement>(null);
-  usePageTitle(t("title"));
+  const { data: card } = useQuery({ ...cardQuery(person ?? ""), enabled: !!person });
+  usePageTitle(card && person ? `${card.name} · ${t("title")}` : t("title"));
 
   const [text, setText] = useState(q ?? "");
   const asked = useRef(q ?? "");

@@ -5,6 +5,7 @@ import { type RefObject } from "react";
 import { useTranslation } from "react-i18next";
 import { agenciesQuery, groupsQuery, trailTo, unitsQuery, type Agency, type Group, type Unit } from "../../../api/directory";
 import { codeOf } from "../../../api/error";
+import { currentPosition, useSession } from "../../../api/session";
 import { useLang } from "../../../lib/i18n";
 import { PersonLine } from "../../../ui/PersonLine";
 import { EmptyState, ErrorState, ListSkeleton } from "../../../ui/States";
@@ -18,6 +19,7 @@ export function PeopleList({ choice, field }: { choice: Choice; field: RefObject
   const { t } = useTranslation("directory");
   const found = useInfiniteQuery(peopleOf(choice));
   const place = usePlaceName(choice);
+  const home = currentPosition(useSession())?.agency_id;
   const people = found.data?.pages.flatMap((p) => p.people) ?? [];
 
   if (found.error && !found.data) {
@@ -30,7 +32,7 @@ export function PeopleList({ choice, field }: { choice: Choice; field: RefObject
       </div>
     );
   }
-  const heading = choice.q ? t("list.found", { count: people.length, q: choice.q }) : place || t("list.colleagues");
+  const heading = choice.q ? t("list.found", { count: people.length, q: choice.q }) : place || t(choice.unit || choice.group || !home ? "list.everybody" : "list.colleagues");
   const more = { any: found.hasNextPage, failed: found.isFetchNextPageError, fetch: () => void (found.isFetching || found.fetchNextPage()) };
   return (
     <div className={classes.body}>

@@ -58,7 +58,7 @@ function Known({ card }: { card: Card }) {
           {card.title && <Text>{[card.title, card.unit].filter(Boolean).join(", ")}</Text>}
           {card.agency_name && (
             <Text component="div" c="dimmed">
-              <AgencySeal name={card.agency_name} short={card.agency_name} />
+              <AgencySeal name={card.agency_name} short={card.agency_name} whole />
             </Text>
           )}
         </div>
@@ -118,7 +118,7 @@ function Contact({ card }: { card: Card }) {
           <Fragment key={key}>
             <dt>{t(`contact.${key}`)}</dt>
             <dd>
-              {href ? <Anchor href={href}>{value}</Anchor> : <span>{value}</span>}
+              {href ? <Anchor href={href} inherit c="inherit" underline="always">{value}</Anchor> : <span>{value}</span>}
               {key !== "office" && <Copy value={value} name={t(`contact.${key}`)} />}
             </dd>
           </Fragment>

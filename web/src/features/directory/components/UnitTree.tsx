@@ -130,13 +130,19 @@ function placeOf(row: Row) {
   return paths.directory({ agency: row.agency.id, unit: row.unit?.id, group: row.group?.id });
 }
 
+/** An agency's name as it fits: the short one instead of one of which only the beginning would be seen. */
+function shortName({ agency, name }: Row): string {
+  const short = shortAgency(name);
+  return short.length > 30 && name === agency.name && agency.short_name ? agency.short_name : short;
+}
+
 function Words({ row }: { row: Row }) {
   const { t } = useTranslation("directory");
   if (row.kind === "wait" || row.kind === "failed") return <span className={classes.quiet}>{t(row.kind === "wait" ? "tree.wait" : "tree.unitsFailed")}</span>;
   return (
     <>
       <span className={row.kind === "agency" ? classes.agency : classes.unit} title={row.name}>
-        {row.kind === "agency" ? <AgencySeal name={row.name} short={shortAgency(row.name)} /> : row.name}
+        {row.kind === "agency" ? <AgencySeal name={row.name} short={shortName(row)} /> : row.name}
       </span>
       {row.people !== undefined && <Count people={row.people} />}
     </>
