@@ -40,5 +40,5 @@ it("returns to where one came from", async () => {
   await user.type(screen.getByLabelText("Mật khẩu"), "p{Enter}");
   await screen.findByRole("heading", { name: "Họp" });
   await waitFor(() => expect(address()).toBe("/meetings"));
-  expect(calls.find((c) => c.method === "POST")?.body).toEqual({ login: "an@noivu.g2g.example", password: "p" });
+  expect(calls.find((c) => c.method === "POST" && c.path === "/api/v1/sessions")?.body).toEqual({ login: "an@noivu.g2g.example", password: "p" });
 });
