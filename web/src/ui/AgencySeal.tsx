@@ -17,7 +17,7 @@ export function AgencySeal({ name, short, seal, markOnly = false, whole = false 
   const shown = short || shortAgency(name);
   const label = markOnly ? { role: "img", "aria-label": name } : { "aria-hidden": true };
   return (
-    <span className={classes.agency} title={name}>
+    <span className={classes.agency} data-whole={whole || undefined} title={name}>
       {seal ? (
         <img className={classes.mark} src={seal} alt={markOnly ? name : ""} />
       ) : (

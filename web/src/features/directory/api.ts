@@ -21,7 +21,7 @@ export const cardQuery = (id: string) =>
     staleTime: 60_000,
   });
 
-const pageSize = 50;
+export const pageSize = 50;
 
 /** Page by page; a search has one page, of those who match best. */
 export const peopleOf = ({ q, unit, agency, group }: Choice) =>

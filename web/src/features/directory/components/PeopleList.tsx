@@ -10,7 +10,7 @@ import { useLang } from "../../../lib/i18n";
 import { PersonLine } from "../../../ui/PersonLine";
 import { EmptyState, ErrorState, ListSkeleton } from "../../../ui/States";
 import { useRoving, VirtualRows } from "../../../ui/VirtualRows";
-import { peopleOf, type Choice, type Person } from "../api";
+import { pageSize, peopleOf, type Choice, type Person } from "../api";
 import { keepTop, topOf } from "../state";
 import classes from "./DirectoryPage.module.css";
 
@@ -32,7 +32,7 @@ export function PeopleList({ choice, field }: { choice: Choice; field: RefObject
       </div>
     );
   }
-  const heading = choice.q ? t("list.found", { count: people.length, q: choice.q }) : place || t(choice.unit || choice.group || !home ? "list.everybody" : "list.colleagues");
+  const heading = choice.q ? t(people.length < pageSize ? "list.found" : "list.foundMany", { count: people.length, q: choice.q }) : place || t(choice.unit || choice.group || !home ? "list.everybody" : "list.colleagues");
   const more = { any: found.hasNextPage, failed: found.isFetchNextPageError, fetch: () => void (found.isFetching || found.fetchNextPage()) };
   return (
     <div className={classes.body}>
