@@ -51,7 +51,9 @@ export function VirtualRows({ count, rowHeight, keyOf, children, role = "list", 
 
   const first = Math.max(0, Math.floor(seen.top / rowHeight) - overscan);
   const last = Math.min(count - 1, Math.ceil((seen.top + seen.height) / rowHeight) + overscan);
-  useLayoutEffect(() => onLast?.(last), [last, onLast]);
+  useLayoutEffect(() => {
+    onLast?.(last); // whatever it returns is no clean-up
+  }, [last, onLast]);
   const drawn = Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i);
   if (pinned !== undefined && pinned < count && pinned >= 0) {
     if (pinned < first) drawn.unshift(pinned);
