@@ -102,6 +102,7 @@ it("says that a session has ended, and comes back to the place", async () => {
   await page.goto("/");
   await signIn(page, "chi");
   await page.getByRole("heading", { level: 1 }).waitFor();
+  await page.waitForLoadState("networkidle"); // what the page still asks for would find out before the click does
   await page.context().clearCookies(); // as when it expires
   await page.getByRole("navigation").getByRole("link", { name: "Họp", exact: true }).click();
   await page.getByText("Phiên làm việc đã kết thúc").waitFor();
