@@ -282,21 +282,3 @@ func updateAppUsed(ctx context.Context, tx *sqldb.Tx, id string, now time.Time) 
 	// The row may have been ended since it was read; then nobody comes in.
 	return one(tx.Exec(ctx, `UPDATE directory_app_passwords SET last_used_at = $1 WHERE id = $2`, now.UnixMicro(), id))
 }
-
-// expiredApps are the app passwords that expired in a time.
-func expiredApps(ctx context.Context, tx *sqldb.Tx, after, until time.Time) ([]appAccount, error) {
-	rows, err := tx.Query(ctx, `SELECT id, account_id FROM directory_app_passwords WHERE expires_at > $1 AND expires_at <= $2`, after.UnixMicro(), until.UnixMicro())
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }() // Err below tells what went wrong
-	var out []appAccount
-	for rows.Next() {
-		var a appAccount
-		if err := rows.Scan(&a.id, &a.account); err != nil {
-			return nil, err
-		}
-		out = append(out, a)
-	}
-	return out, rows.Err()
-}

@@ -852,7 +852,7 @@ func TestSecondFactorClosesMail(t *testing.T) {
 		if !slices.Contains(f.revoked(t, open.Account), identity.PasswordSession) {
 			t.Error("what the password opened before goes on")
 		}
-		_, err = f.Renewed(t.Context(), open)
+		_, err = f.AuthenticateAgain(t.Context(), open, "imap")
 		mustCode(t, "a connection from before", err, errcode.Unauthenticated)
 		right, wrong := imap(directory.DemoPassword), imap("not the password")
 		mustCode(t, "mail", right, errcode.Unauthenticated)

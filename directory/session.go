@@ -267,31 +267,9 @@ func (s *Service) sweepSessions(ctx context.Context) {
 		}
 		return deleteExpiredTickets(ctx, tx, s.now())
 	})
-	if err == nil {
-		err = s.endExpiredApps(ctx)
-	}
 	if err != nil {
 		s.log.WarnContext(ctx, "directory: could not remove expired sessions", "err", err)
 	}
-}
-
-// endExpiredApps ends the connections that stay open though the app password
-// they were opened with has expired since the sweep before, or the one before
-// that, which may have failed.
-func (s *Service) endExpiredApps(ctx context.Context) error {
-	return s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		now := s.now()
-		expired, err := expiredApps(ctx, tx, now.Add(-2*sweepEvery), now)
-		if err != nil {
-			return err
-		}
-		for _, a := range expired {
-			if err := s.revoke(ctx, tx, a.account, appSession(a.id)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }
 
 // hashToken returns what is stored of a token, and false for what cannot be one.

@@ -116,11 +116,14 @@ func (s *Service) AuthenticateAgain(ctx context.Context, actor identity.Actor, s
 			}
 		}
 		if h.disabled || refused != "" || !good {
-			return errcode.New(errcode.Unauthenticated, "what you signed in by is good no more; sign in again")
+			return errNoSession()
 		}
 		again = h.actor(h.main(), actor.Session, actor.Address)
 		return nil
 	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return identity.Actor{}, errNoSession()
+	}
 	if err != nil {
 		return identity.Actor{}, fmt.Errorf("directory: sign in again: %w", err)
 	}
