@@ -340,14 +340,22 @@ func (s *Service) indexBacklog(ctx context.Context, n int) (int, error) {
 
 // sweepSearch takes those whose last post has ended out of the search, and
 // makes the rows of those who have none yet. What is found is right without
-// it: who holds no post is left out then.
-func (s *Service) sweepSearch(ctx context.Context) {
+// it, but the numbers of people in agencies are not: who holds no post is left
+// out of what is found. all looks at posts that ended whenever, as they may
+// have while no server ran, and not at the last hours alone.
+func (s *Service) sweepSearch(ctx context.Context, all bool) {
 	const step, most = 200, 100_000
 	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		now := s.now()
+		now, since := s.now(), int64(0)
+		if !all {
+			since = now.Add(-2 * sweepEvery).UnixMicro()
+		}
 		_, err := tx.Exec(ctx, `INSERT INTO directory_search_backlog (person_id)
-			SELECT DISTINCT person_id FROM directory_positions WHERE valid_until > $1 AND valid_until <= $2
-			ON CONFLICT DO NOTHING`, now.Add(-2*sweepEvery).UnixMicro(), now.UnixMicro())
+			SELECT DISTINCT q.person_id FROM directory_positions q JOIN directory_search_people i ON i.person_id = q.person_id
+			WHERE q.valid_until > $1 AND q.valid_until <= $2 AND i.agencies LIKE '%' || q.agency_id || '%'
+				AND NOT EXISTS (SELECT 1 FROM directory_positions o WHERE o.person_id = q.person_id AND o.agency_id = q.agency_id
+					AND (o.valid_until IS NULL OR o.valid_until > $2))
+			ON CONFLICT DO NOTHING`, since, now.UnixMicro())
 		return err
 	})
 	for done := 0; err == nil && done < most; {

@@ -291,8 +291,8 @@ func (s *Service) Run(ctx context.Context) error {
 	sweeps.Go(func() {
 		again := time.NewTicker(sweepEvery)
 		defer again.Stop()
-		for {
-			s.sweepSearch(ctx)
+		for all := true; ; all = false {
+			s.sweepSearch(ctx, all)
 			select {
 			case <-ctx.Done():
 				return

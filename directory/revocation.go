@@ -121,6 +121,18 @@ func (w *watcher) take() []identity.Revocation {
 	return q
 }
 
+// keepRevocations is how long the log is kept. No node follows it from further
+// back: it begins with its own start, and one that cannot read the database for
+// so long serves nobody.
+const keepRevocations = 7 * 24 * time.Hour
+
+func deleteRevocations(ctx context.Context, tx *sqldb.Tx, before time.Time) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM directory_revocations WHERE at < $1`, before.UnixMicro()); err != nil {
+		return fmt.Errorf("remove old revocations: %w", err)
+	}
+	return nil
+}
+
 // revocationFollower is Run's place in the revocation log.
 type revocationFollower struct {
 	s       *Service

@@ -130,6 +130,60 @@ func TestRevocationsBeforeTheStart(t *testing.T) {
 	})
 }
 
+// The log of revocations is kept for a week, and goes on in order after that.
+func TestOldRevocationsAreRemoved(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		if err := f.SignOut(t.Context(), f.actor(t, an)); err != nil {
+			t.Fatal(err)
+		}
+		f.clock.add(6 * 24 * time.Hour)
+		if err := f.SignOut(t.Context(), f.actor(t, chi)); err != nil {
+			t.Fatal(err)
+		}
+		for _, left := range []int{2, 1, 0} {
+			f.SweepSessions(t.Context())
+			if n := f.rows(t, "directory_revocations"); n != left {
+				t.Errorf("%d are kept, want %d", n, left)
+			}
+			f.clock.add(6 * 24 * time.Hour)
+		}
+		got := f.start(t)
+		if err := f.SignOut(t.Context(), f.actor(t, dung)); err != nil {
+			t.Fatal(err)
+		}
+		if r := next(t, got); r.Seq != 3 {
+			t.Errorf("then came %+v", r)
+		}
+	})
+}
+
+// A post that ends while no server runs is taken out of the search, and of the
+// number of its agency's people, by the next one.
+func TestPostsThatEndedWhileNoServerRan(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		moha, _ := f.places(t)
+		people := func() (n int) {
+			f.read(t, `SELECT people FROM directory_agency_people WHERE agency_id = '`+string(moha)+`'`, &n)
+			return n
+		}
+		before, until := people(), f.clock.now().Add(time.Hour)
+		err := f.db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE directory_positions SET valid_until = $1 WHERE person_id = $2`, until.UnixMicro(), string(f.person(t, binh)))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.clock.add(30 * 24 * time.Hour)
+		f.start(t)
+		for deadline := time.Now().Add(30 * time.Second); people() != before-1; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d people, want %d", people(), before-1)
+			}
+		}
+	})
+}
+
 // The last use is written when Run ends, and not twice within a minute.
 func TestLastUseIsWritten(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {

@@ -257,12 +257,15 @@ func (s *Service) flushSeen(ctx context.Context) {
 	}
 }
 
-// sweepSessions removes sessions that expired a while ago. They let nobody in
-// since they expired.
+// sweepSessions removes sessions that expired a while ago, which let nobody in
+// since, and revocations that every node has followed or need not.
 func (s *Service) sweepSessions(ctx context.Context) {
 	before := s.now().Add(-keepExpired)
 	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if err := deleteExpired(ctx, tx, before); err != nil {
+			return err
+		}
+		if err := deleteRevocations(ctx, tx, s.now().Add(-keepRevocations)); err != nil {
 			return err
 		}
 		return deleteExpiredTickets(ctx, tx, s.now())
