@@ -61,5 +61,8 @@ func (s *Service) HangUp() { s.forwarder.hangUp() }
 // ListQuery is the query of a page.
 func ListQuery(f Filter) (string, []any, error) { return listQuery(f) }
 
+// PlacesQuery gives events their places in the tree.
+var PlacesQuery = placesQuery
+
 // ByWaiting leads to the index of what waits.
 var ByWaiting = byWaiting

@@ -264,6 +264,14 @@ func TestQuestionsUseIndexes(t *testing.T) {
 		if !strings.Contains(plan, "audit_events_unsequenced") {
 			t.Errorf("what waits is not found by its index:\n%s", plan)
 		}
+		var places []any
+		for i := range 250 {
+			places = append(places, fmt.Sprint("id", 10000001+i), i)
+		}
+		plan = sqldbtest.Explain(t, db, audit.PlacesQuery(250), places...)
+		if !strings.Contains(plan, "audit_events_pkey") && !strings.Contains(plan, "SEARCH audit_events USING INDEX sqlite_autoindex_audit_events_1 (id=?)") {
+			t.Errorf("who is given a place is not found by id:\n%s", plan)
+		}
 	})
 }
 
@@ -283,7 +291,10 @@ func fill(t testing.TB, db *sqldb.DB, n int) {
 				return err
 			}
 		}
-		_, err := tx.Exec(ctx, `ANALYZE`)
+		if tx.Dialect() == sqldb.SQLite {
+			return nil // nobody takes statistics there
+		}
+		_, err := tx.Exec(ctx, `ANALYZE`) // as autovacuum does
 		return err
 	})
 	if err != nil {

@@ -190,7 +190,7 @@ func appendLeaves(ctx context.Context, tx *sqldb.Tx, size int64, list []waitingE
 		return fmt.Errorf("audit: append to the tree: %w", err)
 	}
 	var hashes, places arguments
-	var hashRows, placeRows []string
+	var hashRows []string
 	for i := range list {
 		n := size + int64(i)
 		stored, err := tlog.StoredHashesForRecordHash(n, toHash(list[i].leafHash), tree)
@@ -202,13 +202,12 @@ func appendLeaves(ctx context.Context, tx *sqldb.Tx, size int64, list []waitingE
 			tree.known[first+int64(j)] = h
 			hashRows = append(hashRows, "("+hashes.add(first+int64(j))+", "+hashes.add(bytes.Clone(h[:]))+")")
 		}
-		placeRows = append(placeRows, "(CAST("+places.add(list[i].id)+" AS TEXT), CAST("+places.add(n)+" AS BIGINT))")
+		places = append(places, list[i].id, n)
 	}
 	if _, err := tx.Exec(ctx, `INSERT INTO audit_hashes (idx, hash) VALUES `+strings.Join(hashRows, ", "), hashes...); err != nil {
 		return fmt.Errorf("audit: append to the tree: %w", err)
 	}
-	res, err := tx.Exec(ctx, `UPDATE audit_events SET seq = v.column2 FROM (VALUES `+strings.Join(placeRows, ", ")+`) AS v
-		WHERE audit_events.id = v.column1 AND audit_events.seq IS NULL`, places...)
+	res, err := tx.Exec(ctx, placesQuery(len(list)), places...)
 	if err != nil {
 		return fmt.Errorf("audit: give events their places: %w", err)
 	}
@@ -216,6 +215,19 @@ func appendLeaves(ctx context.Context, tx *sqldb.Tx, size int64, list []waitingE
 		return fmt.Errorf("audit: %d of %d events were given their places: %w", n, len(list), errors.Join(err, errLostLease))
 	}
 	return countActivity(ctx, tx, list)
+}
+
+// placesQuery gives n events their places; its arguments are the id and the place
+// of each. The ids stand there twice, and the sign before seq, lest SQLite look
+// for them among all that wait.
+func placesQuery(n int) string {
+	rows, ids := make([]string, n), make([]string, n)
+	for i := range n {
+		ids[i] = fmt.Sprintf("CAST($%d AS TEXT)", 2*i+1)
+		rows[i] = fmt.Sprintf("(%s, CAST($%d AS BIGINT))", ids[i], 2*i+2)
+	}
+	return `UPDATE audit_events SET seq = v.column2 FROM (VALUES ` + strings.Join(rows, ", ") + `) AS v
+		WHERE audit_events.id IN (` + strings.Join(ids, ", ") + `) AND audit_events.id = v.column1 AND +audit_events.seq IS NULL`
 }
 
 // everyAgency stands for the whole installation in audit_activity.
