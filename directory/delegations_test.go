@@ -173,8 +173,19 @@ func TestEndedDelegationEndsWhatActsInIt(t *testing.T) {
 		ended := f.start(t)
 		giver, taker := f.session(t, binh), f.session(t, an)
 		d := f.lend(t, giver, directory.NewDelegation{})
+		for _, who := range []identity.AccountID{giver.actor().Account, taker.actor().Account} {
+			if may, err := f.MayActIn(t.Context(), who, d.Position.ID); !may || err != nil {
+				t.Errorf("%s does not act in it: %t, %v", who, may, err)
+			}
+		}
+		if may, err := f.MayActIn(t.Context(), "nobody", d.Position.ID); may || err != nil {
+			t.Errorf("nobody acts in it: %t, %v", may, err)
+		}
 		if err := f.EndDelegation(t.Context(), giver.actor(), d.ID); err != nil {
 			t.Fatal(err)
+		}
+		if may, err := f.MayActIn(t.Context(), taker.actor().Account, d.Position.ID); may || err != nil {
+			t.Errorf("acts in it: %t, %v", may, err)
 		}
 		if r := next(t, ended); r.Position != d.Position.ID || r.Account != taker.actor().Account || r.Session != "" {
 			t.Errorf("ended %+v", r)

@@ -271,6 +271,27 @@ func (s *Service) recordFailed(ctx context.Context, account identity.AccountID, 
 	})
 }
 
+// MayActIn tells whether account may act in a position now: it is one of its own
+// or lent to it, and the account is not disabled. The database is asked, not the
+// cache.
+func (s *Service) MayActIn(ctx context.Context, account identity.AccountID, position identity.PositionID) (bool, error) {
+	var may bool
+	err := s.db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		now := s.now()
+		h, err := readHolder(ctx, tx, account, now, "")
+		if err != nil {
+			return err
+		}
+		_, may = h.position(position, now)
+		may = may && !h.disabled
+		return nil
+	})
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, fmt.Errorf("directory: position %s: %w", position, err)
+	}
+	return may, nil
+}
+
 // SessionActive tells whether a session of account still stands: it has neither
 // ended nor expired, and the account is not disabled. The database is asked, not
 // the cache.

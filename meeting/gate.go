@@ -27,10 +27,12 @@ const (
 	reasonOperatorKey = "operator_key"
 )
 
-// Sessions tells whether a session still stands: it has neither ended nor
-// expired, and its account may act. It may be called from many goroutines.
+// Sessions tells whether a session still stands, that is, has neither ended nor
+// expired and its account may act, and a position in which somebody came. It may be called from many goroutines.
 type Sessions interface {
 	SessionActive(ctx context.Context, account identity.AccountID, session identity.SessionID) (bool, error)
+	// MayActIn tells whether a position is the account's now, its own or lent.
+	MayActIn(ctx context.Context, account identity.AccountID, position identity.PositionID) (bool, error)
 }
 
 // Secrets keeps what the server makes for itself, sealed, the same on all
@@ -119,9 +121,13 @@ func (g *Gate) mint(ctx context.Context, actor identity.Actor, id, ident, name, 
 	if err != nil {
 		return "", err
 	}
+	lent := identity.PositionID("")
+	if actor.Delegation != "" {
+		lent = actor.Position // the place ends with it; an own post may end, and the person stays
+	}
 	yes := true
 	return accesstoken.Mint(APIKey, secret, accesstoken.Claims{
-		Identity: ident, Name: name, Metadata: metadata, Account: actor.Account, Session: actor.Session,
+		Identity: ident, Name: name, Metadata: metadata, Account: actor.Account, Session: actor.Session, Position: lent,
 		Video: accesstoken.VideoGrant{Room: RoomName(id), RoomJoin: true, CanPublish: &yes, CanSubscribe: &yes, CanPublishData: &yes},
 	}, tokenLife, now)
 }
@@ -163,6 +169,16 @@ func (g *Gate) Admit(ctx context.Context, claims accesstoken.Claims) error {
 	}
 	if !active {
 		return g.deny(ctx, r.id, claims, "session_over", errcode.New(errcode.Forbidden, "this session has ended; sign in again"))
+	}
+	if claims.Position == "" {
+		return nil
+	}
+	if active, err = g.sessions.MayActIn(ctx, claims.Account, claims.Position); err != nil {
+		return err
+	}
+	if !active {
+		return g.deny(ctx, r.id, claims, "delegation_over",
+			errcode.New(errcode.Forbidden, "the position in which you came is lent to you no more; choose your own and come in again"))
 	}
 	return nil
 }

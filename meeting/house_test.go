@@ -96,6 +96,13 @@ func (h *house) SessionActive(_ context.Context, account identity.AccountID, ses
 	return account != "" && session != "" && !h.over[session], h.sessionsErr
 }
 
+// MayActIn: "lent" is a position until it is over, by the name of a session.
+func (h *house) MayActIn(_ context.Context, account identity.AccountID, position identity.PositionID) (bool, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return account != "" && position == "lent" && !h.over["lent"], h.sessionsErr
+}
+
 func (h *house) Notify(_ context.Context, to []identity.PersonID, kind string, body any) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

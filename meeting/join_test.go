@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"commsd/identity"
 	"commsd/internal/accesstoken"
 	"commsd/internal/errcode"
 	"commsd/internal/sqldb"
@@ -34,6 +35,24 @@ func (h *house) join(who, id string, body any) (admission, accesstoken.Claims) {
 		h.t.Fatal(err)
 	}
 	return a, claims
+}
+
+// joinAs is join by an actor as he is.
+func (h *house) joinAs(actor identity.Actor, id string) accesstoken.Claims {
+	h.t.Helper()
+	a, err := h.service.Join(h.t.Context(), actor, id, "tab")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	secret, err := h.gate.Secret(h.t.Context())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	claims, err := accesstoken.Parse(a.Token, func(key string) ([]byte, bool) { return secret, key == meeting.APIKey }, h.clock())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return claims
 }
 
 func TestJoinMintsToken(t *testing.T) {
@@ -169,6 +188,24 @@ func TestGateAdmits(t *testing.T) {
 		}
 		h.sessionsErr = nil
 
+		// Who came in a lent position stays as long as it is lent.
+		actor := identity.Actor{Account: "acc-chi", Person: "p-chi", Session: "s-chi-2", Agency: "a-hn", Position: "lent", Delegation: "d"}
+		lent := h.joinAs(actor, m.ID)
+		if lent.Position != "lent" {
+			t.Fatalf("the token is for %+v", lent)
+		}
+		if got := admit(lent); got != admitted {
+			t.Errorf("in a lent position: %v", got)
+		}
+		h.over["lent"] = true
+		if got := admit(lent); got != errcode.Forbidden {
+			t.Errorf("in a position that is lent no more: %v", got)
+		}
+		actor.Delegation = ""
+		if own := h.joinAs(actor, m.ID); own.Position != "" || admit(own) != admitted {
+			t.Errorf("in the own position: %+v", own)
+		}
+
 		h.call("an", "POST", "/api/v1/meetings/"+m.ID+"/end", nil, nil)
 		if got := admit(an); got != errcode.Gone {
 			t.Errorf("after the end: %v", got)
@@ -179,8 +216,8 @@ func TestGateAdmits(t *testing.T) {
 				denied++
 			}
 		}
-		if denied != 6 {
-			t.Errorf("%d denials audited, want 6: %q", denied, h.audited(m.ID))
+		if denied != 7 {
+			t.Errorf("%d denials audited, want 7: %q", denied, h.audited(m.ID))
 		}
 	})
 }

@@ -221,6 +221,24 @@ func TestRevoke(t *testing.T) {
 	chi.barrier(2)
 }
 
+// The end of a lent position ends the places that were taken in it, and no
+// others of the account.
+func TestRevokePosition(t *testing.T) {
+	s := serve(t)
+	in := func(position identity.PositionID) func(*accesstoken.Claims) {
+		return func(c *accesstoken.Claims) { c.Account, c.Position = "account-an", position }
+	}
+	lent, other, own := s.join(t, "an", in("lent")), s.join(t, "an2", in("other")), s.join(t, "an3", in(""))
+	stranger := s.join(t, "chi", func(c *accesstoken.Claims) { c.Position = "lent" })
+	s.Revoke(identity.Revocation{Account: "account-an", Position: "lent"})
+	if l := lent.left(); l.GetReason() != lk.DisconnectReason_PARTICIPANT_REMOVED {
+		t.Fatalf("left with %v", l)
+	}
+	for _, stays := range []*peer{other, own, stranger} {
+		stays.barrier(1)
+	}
+}
+
 // A revocation that falls between the admission and the place still ends it.
 func TestRevocationDuringJoin(t *testing.T) {
 	s := serve(t)

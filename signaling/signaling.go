@@ -152,18 +152,17 @@ func (s *Service) Drain(ctx context.Context) {
 	}
 }
 
-// Revoke ends the places of an account, or of one of its sessions. A place is the
-// person's, whatever position they came in.
+// Revoke ends the places of an account, of one of its sessions, or those that
+// were taken in a position that was lent. In an own position a place is the
+// person's, who stays when the post ends.
 func (s *Service) Revoke(r identity.Revocation) {
-	if r.Position != "" {
-		return
-	}
 	s.revocations.Add(1)
 	s.mu.Lock()
 	var hit []*session
 	for _, ses := range s.sessions {
 		c := ses.currentClaims()
-		if c.Account != "" && c.Account == r.Account && (r.Session == "" || r.Session == c.Session) {
+		if c.Account != "" && c.Account == r.Account && (r.Session == "" || r.Session == c.Session) &&
+			(r.Position == "" || r.Position == c.Position) {
 			hit = append(hit, ses)
 		}
 	}

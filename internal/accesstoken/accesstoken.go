@@ -74,9 +74,11 @@ type Claims struct {
 	Video      VideoGrant
 
 	// Account and Session are private claims of ours: whose end ends the
-	// holder's place in the room. Empty in tokens of operators.
-	Account identity.AccountID
-	Session identity.SessionID
+	// holder's place in the room. Empty in tokens of operators. So is Position,
+	// one that was lent to the holder, who came in it; empty for an own one.
+	Account  identity.AccountID
+	Session  identity.SessionID
+	Position identity.PositionID
 
 	NotBefore, Expires time.Time
 }
@@ -84,12 +86,13 @@ type Claims struct {
 // wire is the JSON form.
 type wire struct {
 	jwt.RegisteredClaims
-	Name       string             `json:"name,omitempty"`
-	Metadata   string             `json:"metadata,omitempty"`
-	Attributes map[string]string  `json:"attributes,omitempty"`
-	Video      *VideoGrant        `json:"video,omitempty"`
-	Account    identity.AccountID `json:"commsd_account,omitempty"`
-	Session    identity.SessionID `json:"commsd_session,omitempty"`
+	Name       string              `json:"name,omitempty"`
+	Metadata   string              `json:"metadata,omitempty"`
+	Attributes map[string]string   `json:"attributes,omitempty"`
+	Video      *VideoGrant         `json:"video,omitempty"`
+	Account    identity.AccountID  `json:"commsd_account,omitempty"`
+	Session    identity.SessionID  `json:"commsd_session,omitempty"`
+	Position   identity.PositionID `json:"commsd_position,omitempty"`
 }
 
 // Mint returns a token for c that holds from now for ttl, signed by the secret
@@ -109,7 +112,7 @@ func Mint(key string, secret []byte, c Claims, ttl time.Duration, now time.Time)
 			NotBefore: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(ttl)),
 		},
 		Name: c.Name, Metadata: c.Metadata, Attributes: c.Attributes, Video: &c.Video,
-		Account: c.Account, Session: c.Session,
+		Account: c.Account, Session: c.Session, Position: c.Position,
 	}
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, w).SignedString(secret)
 	if err != nil {
@@ -150,7 +153,7 @@ func Parse(token string, secret func(key string) ([]byte, bool), now time.Time) 
 	}
 	c := Claims{
 		Key: w.Issuer, Identity: w.Subject, Name: w.Name, Metadata: w.Metadata,
-		Attributes: w.Attributes, Account: w.Account, Session: w.Session, Expires: w.ExpiresAt.Time,
+		Attributes: w.Attributes, Account: w.Account, Session: w.Session, Position: w.Position, Expires: w.ExpiresAt.Time,
 	}
 	if w.Video != nil {
 		c.Video = *w.Video
