@@ -72,8 +72,9 @@ type passkeySignInInput struct {
 }
 
 type ticketInput struct {
-	Body struct {
-		Ticket string `json:"ticket" maxLength:"100"`
+	Cookie string `header:"Cookie" hidden:"true"`
+	Body   struct {
+		Ticket string `json:"ticket" maxLength:"100" doc:"empty: that of a sign-in by an outside provider, which is in a cookie"`
 	}
 }
 
@@ -224,7 +225,7 @@ func (s *Service) factorSignInRoutes(api *httpapi.API) {
 	httpapi.RegisterPublic(api, public("sign-in-totp-setup", "/api/v1/sessions/next/totp", "Begin to set up an authenticator app in a sign-in",
 		"For a ticket that asks for enroll; a code of the app answers it."),
 		func(ctx context.Context, in *ticketInput) (*totpSetupOutput, error) {
-			t, err := s.TicketTOTP(ctx, in.Body.Ticket)
+			t, err := s.TicketTOTP(ctx, s.ticketOf(in.Body.Ticket, in.Cookie, api.Secure()))
 			if err != nil {
 				return nil, err
 			}
@@ -233,7 +234,7 @@ func (s *Service) factorSignInRoutes(api *httpapi.API) {
 	httpapi.RegisterPublic(api, public("sign-in-passkey-options", "/api/v1/sessions/next/passkey", "Begin to show or set up a passkey in a sign-in",
 		"For a ticket that asks for passkey or enroll. A wrong answer spends the options; ask again."),
 		func(ctx context.Context, in *ticketInput) (*ticketPasskeyOutput, error) {
-			options, create, err := s.TicketPasskey(ctx, in.Body.Ticket)
+			options, create, err := s.TicketPasskey(ctx, s.ticketOf(in.Body.Ticket, in.Cookie, api.Secure()))
 			if err != nil {
 				return nil, err
 			}

@@ -92,7 +92,7 @@ func (s *Service) outsideRoutes(api *httpapi.API) {
 		})
 	httpapi.RegisterPublic(api, huma.Operation{Method: http.MethodGet, OperationID: "finish-outside", Tags: []string{tag},
 		Path: outsidePath + "{id}/callback", Summary: "Come back from an outside provider", DefaultStatus: http.StatusSeeOther,
-		Description: "For a browser to open: sends it to the page that was asked for, with a session, or to /sign-in with, behind the #, a ticket and next, or error and message."},
+		Description: "For a browser to open: sends it to the page that was asked for, with a session, or to /sign-in with, behind the #, what is asked for next, or error and message. The ticket for it is in a cookie: name none."},
 		func(ctx context.Context, in *finishOutsideInput) (*outsideOutput, error) {
 			signedIn, to, err := s.FinishOutside(ctx, OutsideRequest{
 				Provider: in.ID, Secret: cookieOf(in.Cookie, outsideCookie(api.Secure())), Answer: in.query,
@@ -106,6 +106,11 @@ func (s *Service) outsideRoutes(api *httpapi.API) {
 					return nil, err
 				}
 				out.SetCookie = []http.Cookie{gone}
+				if signedIn.Ticket != "" {
+					ticket := s.outsideCookie(api.Secure(), signedIn.Ticket)
+					ticket.MaxAge = int(s.cfg.TicketLifetime.Seconds())
+					out.SetCookie = []http.Cookie{ticket}
+				}
 				return out, nil
 			}
 			cookie := sessionCookie(api.Secure(), signedIn.Token)
@@ -131,6 +136,16 @@ func (s *Service) backToSignIn(id, to string, in SignedIn, err error) (*outsideO
 func (s *Service) outsideCookie(secure bool, value string) http.Cookie {
 	// Lax: the browser comes back by a link of another site.
 	return http.Cookie{Name: outsideCookie(secure), Value: value, Path: "/", Secure: secure, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+}
+
+// ticketOf is the ticket of a request: the one it names, or that of a sign-in by
+// a provider, which is a cookie and in no address. A link that somebody sends
+// can so take nobody on in a sign-in of theirs.
+func (s *Service) ticketOf(named, cookies string, secure bool) string {
+	if named != "" {
+		return named
+	}
+	return cookieOf(cookies, outsideCookie(secure))
 }
 
 // cookieOf finds a cookie in a Cookie header.

@@ -55,7 +55,7 @@ type signInNextInput struct {
 	UserAgent string `header:"User-Agent"`
 	Cookie    string `header:"Cookie" hidden:"true"`
 	Body      struct {
-		Ticket       string          `json:"ticket" maxLength:"100"`
+		Ticket       string          `json:"ticket" maxLength:"100" doc:"empty: that of a sign-in by an outside provider, which is in a cookie"`
 		TOTP         string          `json:"totp,omitempty" maxLength:"20"`
 		RecoveryCode string          `json:"recovery_code,omitempty" maxLength:"100"`
 		Passkey      json.RawMessage `json:"passkey,omitempty" doc:"the credential as the browser gives it (PublicKeyCredential.toJSON)"`
@@ -115,7 +115,7 @@ func (s *Service) signInRoutes(api *httpapi.API) {
 		"One of the answers that the ticket asks for; totp or passkey where it asks for enroll. 410: the ticket is over, begin again. 401: the answer is wrong; the ticket takes five."),
 		func(ctx context.Context, in *signInNextInput) (*signInOutput, error) {
 			return s.signedIn(api)(s.SignInNext(ctx, NextRequest{
-				Ticket: in.Body.Ticket, Proof: Proof{TOTP: in.Body.TOTP, RecoveryCode: in.Body.RecoveryCode, Passkey: in.Body.Passkey, NewPassword: in.Body.NewPassword},
+				Ticket: s.ticketOf(in.Body.Ticket, in.Cookie, api.Secure()), Proof: Proof{TOTP: in.Body.TOTP, RecoveryCode: in.Body.RecoveryCode, Passkey: in.Body.Passkey, NewPassword: in.Body.NewPassword},
 				Name: in.Body.PasskeyName, Address: httpapi.RemoteAddr(ctx), UserAgent: in.UserAgent, OldToken: tokenOf(in.Cookie, api.Secure()),
 			}))
 		})

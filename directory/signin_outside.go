@@ -299,8 +299,8 @@ func outsideCookie(secure bool) string {
 	return "commsd_outside"
 }
 
-// outsideFragment is what the sign-in page is told: a ticket to go on with, or
-// why there is none. It stands behind the #, which browsers keep to themselves.
+// outsideFragment is what the sign-in page is told: what is asked for next, or
+// why nothing is. It stands behind the #, which browsers keep to themselves.
 func outsideFragment(name string, in SignedIn, err error) string {
 	v := url.Values{}
 	if err != nil {
@@ -308,7 +308,6 @@ func outsideFragment(name string, in SignedIn, err error) string {
 		v.Set("message", errcode.Message(err))
 		v.Set("provider", name)
 	} else {
-		v.Set("ticket", in.Ticket)
 		v.Set("next", strings.Join(in.Next, " "))
 	}
 	return v.Encode()

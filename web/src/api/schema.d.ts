@@ -1876,7 +1876,7 @@ export interface paths {
         };
         /**
          * Come back from an outside provider
-         * @description For a browser to open: sends it to the page that was asked for, with a session, or to /sign-in with, behind the #, a ticket and next, or error and message.
+         * @description For a browser to open: sends it to the page that was asked for, with a session, or to /sign-in with, behind the #, what is asked for next, or error and message. The ticket for it is in a cookie: name none.
          */
         get: operations["finish-outside"];
         put?: never;
@@ -3666,6 +3666,7 @@ export interface components {
             /** @description of one that is set up in this sign-in (enroll) */
             passkey_name?: string;
             recovery_code?: string;
+            /** @description empty: that of a sign-in by an outside provider, which is in a cookie */
             ticket: string;
             totp?: string;
         };
@@ -3684,6 +3685,7 @@ export interface components {
             upload_limit: number;
         };
         TicketInputBody: {
+            /** @description empty: that of a sign-in by an outside provider, which is in a cookie */
             ticket: string;
         };
         TicketPasskeyOutputBody: {

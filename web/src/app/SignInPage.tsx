@@ -246,13 +246,13 @@ interface Refused {
   provider: string;
 }
 
-/** What an outside provider's answer has led to, as the server tells it behind the #: secret, so it leaves the address at once. */
+/** What an outside provider's answer has led to, as the server tells it behind the #; the ticket is in a cookie, so that no link brings one. It leaves the address at once. */
 function cameBack(): { pending: Pending | null; refused: Refused | null } {
   const said = new URLSearchParams(location.hash.slice(1));
-  const [ticket, error] = [said.get("ticket"), said.get("error")];
-  if (ticket || error) history.replaceState(history.state, "", location.pathname + location.search);
+  const [next, error] = [said.get("next"), said.get("error")];
+  if (next || error) history.replaceState(history.state, "", location.pathname + location.search);
   return {
-    pending: ticket ? { ticket, next: (said.get("next") ?? "").split(" ") } : null,
-    refused: error ? { code: error as ErrorCode, provider: said.get("provider") ?? "" } : null,
+    pending: next ? { ticket: "", next: next.split(" ") } : null,
+    refused: error ? { code: error as ErrorCode, provider: (said.get("provider") ?? "").slice(0, 40) } : null,
   };
 }
