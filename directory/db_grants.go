@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"commsd/identity"
@@ -35,24 +36,35 @@ func deleteGrant(ctx context.Context, tx *sqldb.Tx, id string) error {
 // readGrants reads the roles of an account as permissions see them. A role in a
 // unit has that unit's path of now.
 func readGrants(ctx context.Context, tx *sqldb.Tx, id identity.AccountID) ([]identity.Grant, error) {
-	rows, err := tx.Query(ctx, `SELECT r.role, COALESCE(r.agency_id, ''), u.path FROM directory_admin_grants r
-		LEFT JOIN directory_units u ON u.id = r.unit_id
-		WHERE r.account_id = $1 ORDER BY r.role, r.agency_id, u.path`, string(id))
-	if err != nil {
-		return nil, fmt.Errorf("read grants: %w", err)
-	}
-	defer func() { _ = rows.Close() }() // Err below tells what went wrong
-	var out []identity.Grant
-	for rows.Next() {
-		var g identity.Grant
-		var path []byte
-		if err := rows.Scan(&g.Role, &g.Agency, &path); err != nil {
+	held, err := readGrantsOf(ctx, tx, []identity.AccountID{id})
+	return held[id], err
+}
+
+// readGrantsOf is readGrants for many.
+func readGrantsOf(ctx context.Context, tx *sqldb.Tx, ids []identity.AccountID) (map[identity.AccountID][]identity.Grant, error) {
+	out := make(map[identity.AccountID][]identity.Grant, len(ids))
+	for some := range slices.Chunk(ids, 500) { // placeholders in one statement
+		var args arguments
+		rows, err := tx.Query(ctx, `SELECT r.account_id, r.role, COALESCE(r.agency_id, ''), u.path FROM directory_admin_grants r
+			LEFT JOIN directory_units u ON u.id = r.unit_id
+			WHERE r.account_id IN (`+placeholders(&args, some)+`) ORDER BY r.role, r.agency_id, u.path`, args...)
+		if err != nil {
 			return nil, fmt.Errorf("read grants: %w", err)
 		}
-		g.Path = string(path)
-		out = append(out, g)
+		err = eachRow(rows, func() error {
+			var id identity.AccountID
+			var g identity.Grant
+			var path []byte
+			err := rows.Scan(&id, &g.Role, &g.Agency, &path)
+			g.Path = string(path)
+			out[id] = append(out[id], g)
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read grants: %w", err)
+		}
 	}
-	return out, rows.Err()
+	return out, nil
 }
 
 // readAdminGrants reads roles with all that is shown of them; id, when not
@@ -60,9 +72,11 @@ func readGrants(ctx context.Context, tx *sqldb.Tx, id identity.AccountID) ([]ide
 func readAdminGrants(ctx context.Context, tx *sqldb.Tx, filter AdminGrantFilter, id string, limit int, now time.Time) ([]AdminGrant, error) {
 	var args arguments
 	where := ""
-	for column, value := range map[string]string{"r.id": id, "r.agency_id": string(filter.Agency), "c.person_id": string(filter.Person), "r.role": string(filter.Role)} {
-		if value != "" {
-			where += " AND " + column + " = " + args.add(value)
+	for _, c := range [...]struct{ column, is string }{
+		{"r.id", id}, {"r.agency_id", string(filter.Agency)}, {"c.person_id", string(filter.Person)}, {"r.role", string(filter.Role)},
+	} {
+		if c.is != "" {
+			where += " AND " + c.column + " = " + args.add(c.is)
 		}
 	}
 	rows, err := tx.Query(ctx, `SELECT r.id, r.account_id, c.person_id, c.login, c.disabled_at IS NOT NULL, r.role,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 
 	"commsd/directory/visibility"
@@ -72,36 +73,48 @@ func (s *Service) readPartnerGrants(ctx context.Context, tx *sqldb.Tx, agency id
 	if err := rows.Close(); err != nil {
 		return nil, fmt.Errorf("read partner grants: %w", err)
 	}
-	for i := range out {
-		texts, err := readTexts(ctx, tx, `SELECT p.id FROM directory_partner_people w
-			JOIN directory_people p ON p.id = w.person_id WHERE w.grant_id = $1 ORDER BY p.sort_key, p.id`, out[i].ID)
-		if err != nil {
-			return nil, fmt.Errorf("read people of a partner: %w", err)
-		}
-		if out[i].People, err = s.knownPeople(ctx, tx, texts); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+	return out, s.readPartnerPeople(ctx, tx, out)
 }
 
-// knownPeople shows people as everybody may see them who meets them.
-func (s *Service) knownPeople(ctx context.Context, tx *sqldb.Tx, texts []string) ([]directoryPerson, error) {
-	ids := make([]identity.PersonID, len(texts))
-	for i, text := range texts {
-		ids[i] = identity.PersonID(text)
-	}
-	entries, policies, err := s.readWithPolicies(ctx, tx, ids)
-	if err != nil {
-		return nil, err
-	}
-	out := []directoryPerson{}
-	for _, id := range ids {
-		if e := entries[id]; e != nil {
-			out = append(out, personJSON(visibility.Known(*e, policies[e.Agency].Visibility)))
+// readPartnerPeople fills in whom the partners chose, as everybody may see them
+// who meets them.
+func (s *Service) readPartnerPeople(ctx context.Context, tx *sqldb.Tx, grants []PartnerGrant) error {
+	chosen := make(map[string][]identity.PersonID, len(grants))
+	var all []identity.PersonID
+	for some := range slices.Chunk(grants, 500) { // placeholders in one statement
+		ids := make([]string, len(some))
+		for i, g := range some {
+			ids[i] = g.ID
+		}
+		var args arguments
+		rows, err := tx.Query(ctx, `SELECT w.grant_id, p.id FROM directory_partner_people w
+			JOIN directory_people p ON p.id = w.person_id WHERE w.grant_id IN (`+placeholders(&args, ids)+`) ORDER BY p.sort_key, p.id`, args...)
+		if err != nil {
+			return fmt.Errorf("read people of partners: %w", err)
+		}
+		err = eachRow(rows, func() error {
+			var grant string
+			var id identity.PersonID
+			err := rows.Scan(&grant, &id)
+			chosen[grant], all = append(chosen[grant], id), append(all, id)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("read people of partners: %w", err)
 		}
 	}
-	return out, nil
+	entries, policies, err := s.readWithPolicies(ctx, tx, all)
+	if err != nil {
+		return err
+	}
+	for i := range grants {
+		for _, id := range chosen[grants[i].ID] {
+			if e := entries[id]; e != nil {
+				grants[i].People = append(grants[i].People, personJSON(visibility.Known(*e, policies[e.Agency].Visibility)))
+			}
+		}
+	}
+	return nil
 }
 
 func errNoPartnerGrant() error {

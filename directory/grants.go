@@ -64,21 +64,22 @@ func (s *Service) AdminGrants(ctx context.Context, actor identity.Actor, filter 
 		if err != nil {
 			return err
 		}
-		held := map[identity.AccountID][]identity.Grant{}
+		ids := make([]identity.AccountID, len(all))
+		for i, g := range all {
+			ids[i] = g.Account
+		}
+		slices.Sort(ids)
+		held, err := readGrantsOf(ctx, tx, slices.Compact(ids))
+		if err != nil {
+			return err
+		}
 		out = []AdminGrant{}
 		for _, g := range all {
 			place := identity.Object{Agency: g.Agency, Path: g.UnitPath}
 			if !s.Check(actor, permission.AccountRead, place).Allowed && !s.Check(actor, permission.AuditRead, place).Allowed {
 				continue
 			}
-			theirs, ok := held[g.Account]
-			if !ok {
-				if theirs, err = readGrants(ctx, tx, g.Account); err != nil {
-					return err
-				}
-				held[g.Account] = theirs
-			}
-			g.Removable = s.Check(actor, permission.GrantWrite, grantObject(actor, g, theirs)).Allowed
+			g.Removable = s.Check(actor, permission.GrantWrite, grantObject(actor, g, held[g.Account])).Allowed
 			out = append(out, g)
 		}
 		return nil

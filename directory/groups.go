@@ -321,6 +321,9 @@ func (s *Service) UpdateGroup(ctx context.Context, actor identity.Actor, id iden
 			return nil, err
 		}
 		if out.RuleUnit != old.RuleUnit {
+			if err := lockTree(ctx, tx, old.Agency); err != nil { // the unit is not deleted meanwhile
+				return nil, err
+			}
 			if err := checkRuleUnit(ctx, tx, out); err != nil {
 				return nil, err
 			}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"commsd/audit"
 	"commsd/directory"
 	"commsd/identity"
 	"commsd/internal/errcode"
@@ -343,7 +344,18 @@ func TestUnitWithPeopleOrUnitsIsNotDeleted(t *testing.T) {
 		o.admin.refused("DELETE", "/units/"+string(made.ID), nil, 409, "1 people")
 		o.clock.add(time.Second)
 		o.admin.must("DELETE", "/positions/"+string(position.ID), nil, 204, nil)
+		// Whose role held there loses it, which the log tells.
+		keeper := o.actor(t, an)
+		o.grant(t, o.actor(t, sysAdmin), directory.NewAdminGrant{Person: keeper.Person, Role: identity.RoleAgencyAdmin, Agency: o.moha, Unit: made.ID})
 		o.admin.must("DELETE", "/units/"+string(made.ID), nil, 204, nil)
+		if !slices.ContainsFunc(o.events(t, "unit.write"), func(e audit.Entry) bool {
+			return e.Detail["deleted"] == made.Name && e.Detail["roles_taken_from"] == string(keeper.Account)
+		}) {
+			t.Error("the log does not tell")
+		}
+		if a := o.actor(t, an); len(a.Grants) != 0 {
+			t.Errorf("in a unit that is gone An holds %+v", a.Grants)
+		}
 		if past := o.positions(o.admin, person.ID); len(past) != 1 || past[0].Unit != "Ban Quản lý dự án" || past[0].State != "past" {
 			t.Errorf("the history is %+v", past)
 		}

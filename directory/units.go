@@ -224,6 +224,9 @@ func (s *Service) DeleteUnit(ctx context.Context, actor identity.Actor, id ident
 			if err := lockUnit(ctx, tx, id); err != nil {
 				return nil, err
 			}
+			if r, err = readUnit(ctx, tx, id); err != nil { // it may have been moved before the lock
+				return nil, err
+			}
 			if err := unitIsEmpty(ctx, tx, id, s.now()); err != nil {
 				return nil, err
 			}
@@ -234,7 +237,20 @@ func (s *Service) DeleteUnit(ctx context.Context, actor identity.Actor, id ident
 			if err := s.refreshAll(ctx, tx, accounts); err != nil {
 				return nil, err
 			}
-			return map[string]string{"deleted": r.Name}, closeUnit(ctx, tx, id, s.now())
+			detail := map[string]string{"deleted": r.Name}
+			if len(accounts) > 0 {
+				detail["roles_taken_from"] = listed(accounts)
+			}
+			return detail, closeUnit(ctx, tx, id, s.now())
 		},
 	})
+}
+
+// listed names accounts in the log, a space between.
+func listed(accounts []identity.AccountID) string {
+	words := make([]string, len(accounts))
+	for i, a := range accounts {
+		words[i] = string(a)
+	}
+	return strings.Join(words, " ")
 }
