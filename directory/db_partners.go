@@ -82,26 +82,12 @@ func (s *Service) readPartnerPeople(ctx context.Context, tx *sqldb.Tx, grants []
 	chosen := make(map[string][]identity.PersonID, len(grants))
 	var all []identity.PersonID
 	for some := range slices.Chunk(grants, 500) { // placeholders in one statement
-		ids := make([]string, len(some))
-		for i, g := range some {
-			ids[i] = g.ID
-		}
-		var args arguments
-		rows, err := tx.Query(ctx, `SELECT w.grant_id, p.id FROM directory_partner_people w
-			JOIN directory_people p ON p.id = w.person_id WHERE w.grant_id IN (`+placeholders(&args, ids)+`) ORDER BY p.sort_key, p.id`, args...)
-		if err != nil {
+		if err := readChosen(ctx, tx, some, chosen); err != nil {
 			return fmt.Errorf("read people of partners: %w", err)
 		}
-		err = eachRow(rows, func() error {
-			var grant string
-			var id identity.PersonID
-			err := rows.Scan(&grant, &id)
-			chosen[grant], all = append(chosen[grant], id), append(all, id)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("read people of partners: %w", err)
-		}
+	}
+	for _, ids := range chosen {
+		all = append(all, ids...)
 	}
 	entries, policies, err := s.readWithPolicies(ctx, tx, all)
 	if err != nil {
@@ -115,6 +101,30 @@ func (s *Service) readPartnerPeople(ctx context.Context, tx *sqldb.Tx, grants []
 		}
 	}
 	return nil
+}
+
+// readChosen adds to chosen, by grant, whom the partners chose.
+func readChosen(ctx context.Context, tx *sqldb.Tx, grants []PartnerGrant, chosen map[string][]identity.PersonID) error {
+	ids := make([]string, len(grants))
+	for i, g := range grants {
+		ids[i] = g.ID
+	}
+	var args arguments
+	rows, err := tx.Query(ctx, `SELECT w.grant_id, p.id FROM directory_partner_people w
+		JOIN directory_people p ON p.id = w.person_id WHERE w.grant_id IN (`+placeholders(&args, ids)+`) ORDER BY p.sort_key, p.id`, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }() // Err below tells what went wrong
+	for rows.Next() {
+		var grant string
+		var id identity.PersonID
+		if err := rows.Scan(&grant, &id); err != nil {
+			return err
+		}
+		chosen[grant] = append(chosen[grant], id)
+	}
+	return rows.Err()
 }
 
 func errNoPartnerGrant() error {

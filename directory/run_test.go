@@ -176,8 +176,12 @@ func TestPostsThatEndedWhileNoServerRan(t *testing.T) {
 		}
 		f.clock.add(30 * 24 * time.Hour)
 		f.start(t)
-		for deadline := time.Now().Add(30 * time.Second); people() != before-1; time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(deadline) {
+		again := time.NewTicker(10 * time.Millisecond)
+		defer again.Stop()
+		for limit := time.After(30 * time.Second); people() != before-1; {
+			select {
+			case <-again.C:
+			case <-limit:
 				t.Fatalf("%d people, want %d", people(), before-1)
 			}
 		}
