@@ -115,7 +115,7 @@ func (s *Service) FinishOutside(ctx context.Context, rq OutsideRequest) (in Sign
 	}
 	who, err := p.Finish(ctx, []byte(rq.Secret), rq.Answer)
 	if err != nil {
-		return SignedIn{}, state.To, s.failedOutside(ctx, rq, "", errOutside(p, err))
+		return SignedIn{}, state.To, s.failedOutside(ctx, p, rq, "", "", errOutside(p, err))
 	}
 	var account identity.AccountID
 	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
@@ -131,7 +131,7 @@ func (s *Service) FinishOutside(ctx context.Context, rq OutsideRequest) (in Sign
 		return err
 	})
 	if code := errcode.Of(err); code == errcode.Forbidden || code == errcode.Unauthenticated {
-		return SignedIn{}, state.To, s.failedOutside(ctx, rq, account, err)
+		return SignedIn{}, state.To, s.failedOutside(ctx, p, rq, account, who.Login, err)
 	}
 	if err != nil {
 		return SignedIn{}, state.To, fmt.Errorf("directory: sign in by %s: %w", rq.Provider, err)
@@ -205,10 +205,15 @@ func (s *Service) accountOutside(ctx context.Context, tx *sqldb.Tx, p *oidc.Prov
 }
 
 // failedOutside records why a sign-in by a provider failed, and returns it.
-func (s *Service) failedOutside(ctx context.Context, rq OutsideRequest, account identity.AccountID, why error) error {
+// Where nobody knows whose it was (neither account nor login), it is of the
+// agency whose only provider it is.
+func (s *Service) failedOutside(ctx context.Context, p *oidc.Provider, rq OutsideRequest, account identity.AccountID, login string, why error) error {
+	if domains := p.Config().Domains; account == "" && login == "" && len(domains) == 1 {
+		login = "@" + domains[0]
+	}
 	s.metrics.signIns.WithLabelValues("web", "failed").Inc()
 	s.log.InfoContext(ctx, "directory: a sign-in by a provider failed", "provider", rq.Provider, "err", why)
-	err := s.recordFailed(ctx, account, "", rq.Address,
+	err := s.recordFailed(ctx, account, login, rq.Address,
 		map[string]string{"scope": "web", "step": provenOutside, "provider": rq.Provider, "reason": errcode.Of(why).String()})
 	if err != nil {
 		return fmt.Errorf("directory: record a failed sign-in: %w", err)

@@ -189,9 +189,13 @@ func TestRefusedByProviders(t *testing.T) {
 		o.exec(t, `UPDATE directory_accounts SET login = 'an@hanoi.g2g.example' WHERE login = $1`, an)
 		o.refused("an account that moved", "forbidden")
 		failed := 0
+		moha, _ := o.places(t)
 		for _, e := range o.events(t, "account.sign_in") {
 			if e.Outcome == audit.Failed && e.Detail["provider"] == "noivu" {
 				failed++
+				if e.Owner != moha { // of the account, of the login, or of the provider's domain
+					t.Errorf("a failure of %q is told to the auditors of %q", e.Object.ID, e.Owner)
+				}
 			}
 		}
 		if failed != 6 {
