@@ -6,7 +6,7 @@ import { connect } from "node:tls";
 import type { Page } from "playwright-core";
 import { beforeAll, expect, it } from "vitest";
 import { hand } from "./content";
-import { expectAccessible, password, people, signIn, useServer, type Who } from "./harness";
+import { addAuthenticator, expectAccessible, password, people, signIn, useServer, type Who } from "./harness";
 
 const app = useServer();
 const shots = path.join(import.meta.dirname, "..", "..", "artifacts", "screenshots", "account");
@@ -130,11 +130,7 @@ it("sets up an authenticator, signs in by its code, and by a recovery code when 
 
 it("registers a passkey, and signs in by it alone", async () => {
   const page = await app.newPage();
-  const devtools = await page.context().newCDPSession(page);
-  await devtools.send("WebAuthn.enable");
-  await devtools.send("WebAuthn.addVirtualAuthenticator", {
-    options: { protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true },
-  });
+  await addAuthenticator(page);
   // At first without passkeys among the login's suggestions, which this authenticator would choose by itself.
   await page.addInitScript(() => (PublicKeyCredential.isConditionalMediationAvailable = () => Promise.resolve(false)));
   await account(page, "binh", "security");

@@ -51,7 +51,8 @@ export interface ServerOptions {
   env?: Record<string, string>;
 }
 
-async function freePort(): Promise<number> {
+/** A port that nobody listens on just now. */
+export async function freePort(): Promise<number> {
   const listener = createServer().listen(0, "127.0.0.1");
   await once(listener, "listening");
   const address = listener.address();
@@ -154,6 +155,15 @@ export async function signIn(page: Page, who: Who): Promise<void> {
   await page.getByLabel("Mật khẩu", { exact: true }).fill(password);
   await page.getByRole("button", { name: "Đăng nhập", exact: true }).click();
   await page.getByRole("navigation").first().waitFor(); // the rail; a page may have folders of its own
+}
+
+/** A passkey's device that says yes by itself, as one with a fingerprint does at once. */
+export async function addAuthenticator(page: Page): Promise<void> {
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send("WebAuthn.enable");
+  await devtools.send("WebAuthn.addVirtualAuthenticator", {
+    options: { protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true },
+  });
 }
 
 /** Types where the page has put the focus, once it has: nobody types before they see where. */

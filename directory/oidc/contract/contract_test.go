@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -17,29 +16,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/zitadel/oidc/v3/example/server/exampleop"
-	"github.com/zitadel/oidc/v3/example/server/storage"
+	"commsd/directory/oidc/contract"
 )
 
-// people are those whom the provider knows.
-type people map[string]*storage.User
-
-func (p people) GetUserByID(id string) *storage.User { return p[id] }
-func (p people) ExampleClientID() string             { return "service" }
-
-func (p people) GetUserByUsername(name string) *storage.User {
-	for _, u := range p {
-		if u.Username == name {
-			return u
-		}
-	}
-	return nil
-}
-
-const (
-	password = "provider-password"
-	secret   = "client-secret"
-)
+const secret = "client-secret"
 
 // build makes commsd in a folder of the test's.
 func build(t *testing.T) string {
@@ -112,18 +92,14 @@ func serve(t *testing.T, file, issuer string) string {
 
 // start runs a provider and a commsd that takes its word for noivu.g2g.example;
 // it returns the address of commsd's pages.
-func start(t *testing.T, file, secretThere string) (string, people) {
+func start(t *testing.T, file, secretThere string) (string, contract.People) {
 	t.Helper()
-	known := people{}
-	for i, name := range []string{"an@noivu.g2g.example", "nobody@noivu.g2g.example", "chi@hanoi.g2g.example", "binh@noivu.g2g.example"} {
-		id := fmt.Sprint("id-", i)
-		known[id] = &storage.User{ID: id, Username: name, Password: password, Email: name, EmailVerified: name != "binh@noivu.g2g.example"}
-	}
+	known := contract.NewPeople("an@noivu.g2g.example", "nobody@noivu.g2g.example", "chi@hanoi.g2g.example", "binh@noivu.g2g.example")
+	known["id-3"].EmailVerified = false
 	provider := httptest.NewUnstartedServer(nil)
 	issuer := "http://" + provider.Listener.Addr().String()
 	page := serve(t, file, issuer)
-	storage.RegisterClients(storage.WebClient("commsd", secretThere, page+"/api/v1/sessions/oidc/noivu/callback"))
-	provider.Config.Handler = exampleop.SetupServer(issuer, storage.NewStorage(known), slog.New(slog.DiscardHandler), false)
+	provider.Config.Handler = contract.NewProvider(issuer, secretThere, page+"/api/v1/sessions/oidc/noivu/callback", known)
 	provider.Start()
 	t.Cleanup(provider.Close)
 	return page, known
@@ -140,7 +116,7 @@ func signIn(t *testing.T, node string, client *http.Client, name string) *url.UR
 	if id == nil {
 		t.Fatalf("%s shows no form: %s", at, page)
 	}
-	res, err := client.PostForm(at.Scheme+"://"+at.Host+"/login/username", url.Values{"username": {name}, "password": {password}, "id": {id[1]}})
+	res, err := client.PostForm(at.Scheme+"://"+at.Host+"/login/username", url.Values{"username": {name}, "password": {contract.Password}, "id": {id[1]}})
 	if err != nil {
 		t.Fatal(err)
 	}
