@@ -1,14 +1,22 @@
+import { execFileSync, spawn } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { connect } from "node:tls";
 import type { Page } from "playwright-core";
 import { beforeAll, expect, it } from "vitest";
 import { hand } from "./content";
-import { addAuthenticator, expectAccessible, password, people, signIn, useServer, type Who } from "./harness";
+import { addAuthenticator, expectAccessible, freePort, password, people, signIn, useServer, type Who } from "./harness";
 
-const app = useServer();
+const provider = `127.0.0.1:${await freePort()}`;
+const app = useServer({
+  env: {
+    COMMSD_SIGN_IN_PROVIDERS: `[{id: hanoi, name: Cổng UBND TP Hà Nội, issuer: "http://${provider}", client_id: commsd, domains: [hanoi.g2g.example]}]`,
+    COMMSD_SIGN_IN_PROVIDER_SECRETS: "{hanoi: provider-secret}",
+  },
+});
 const shots = path.join(import.meta.dirname, "..", "..", "artifacts", "screenshots", "account");
 beforeAll(() => void mkdirSync(shots, { recursive: true }));
 
@@ -73,6 +81,111 @@ async function imapLogin(login: string, secret: string): Promise<string> {
   socket.destroy();
   return answer[1] ?? "";
 }
+
+it("keeps one's telephone and photo, and lends a position to a colleague, who works in it", async () => {
+  const page = await app.newPage();
+  await account(page, "binh");
+  await page.getByLabel("Điện thoại di động").fill("0912 345 678");
+  await page.getByRole("button", { name: "Lưu" }).click();
+  await page.getByText("Đã lưu").waitFor();
+  await page.getByRole("button", { name: "Thêm ảnh" }).click();
+  const chooser = page.waitForEvent("filechooser");
+  await page.getByRole("button", { name: "Chọn ảnh" }).click();
+  await (await chooser).setFiles({ name: "chan-dung.png", mimeType: "image/png", buffer: await page.screenshot() });
+  await page.getByRole("application", { name: "Khung ảnh vuông" }).press("ArrowLeft");
+  await look(page, "photo");
+  await page.getByRole("button", { name: "Lưu ảnh" }).click();
+  await page.getByRole("img", { name: "Ảnh của Trần Thanh Bình" }).waitFor();
+  await look(page, "profile");
+  await page.getByRole("navigation", { name: "Các phần của tài khoản" }).getByRole("link", { name: "Ủy quyền" }).click();
+  await page.getByText("Bạn chưa ủy quyền vị trí nào.").waitFor();
+  await page.getByRole("button", { name: "Ủy quyền" }).click();
+  const dialog = page.getByRole("dialog", { name: "Ủy quyền" });
+  await dialog.getByLabel("Người nhận").fill("van an");
+  await page.getByRole("option", { name: /Nguyễn Văn An/ }).first().click();
+  await dialog.getByText(/^Có hiệu lực từ /).waitFor();
+  await dialog.getByRole("checkbox", { name: "thư" }).uncheck();
+  await look(page, "lend");
+  await dialog.getByRole("button", { name: "Ủy quyền" }).click();
+  const given = page.getByRole("list", { name: "Đã ủy quyền cho người khác" });
+  await given.getByText("Nguyễn Văn An").waitFor();
+  await given.getByText("đang có hiệu lực").waitFor();
+  await look(page, "delegations");
+
+  const an = await app.newPage({ viewport: { width: 1280, height: 800 } });
+  await signIn(an, "an");
+  await an.goto("/directory?q=thanh+binh");
+  await an.getByRole("link", { name: /Trần Thanh Bình/ }).click();
+  const card = an.getByRole("region", { name: "Thông tin người được chọn" });
+  await card.getByText("0912 345 678").waitFor();
+  await expect.poll(() => card.locator("img").evaluateAll((all) => all.map((img) => (img as HTMLImageElement).naturalWidth > 0))).toEqual([true]);
+  await an.getByRole("button", { name: "Đổi vị trí" }).click();
+  await look(an, "positions");
+  await an.getByRole("button", { name: /ủy quyền của Trần Thanh Bình.*Được ủy quyền về: cuộc họp, tin nhắn, văn bản/ }).click();
+  await an.getByRole("banner").getByText(/ủy quyền của Trần Thanh Bình/).waitFor();
+  // What is done is done in that position, and what it was not lent for is refused.
+  await an.goto("/meetings");
+  await an.getByRole("button", { name: "Họp ngay" }).click();
+  await an.getByRole("button", { name: "Vào họp", exact: true }).waitFor();
+  const lent = await an.evaluate(() => sessionStorage.getItem("commsd.position"));
+  const log = await (await hand(app, "kiemtoan")).api<{ events: { action: string; position_id: string }[] }>("get", "/api/v1/audit/events?action=meeting.create");
+  expect(log.events.map((e) => e.position_id)).toEqual([lent]);
+  await an.goto("/mail");
+  await an.getByText("Cần thêm quyền").first().waitFor();
+  await look(an, "not-lent");
+
+  await given.getByRole("button", { name: "Thu hồi ủy quyền cho Nguyễn Văn An" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Thu hồi" }).click();
+  await given.getByText("đã hết").waitFor();
+  await an.goto("/meetings");
+  await an.getByText("Vị trí đã chọn hết hiệu lực hoặc đã được thu hồi.", { exact: false }).waitFor();
+  await an.getByRole("button", { name: "Đổi vị trí" }).waitFor({ state: "detached" });
+  await Promise.all([page, an].map((p) => p.context().close()));
+});
+
+it("lets an administrator in with a second factor alone, which is set up on the way", async () => {
+  const [admin, binh] = await Promise.all([hand(app, "admin"), hand(app, "binh")]);
+  const { positions } = await binh.api<{ positions: { unit_id: string; agency_id: string }[] }>("get", "/api/v1/sessions/current");
+  const login = "hanh@noivu.g2g.example";
+  const { id } = await admin.api<{ id: string }>("post", "/api/v1/directory/people", {
+    family_name: "Vũ", given_name: "Hạnh", address: login, position: { unit_id: positions[0]?.unit_id, title: "Chuyên viên" },
+  });
+  await admin.api("post", `/api/v1/directory/people/${id}/account`);
+  await admin.api("post", "/api/v1/directory/admin-grants", { person_id: id, role: "agency_admin", agency_id: positions[0]?.agency_id });
+  const { code } = await admin.api<{ code: string }>("post", `/api/v1/directory/people/${id}/codes`, {});
+  const page = await app.newPage();
+  await page.goto("/sign-in");
+  await page.getByRole("link", { name: "Tôi có mã mời hoặc mã đặt lại" }).click();
+  await page.getByLabel("Tên đăng nhập", { exact: true }).fill(login);
+  await page.getByLabel("Mã", { exact: true }).fill(code);
+  await page.keyboard.press("Enter");
+  const words = "một chiều mưa bên bến sông xưa";
+  await page.getByLabel("Mật khẩu mới", { exact: true }).fill(words);
+  await page.getByLabel("Nhập lại mật khẩu mới").fill(words);
+  await page.getByRole("button", { name: "Đặt mật khẩu" }).click();
+  await page.getByRole("heading", { name: "Cài xác thực hai lớp" }).waitFor();
+  await page.getByRole("button", { name: "Thêm khóa truy cập" }).waitFor();
+  await look(page, "sign-in-enroll");
+  expect((await page.request.get("/api/v1/account")).status()).toBe(401); // not in yet
+  await page.getByRole("button", { name: "Cài ứng dụng xác thực" }).click();
+  const secret = (await page.locator("code").textContent()) ?? "";
+  await look(page, "sign-in-enroll-totp");
+  await page.getByLabel("Mã sáu chữ số").fill(totp(secret));
+  await page.getByRole("button", { name: "Xác nhận" }).click();
+  await page.getByRole("list", { name: "Các mã dự phòng" }).getByRole("listitem").first().waitFor();
+  await look(page, "sign-in-enroll-codes");
+  await page.getByRole("checkbox", { name: "Tôi đã cất giữ các mã này" }).check();
+  await page.getByRole("button", { name: "Vào làm việc" }).click();
+  await page.getByRole("navigation", { name: "Các phần" }).getByRole("link", { name: "Quản trị" }).waitFor();
+  await signOut(page);
+  await page.getByLabel("Tên đăng nhập", { exact: true }).fill(login);
+  await page.getByLabel("Mật khẩu", { exact: true }).fill(words);
+  await page.keyboard.press("Enter");
+  await page.getByLabel("Mã sáu chữ số").fill(totp(secret, 1));
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Tài khoản của Vũ Hạnh" }).waitFor();
+  await Promise.all([page, admin.page, binh.page].map((p) => p.context().close()));
+});
 
 it("sets up an authenticator, signs in by its code, and by a recovery code when the phone is lost", async () => {
   const page = await app.newPage();
@@ -246,28 +359,40 @@ it("lets in by an administrator's code, and asks for a new password by rules", a
   await page.context().close();
 });
 
-it("keeps one's telephone and lends a position to a colleague", async () => {
-  const page = await app.newPage();
-  await account(page, "binh");
-  await page.getByLabel("Điện thoại di động").fill("0912 345 678");
-  await page.getByRole("button", { name: "Lưu" }).click();
-  await page.getByText("Đã lưu").waitFor();
-  await look(page, "profile");
-  await page.getByRole("navigation", { name: "Các phần của tài khoản" }).getByRole("link", { name: "Ủy quyền" }).click();
-  await page.getByText("Bạn chưa ủy quyền vị trí nào.").waitFor();
-  await page.getByRole("button", { name: "Ủy quyền" }).click();
-  const dialog = page.getByRole("dialog", { name: "Ủy quyền" });
-  await dialog.getByLabel("Người nhận").fill("van an");
-  await page.getByRole("option", { name: /Nguyễn Văn An/ }).first().click();
-  await dialog.getByText(/^Có hiệu lực từ /).waitFor();
-  await look(page, "lend");
-  await dialog.getByRole("button", { name: "Ủy quyền" }).click();
-  const given = page.getByRole("list", { name: "Đã ủy quyền cho người khác" });
-  await given.getByText("Nguyễn Văn An").waitFor();
-  await given.getByText("đang có hiệu lực").waitFor();
-  await look(page, "delegations");
-  await given.getByRole("button", { name: "Thu hồi ủy quyền cho Nguyễn Văn An" }).click();
-  await page.getByRole("dialog").getByRole("button", { name: "Thu hồi" }).click();
-  await given.getByText("đã hết").waitFor();
-  await page.context().close();
+it("signs in at an outside provider, back to where one was going, and says whom it does not know", async () => {
+  const dir = mkdtempSync(path.join(tmpdir(), "commsd-e2e-provider-"));
+  const program = path.join(dir, "provider");
+  execFileSync("go", ["build", "-o", program, "./cmd/provider"], { cwd: path.join(import.meta.dirname, "..", "..", "directory", "oidc", "contract") });
+  const there = spawn(
+    program,
+    ["-listen", provider, "-secret", "provider-secret", "-redirect", `${app.url}/api/v1/sessions/oidc/hanoi/callback`, people.dung, "la@hanoi.g2g.example"],
+    { stdio: ["pipe", "ignore", "inherit"] }, // it ends when its input does
+  );
+  const ended = once(there, "exit");
+  await expect.poll(() => fetch(`http://${provider}/.well-known/openid-configuration`).then((r) => r.ok, () => false), { timeout: 20_000 }).toBe(true);
+  /** To the provider's own page and through it. */
+  const through = async (page: Page, login: string) => {
+    await page.getByLabel("Tên đăng nhập", { exact: true }).fill(login);
+    await page.getByRole("link", { name: "Tiếp tục với Cổng UBND TP Hà Nội" }).click();
+    await page.getByLabel("Username:").fill(login);
+    await page.getByLabel("Password:").fill("provider-password");
+    await page.getByRole("button", { name: "Login" }).click();
+  };
+  const [page, stranger] = await Promise.all([app.newPage(), app.newPage()]);
+  await page.goto("/chat");
+  await page.getByLabel("Tên đăng nhập", { exact: true }).fill(people.dung);
+  await page.getByRole("link", { name: "Tiếp tục với Cổng UBND TP Hà Nội" }).waitFor();
+  await look(page, "sign-in-provider");
+  await through(page, people.dung);
+  await page.getByRole("button", { name: "Tài khoản của Phạm Anh Dũng" }).waitFor();
+  expect(new URL(page.url()).href).toBe(`${app.url}/chat`);
+  await stranger.goto("/sign-in");
+  await through(stranger, "la@hanoi.g2g.example");
+  await stranger.getByRole("alert").getByText("Chưa đăng nhập được qua Cổng UBND TP Hà Nội").waitFor();
+  expect(stranger.url()).toBe(`${app.url}/sign-in`);
+  await look(stranger, "sign-in-provider-unknown");
+  await Promise.all([page, stranger].map((p) => p.context().close()));
+  there.stdin.end();
+  await ended;
+  rmSync(dir, { recursive: true });
 });
