@@ -1,5 +1,6 @@
 import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
+import { hand } from "./content";
 import { expectAccessible, screenshots, signIn, useServer, watch } from "./harness";
 
 const server = useServer();
@@ -184,6 +185,47 @@ test("groups, rooms, mailboxes, roles and policies are looked after", async () =
   await page.getByRole("navigation", { name: "Quản trị" }).getByRole("link", { name: "Chính sách" }).click();
   await page.getByText("Cùng cơ quan · mỗi người tự chọn được").waitFor(); // a system administrator reads it
   await judge(page, "policies");
+  expect(wrong).toEqual([]);
+});
+
+test("a partner agency is given a role, sends somebody for it, and loses it again", { timeout: 90_000 }, async () => {
+  const { page, wrong } = await administrator();
+  await page.goto("/admin/partners");
+  await page.getByRole("button", { name: "Giao vai trò" }).click();
+  const partner = page.getByRole("dialog", { name: "Giao vai trò" });
+  await partner.getByRole("combobox", { name: "Cơ quan được giao" }).fill("ha noi");
+  await page.getByRole("option", { name: /Hà Nội/ }).first().click();
+  await partner.getByRole("textbox", { name: "Liên kết hoặc mã" }).fill(`${server.url}/meetings/01a213c4-a1c1-7730-8554-8f1fb268aea2?from=mail`);
+  await partner.getByRole("textbox", { name: "Tên gọi" }).fill("Giao ban liên cơ quan");
+  await partner.getByRole("combobox", { name: "Vai trò" }).click();
+  await page.getByRole("option", { name: "Chủ trì" }).click();
+  await expectAccessible(page);
+  await partner.getByRole("button", { name: "Giao", exact: true }).click();
+  const given = page.getByRole("list", { name: "Đã giao cho cơ quan khác" });
+  await given.getByText("Giao ban liên cơ quan").waitFor();
+  await given.getByText("Chủ trì").waitFor();
+
+  // The partner's own administrator chooses whom it sends.
+  const [admin, dung] = await Promise.all([hand(server, "admin"), hand(server, "dung")]);
+  const { positions } = await dung.api<{ positions: { agency_id: string }[] }>("get", "/api/v1/sessions/current");
+  await admin.api("post", "/api/v1/directory/admin-grants", { person_id: dung.id, role: "agency_admin", agency_id: positions[0]?.agency_id });
+  await dung.page.goto("/admin/partners");
+  const received = dung.page.getByRole("list", { name: "Được cơ quan khác giao" });
+  await received.getByText("Cuộc họp · Bộ Nội vụ").waitFor();
+  await received.getByRole("button", { name: "Cử người" }).click();
+  const sent = dung.page.getByRole("dialog", { name: "Cử người cho Giao ban liên cơ quan" });
+  await sent.getByRole("textbox", { name: "Người được cử" }).fill("kim chi");
+  await dung.page.getByRole("option", { name: /Lê Thị Kim Chi/ }).click();
+  await sent.getByRole("button", { name: "Cử", exact: true }).click();
+  await received.getByRole("button", { name: "Thôi cử Lê Thị Kim Chi" }).waitFor();
+  await judge(dung.page, "partners");
+
+  await page.reload();
+  await given.getByText("Lê Thị Kim Chi").waitFor();
+  await given.getByRole("button", { name: /^Thu lại vai trò trên Giao ban liên cơ quan/ }).click();
+  await page.getByText("Chưa có vai trò nào giữa các cơ quan").waitFor();
+  await page.getByRole("button", { name: "Hoàn tác" }).last().click();
+  await given.getByText("Giao ban liên cơ quan").waitFor();
   expect(wrong).toEqual([]);
 });
 

@@ -3,7 +3,7 @@ import path from "node:path";
 import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { fillDay, hand, type Day } from "./content";
-import { expectAccessible, useServer, watch } from "./harness";
+import { expectAccessible, useServer, watch, type Who } from "./harness";
 
 // Every page, with content, in both languages and both schemes, from a phone to a
 // large screen: nothing for axe to find, nothing wider than the window, no error
@@ -18,8 +18,8 @@ beforeAll(async () => {
   day = await fillDay(app);
 });
 
-/** A page's address, and the heading by which it stands in each language. */
-type Stop = [name: string, address: () => string, vi: RegExp, en: RegExp];
+/** A page's address, the heading by which it stands in each language, and who sees it: An, or another. */
+type Stop = [name: string, address: () => string, vi: RegExp, en: RegExp, who?: Who];
 const stops: Stop[] = [
   ["today", () => "/", /^Chào buổi/, /^Good /],
   ["meetings", () => "/meetings", /^Họp/, /^Meetings/],
@@ -32,6 +32,11 @@ const stops: Stop[] = [
   ["directory", () => "/directory", /^Danh bạ/, /^Directory/],
   ["directory-search", () => "/directory?q=duc", /^Danh bạ/, /^Directory/],
   ["person", () => `/directory/${day.chi}`, /Lê Thị Kim Chi/, /Lê Thị Kim Chi/],
+  ["account", () => "/account", /^Liên hệ/, /^Contact/],
+  ["account-security", () => "/account/security", /^Mật khẩu/, /^Password/],
+  ["admin-units", () => "/admin/units", /^Đơn vị/, /^Units/, "admin"],
+  ["admin-people", () => "/admin/people", /^Người và vị trí/, /^People and posts/, "admin"],
+  ["admin-policies", () => "/admin/policies", /^Chính sách/, /^Policies/, "admin"],
   ["nowhere", () => "/khong-co-trang-nay", /^Không có trang này/, /^There is no such page/],
 ];
 
@@ -60,22 +65,24 @@ describe.each(["vi", "en"] as const)("in %s", (lang) => {
   });
 
   it("walks every page", { timeout: 240_000 }, async () => {
-    const page = await newPage(lang, true);
-    const wrong = watch(page);
-    for (const [name, address, vi, en] of stops) {
+    const pages: Partial<Record<Who, Page>> = {};
+    const wrong: Partial<Record<Who, string[]>> = {};
+    for (const [name, address, vi, en, who = "an"] of stops) {
+      const page = (pages[who] ??= await newPage(lang, who));
+      wrong[who] ??= watch(page);
       await page.goto(address());
       await page.getByRole("heading", { name: lang === "vi" ? vi : en }).first().waitFor();
       await page.waitForLoadState("networkidle");
       // English differs in its words alone: the narrow window is where they may not fit.
       await inEachScheme(page, `${lang}-${name}`, lang === "vi" ? widths : [[390, 844]]);
-      expect(wrong, name).toEqual([]);
+      expect(wrong[who], name).toEqual([]);
     }
-    await page.context().close();
+    await Promise.all(Object.values(pages).map((page) => page.context().close()));
   });
 });
 
-async function newPage(lang: "vi" | "en", signedIn = false): Promise<Page> {
-  const page = signedIn ? (await hand(app, "an")).page : await app.newPage();
+async function newPage(lang: "vi" | "en", who?: Who): Promise<Page> {
+  const page = who ? (await hand(app, who)).page : await app.newPage();
   await page.addInitScript((l) => localStorage.setItem("commsd.lang", l), lang);
   return page;
 }

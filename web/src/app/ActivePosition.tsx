@@ -1,18 +1,17 @@
 import { Text, Title, UnstyledButton } from "@mantine/core";
 import { IconCheck, IconChevronDown } from "@tabler/icons-react";
-import { useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { currentPosition, useSession, type Position } from "../api/session";
-import { setActivePosition } from "../api/session-state";
 import { shortAgency } from "../lib/names";
 import { closeFlyout, Flyout } from "./Flyout";
+import { useTakePosition } from "./take-position";
 import classes from "./ActivePosition.module.css";
 
 /** "Đang làm việc với tư cách …", and the choice of another post for who holds several. */
 export function ActivePosition() {
   const { t } = useTranslation("app");
   const session = useSession();
-  const queryClient = useQueryClient();
+  const take = useTakePosition();
   const position = currentPosition(session);
   if (!position) return null;
 
@@ -57,9 +56,7 @@ export function ActivePosition() {
               onClick={(e) => {
                 closeFlyout(e);
                 if (p.id === position.id) return;
-                setActivePosition(p.id);
-                // What one may see hangs on the position: read all of it anew; who one is does not.
-                void queryClient.resetQueries({ predicate: (q) => q.queryKey[0] !== "session" && q.queryKey[0] !== "info" });
+                take(p.id);
               }}
             >
               <IconCheck size={16} stroke={1.5} aria-hidden visibility={p.id === position.id ? "visible" : "hidden"} />
