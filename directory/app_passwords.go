@@ -233,7 +233,7 @@ func readAppPasswords(ctx context.Context, tx *sqldb.Tx, account identity.Accoun
 	return out, rows.Err()
 }
 
-// timeOf is the zero time for 0.
+// timeOf is the zero time, which stands for never, for 0.
 func timeOf(micros int64) time.Time {
 	if micros == 0 {
 		return time.Time{}

@@ -115,27 +115,19 @@ func (s *Service) readFactors(ctx context.Context, tx *sqldb.Tx, id identity.Acc
 	if err != nil {
 		return Factors{}, err
 	}
-	out := Factors{TOTP: t.sealed != nil, RecoveryLeft: count.recovery, RecoveryMade: instant(made), PasskeysHere: s.site != nil,
+	out := Factors{TOTP: t.sealed != nil, RecoveryLeft: count.recovery, RecoveryMade: timeOf(made), PasskeysHere: s.site != nil,
 		Required: required, PasswordInApp: !count.any()}
 	if out.TOTP {
-		out.TOTPAdded, out.TOTPUsed = instant(t.confirmedAt), instant(t.lastUsedAt)
+		out.TOTPAdded, out.TOTPUsed = timeOf(t.confirmedAt), timeOf(t.lastUsedAt)
 	}
 	for _, k := range keys {
-		p := Passkey{ID: k.id, Name: k.name, Added: instant(k.createdAt), Used: instant(k.lastUsedAt), Synced: k.Synced()}
+		p := Passkey{ID: k.id, Name: k.name, Added: timeOf(k.createdAt), Used: timeOf(k.lastUsedAt), Synced: k.Synced()}
 		if len(k.Transports) > 0 {
 			p.Carrier = k.Transports[0]
 		}
 		out.Passkeys = append(out.Passkeys, p)
 	}
 	return out, nil
-}
-
-// instant is the zero time for 0, which stands for never.
-func instant(micros int64) time.Time {
-	if micros == 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(micros).UTC()
 }
 
 // factorRequired tells whether the owner of an account must have a second

@@ -80,7 +80,7 @@ type NewGroupMember struct {
 const (
 	maxGroupName   = 150
 	maxDescription = 800
-	maxListed      = 500  // people who look after a group, titles of a rule
+	maxListed      = 500  // people who look after a group
 	maxMembers     = 5000 // of a listed group; more are a rule
 )
 

@@ -268,10 +268,10 @@ func passkeyOptionsJSON(options []byte, err error) (*passkeyOptionsOutput, error
 
 func factorsJSON(f Factors) directoryFactors {
 	out := directoryFactors{Passkeys: make([]directoryPasskey, len(f.Passkeys)), PasskeysAvailable: f.PasskeysHere,
-		RecoveryCodes: directoryCodesState{Left: f.RecoveryLeft, MadeAt: unlessZero(f.RecoveryMade)},
+		RecoveryCodes: directoryCodesState{Left: f.RecoveryLeft, MadeAt: timeOrNil(f.RecoveryMade)},
 		Required:      f.Required, PasswordForProtocols: f.PasswordInApp}
 	if f.TOTP {
-		out.TOTP = &directoryTOTP{AddedAt: f.TOTPAdded, UsedAt: unlessZero(f.TOTPUsed)}
+		out.TOTP = &directoryTOTP{AddedAt: f.TOTPAdded, UsedAt: timeOrNil(f.TOTPUsed)}
 	}
 	for i, p := range f.Passkeys {
 		out.Passkeys[i] = passkeyJSON(p)
@@ -280,12 +280,5 @@ func factorsJSON(f Factors) directoryFactors {
 }
 
 func passkeyJSON(p Passkey) directoryPasskey {
-	return directoryPasskey{ID: p.ID, Name: p.Name, AddedAt: p.Added, UsedAt: unlessZero(p.Used), Synced: p.Synced, Transport: p.Carrier}
-}
-
-func unlessZero(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
+	return directoryPasskey{ID: p.ID, Name: p.Name, AddedAt: p.Added, UsedAt: timeOrNil(p.Used), Synced: p.Synced, Transport: p.Carrier}
 }
