@@ -24,6 +24,7 @@ test("an auditor finds what was done, sees its proof, and takes it along", async
   await page.getByRole("complementary", { name: "Tình trạng nhật ký" }).getByText("Sự kiện trong cây").waitFor();
   await page.getByText("31 ngày gần nhất").waitFor();
   await expectAccessible(page);
+  expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), "wider than the window").toBeLessThanOrEqual(0);
   await screenshots(page, "audit");
   await page.emulateMedia({ colorScheme: "dark" });
   await expectAccessible(page);

@@ -17,7 +17,7 @@ export function PageHeader({ title, tab = title, description, actions }: Props) 
   usePageTitle(tab);
   return (
     <Group justify="space-between" align="flex-start" gap="sm" mb="md">
-      <div>
+      <div style={{ flex: "1 1 240px" }}>
         <Title order={1}>{title}</Title>
         {description && (
           <Text c="dimmed" mt={2}>

@@ -35,6 +35,17 @@ export function useUpdateAccount() {
   });
 }
 
+// Who sees what of oneself.
+export type OwnVisibility = components["schemas"]["OwnVisibilityOutputBody"];
+export type VisibleField = keyof OwnVisibility["effective"];
+export type Level = OwnVisibility["effective"][VisibleField];
+
+export const ownVisibilityQuery = queryOptions({
+  queryKey: ["account", "visibility"],
+  queryFn: () => data(api.GET("/api/v1/account/visibility")),
+});
+export const setOwnVisibility = (own: { field: VisibleField; level: Level }[]) => data(api.PUT("/api/v1/account/visibility", { body: { own } }));
+
 export const setPhoto = (picture: Blob) => raw("PUT", "/api/v1/account/photo", { body: picture, headers: { "Content-Type": "application/octet-stream" } });
 export const removePhoto = () => api.DELETE("/api/v1/account/photo");
 

@@ -1,7 +1,7 @@
 import { Button, Checkbox, Code, CopyButton, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
 import { IconAppWindow, IconCheck, IconCopy, IconPlus } from "@tabler/icons-react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { Fragment, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { codeOf } from "../../../api/error";
 import { formatDate, formatWhen } from "../../../lib/dates";
@@ -182,12 +182,20 @@ function Made({ password, scopes, onClose }: { password: string; scopes: string[
           {programs
             ?.filter((p) => scopes.includes(p.protocol))
             .map((p) => (
-              <tr key={p.protocol}>
-                <th scope="row">{t(`apps.server.${p.protocol}`)}</th>
-                <td>
-                  {p.host}, {t("apps.port", { port: p.port })}, {t(`apps.security.${p.security}`)}
-                </td>
-              </tr>
+              <Fragment key={p.protocol}>
+                <tr>
+                  <th scope="row">{t(`apps.server.${p.protocol}`)}</th>
+                  <td>
+                    {p.host}, {t("apps.port", { port: p.port })}, {t(`apps.security.${p.security}`)}
+                  </td>
+                </tr>
+                {p.base && (
+                  <tr>
+                    <th scope="row">{t("apps.base")}</th>
+                    <td>{p.base}</td>
+                  </tr>
+                )}
+              </Fragment>
             ))}
         </tbody>
       </table>

@@ -13,6 +13,7 @@ import { PhotoDialog } from "./PhotoDialog";
 import { Problem } from "./Problem";
 import classes from "./Profile.module.css";
 import { Row, Rows, Section } from "./Section";
+import { Visibility } from "./Visibility";
 
 /** What the directory says of oneself: some of it one's own to change, the rest the agency's. */
 export function Profile() {
@@ -24,6 +25,7 @@ export function Profile() {
     <>
       <Who account={data} />
       <Contact account={data} />
+      <Visibility />
     </>
   );
 }

@@ -98,12 +98,12 @@ function FactsForm({ record, may }: { record: PersonRecord; may: boolean }) {
     >
       <Stack gap="md">
         <Problem error={save.error} title={t("saveFailed")} />
-        <div className={classes.fields}>
+        <div className={`${classes.fields} ${classes.three}`}>
           {field("family_name", t("people.family"))}
           {field("middle_name", t("people.middle"))}
           {field("given_name", t("people.given"), { required: true })}
         </div>
-        <div className={classes.fields}>
+        <div className={`${classes.fields} ${classes.three}`}>
           {field("phone", t("people.phone"), { type: "tel" })}
           {field("mobile", t("people.mobile"), { type: "tel" })}
           {field("office", t("people.office"))}

@@ -74,7 +74,8 @@ export function Activity({ question, onDay }: { question: Question; onDay: (day:
               </li>
             ))}
           </ul>
-          <table className="mantine-visually-hidden">
+          <div className="mantine-visually-hidden">{/* a table is as wide as its words, whatever it is told */}
+          <table>
             <caption>{t("activity.title")}</caption>
             <thead>
               <tr>
@@ -97,6 +98,7 @@ export function Activity({ question, onDay }: { question: Question; onDay: (day:
               ))}
             </tbody>
           </table>
+          </div>
         </>
       )}
     </section>

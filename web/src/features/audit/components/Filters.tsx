@@ -1,12 +1,17 @@
-import { Button, NativeSelect, Pill, Select, TextInput } from "@mantine/core";
+import { Button, NativeSelect, Pill, Select, TextInput, type ComboboxItem, type OptionsFilter } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, data } from "../../../api/client";
+import { formatDate } from "../../../lib/dates";
+import { matches } from "../../../lib/fold";
 import { isAsked, type Question } from "../question";
 import { actionsOf, actionWords, kindWords } from "../words";
 import classes from "./AuditPage.module.css";
+
+/** Options whose words begin with what is typed, marks or not. */
+const folded: OptionsFilter = ({ options, search, limit }) => (options as ComboboxItem[]).filter((o) => !search.trim() || matches(search, o.label)).slice(0, limit);
 
 interface Props {
   question: Question;
@@ -51,12 +56,15 @@ export function Filters({ question, onAsk }: Props) {
     question.kind && { key: "object", label: t("filters.object", { name: `${kindWords(t, question.kind)} ${question.object ?? ""}` }), without: { kind: "", object: "" } },
   ].filter((c) => !!c);
 
+  // The field itself follows the browser's language, in which 11/12 could be either.
+  const said = (day: string | undefined) => day && formatDate(`${day}T12:00:00+07:00`);
+
   return (
     <form className={classes.filters} aria-label={t("filters.label")} onSubmit={(e) => e.preventDefault()}>
-      <TextInput type="date" label={t("filters.from")} value={question.from ?? ""} max={question.until} onChange={(e) => set({ from: e.currentTarget.value })} />
-      <TextInput type="date" label={t("filters.until")} value={question.until ?? ""} min={question.from} onChange={(e) => set({ until: e.currentTarget.value })} />
+      <TextInput type="date" label={t("filters.from")} description={said(question.from)} value={question.from ?? ""} max={question.until} onChange={(e) => set({ from: e.currentTarget.value })} />
+      <TextInput type="date" label={t("filters.until")} description={said(question.until)} value={question.until ?? ""} min={question.from} onChange={(e) => set({ until: e.currentTarget.value })} />
       <Select
-        label={t("filters.action")} placeholder={t("filters.anyAction")} data={actions} value={question.action ?? null} searchable clearable
+        label={t("filters.action")} placeholder={t("filters.anyAction")} data={actions} filter={folded} value={question.action ?? null} searchable clearable
         onChange={(action) => set({ action: action ?? "" })} nothingFoundMessage={t("list.empty")} className={classes.wide}
         clearButtonProps={{ "aria-label": t("filters.remove", { what: t("filters.action") }) }}
       />
@@ -65,7 +73,7 @@ export function Filters({ question, onAsk }: Props) {
         data={[{ value: "", label: t("filters.anyOutcome") }, ...(["ok", "denied", "failed"] as const).map((o) => ({ value: o, label: t(`outcome.${o}`) }))]}
       />
       <Select
-        label={t("filters.agency")} placeholder={t("filters.anyAgency")} data={agencies.map((a) => ({ value: a.id, label: a.short_name || a.name }))} limit={100}
+        label={t("filters.agency")} placeholder={t("filters.anyAgency")} data={agencies.map((a) => ({ value: a.id, label: a.short_name || a.name }))} filter={folded} limit={100}
         value={question.agency ?? null} searchable clearable onChange={(agency) => set({ agency: agency ?? "" })} nothingFoundMessage={t("list.empty")} className={classes.wide}
         clearButtonProps={{ "aria-label": t("filters.remove", { what: t("filters.agency") }) }}
       />
