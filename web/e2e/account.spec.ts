@@ -85,8 +85,8 @@ async function imapLogin(login: string, secret: string): Promise<string> {
 it("keeps one's telephone and photo, which a colleague sees", async () => {
   const page = await app.newPage();
   await account(page, "binh");
-  await page.getByLabel("Điện thoại di động").fill("0912 345 678");
-  await page.getByRole("button", { name: "Lưu" }).click();
+  await page.getByLabel("Điện thoại di động", { exact: true }).fill("0912 345 678");
+  await page.getByRole("button", { name: "Lưu", exact: true }).click();
   await page.getByText("Đã lưu").waitFor();
   await page.getByRole("button", { name: "Thêm ảnh" }).click();
   const chooser = page.waitForEvent("filechooser");

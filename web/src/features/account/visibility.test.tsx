@@ -19,13 +19,13 @@ it("lets one choose what the agency leaves to oneself, and no more", async () =>
   const user = userEvent.setup();
   // The picture's was decided by an administrator.
   expect((await screen.findAllByRole("combobox")).map((c) => (c as HTMLInputElement).value)).toEqual(["Theo chính sách của cơ quan"]);
-  await user.click(screen.getByRole("combobox", { name: "Điện thoại di động" }));
+  await user.click(screen.getByRole("combobox", { name: "Ai thấy: Điện thoại di động" }));
   await user.click(await screen.findByRole("option", { name: "Không ai" }));
-  await user.click(screen.getByRole("button", { name: "Lưu" }));
+  await user.click(screen.getByRole("button", { name: "Lưu lựa chọn" }));
   await screen.findByRole("alert");
-  expect((screen.getByRole("combobox", { name: "Điện thoại di động" }) as HTMLInputElement).value).toBe("Không ai");
+  expect((screen.getByRole("combobox", { name: "Ai thấy: Điện thoại di động" }) as HTMLInputElement).value).toBe("Không ai");
   refused = false;
-  await user.click(screen.getByRole("button", { name: "Lưu" }));
+  await user.click(screen.getByRole("button", { name: "Lưu lựa chọn" }));
   await screen.findByText("Không ai", { selector: "dd" });
   expect(calls.at(-1)?.body).toEqual({ own: [{ field: "mobile", level: "hidden" }, { field: "photo", level: "own_unit" }] }); // for when the administrator's word is gone
 });

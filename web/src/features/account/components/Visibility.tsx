@@ -56,14 +56,14 @@ function Form({ visibility }: { visibility: OwnVisibility }) {
             <Problem error={save.error} title={t("profile.failed")} />
             {mine.map((f) => (
               <Select
-                key={f} label={t(`visibility.field.${f}`)} allowDeselect={false} value={chosen[f] ?? "-"}
+                key={f} label={t("visibility.who", { field: t(`visibility.field.${f}`) })} allowDeselect={false} value={chosen[f] ?? "-"}
                 data={[{ value: "-", label: t("visibility.follows") }, ...levels.map((l) => ({ value: l as string, label: t(`visibility.level.${l}`) }))]}
                 onChange={(next) => next && setChosen({ ...chosen, [f]: next === "-" ? undefined : (next as Level) })}
               />
             ))}
             <Group gap="sm">
               <Button type="submit" disabled={!changed} loading={save.isPending}>
-                {t("save")}
+                {t("visibility.save")}
               </Button>
             </Group>
           </Stack>
