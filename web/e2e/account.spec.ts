@@ -96,6 +96,7 @@ it("keeps one's telephone and photo, which a colleague sees", async () => {
   await look(page, "photo");
   await page.getByRole("button", { name: "Lưu ảnh" }).click();
   await page.getByRole("img", { name: "Ảnh của Trần Thanh Bình" }).waitFor();
+  await page.getByRole("banner").locator('img[src*="/photo"]').waitFor(); // the header's too
   await look(page, "profile");
   const an = await app.newPage();
   await signIn(an, "an");

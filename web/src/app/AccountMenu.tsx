@@ -2,6 +2,7 @@ import { ActionIcon } from "@mantine/core";
 import { lazy, Suspense, useEffect } from "react";
 import { useTranslation } from "react-i18next";
 import { useSession } from "../api/session";
+import { photoOf } from "../lib/photo";
 import { PersonMark } from "../ui/PersonLine";
 import { Flyout } from "./Flyout";
 
@@ -28,7 +29,7 @@ export function AccountMenu() {
           aria-label={t("account.of", { name: person.name })}
           title={person.name}
         >
-          <PersonMark name={person.name} size={30} />
+          <PersonMark name={person.name} photo={photoOf(person)} size={30} />
         </ActionIcon>
       )}
     >

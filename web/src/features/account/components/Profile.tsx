@@ -4,7 +4,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { codeOf } from "../../../api/error";
-import { useSession } from "../../../api/session";
+import { sessionQuery, useSession } from "../../../api/session";
 import { PersonMark } from "../../../ui/PersonLine";
 import { ErrorState, ListSkeleton } from "../../../ui/States";
 import { accountQuery, removePhoto, setPhoto, useUpdateAccount, type Account } from "../api";
@@ -37,7 +37,7 @@ function Who({ account }: { account: Account }) {
   const [choosing, setChoosing] = useState(false);
   const [removing, setRemoving] = useState(false);
   const icon = { size: 16, stroke: 1.5, "aria-hidden": true } as const;
-  const fresh = () => client.invalidateQueries({ queryKey: accountQuery.queryKey });
+  const fresh = () => Promise.all([accountQuery, sessionQuery].map(({ queryKey }) => client.invalidateQueries({ queryKey }))); // the header shows it too
   return (
     <Section title={t("profile.who")} description={t("profile.who_lead")}>
       <div className={classes.who}>
