@@ -22,7 +22,7 @@ export function ExportButton({ question }: { question: Question }) {
       save(exported);
       toast.show({ message: t("export.done", { count: exported.events }) });
     } catch {
-      if (!control.signal.aborted) toast.show({ message: t("export.failed") });
+      if (!control.signal.aborted) toast.show({ color: "red", message: t("export.failed") });
     } finally {
       if (abort.current === control) setEvents(null);
     }

@@ -31,7 +31,7 @@ export function TreeState() {
       await navigator.clipboard.writeText(head?.note ?? "");
       toast.show({ message: t("tree.kept") });
     } catch {
-      toast.show({ message: t("tree.keepFailed") });
+      toast.show({ color: "red", message: t("tree.keepFailed") });
     }
   };
   // i18n: tree.soundText, tree.behindText, tree.stuckText, tree.brokenText

@@ -21,7 +21,7 @@ export function useCopyLink(link: string): { copied: boolean; copy: () => void }
         setCopied(true);
         toast.show({ id: "meeting-link", message: t("list.copied") });
       },
-      () => toast.show({ id: "meeting-link", message: t("list.copyFailed", { link }), autoClose: false }),
+      () => toast.show({ id: "meeting-link", color: "red", message: t("list.copyFailed", { link }), autoClose: false }),
     );
   };
   return { copied, copy };
