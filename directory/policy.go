@@ -66,7 +66,7 @@ func (s *Service) AgencyPolicy(ctx context.Context, _ identity.Actor, id identit
 
 // SetAgencyPolicy decides it, at once. What people see of each other is decided
 // by administrators and security administrators of the whole agency, sign-in by
-// security administrators alone.
+// security administrators alone, who must be fresh.
 func (s *Service) SetAgencyPolicy(ctx context.Context, actor identity.Actor, id identity.AgencyID, p AgencyPolicy) (AgencyPolicy, error) {
 	if err := p.check(); err != nil {
 		return AgencyPolicy{}, err
@@ -87,10 +87,18 @@ func (s *Service) changePolicy(ctx context.Context, actor identity.Actor, id ide
 	act := deed{action: permission.Visibility, objects: on(o)}
 	if signs {
 		act.action = permission.PolicyWrite
+		needs := []identity.Action{permission.PolicyWrite}
 		if len(shows) > 0 {
-			if err := s.permit(ctx, actor, permission.Visibility, o); err != nil {
+			needs = append(needs, permission.Visibility)
+		}
+		for _, action := range needs {
+			if err := s.permit(ctx, actor, action, o); err != nil {
 				return err
 			}
+		}
+		// Whoever may not is told so, not asked for a password.
+		if err := s.requireFresh(ctx, actor); err != nil {
+			return err
 		}
 	}
 	act.do = func(ctx context.Context, tx *sqldb.Tx) (map[string]string, error) {

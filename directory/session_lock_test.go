@@ -104,12 +104,23 @@ func TestSensitiveActsNeedAFreshProof(t *testing.T) {
 		token, _ := f.signIn(t, an)
 		admin, _ := f.signIn(t, "admin@g2g.example")
 		victim := f.actor(t, dung)
+		moha, _ := f.places(t)
+		f.grant(t, f.come(t, admin), directory.NewAdminGrant{Person: f.person(t, binh), Role: identity.RoleSecurityAdmin, Agency: moha})
+		security, _ := f.signIn(t, binh)
 		for range 11 {
 			f.clock.add(time.Minute)
 			f.work(t, token)
 			f.work(t, admin)
+			f.work(t, security)
 		}
-		_, _, err := f.MakeAppPassword(t.Context(), f.come(t, token), "x", []string{"imap"}, time.Time{})
+		p, err := f.AgencyPolicy(t.Context(), f.come(t, security), moha)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.SignIn.AppPasswords = !p.SignIn.AppPasswords
+		_, err = f.SetAgencyPolicy(t.Context(), f.come(t, security), moha, p)
+		want(t, "how an agency signs in", err, errcode.Locked)
+		_, _, err = f.MakeAppPassword(t.Context(), f.come(t, token), "x", []string{"imap"}, time.Time{})
 		want(t, "an app password", err, errcode.Locked)
 		want(t, "an outside address", f.RemoveOutsideAddress(t.Context(), f.come(t, token)), errcode.Locked)
 		_, err = f.MakeCode(t.Context(), f.come(t, admin), victim.Person, false, false)
