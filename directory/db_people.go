@@ -50,6 +50,20 @@ func readPeople(ctx context.Context, tx *sqldb.Tx, ids []identity.PersonID, now 
 	return out, nil
 }
 
+// readSelf reads a person for the person: with the picture, which readPeople
+// leaves out since not everybody may see it.
+func readSelf(ctx context.Context, tx *sqldb.Tx, id identity.PersonID, now time.Time) (identity.Person, error) {
+	people, err := readPeople(ctx, tx, []identity.PersonID{id}, now)
+	if err != nil {
+		return identity.Person{}, err
+	}
+	p := people[id]
+	if err := tx.QueryRow(ctx, `SELECT photo FROM directory_people WHERE id = $1`, string(id)).Scan(&p.Photo); err != nil {
+		return identity.Person{}, fmt.Errorf("read the picture of %s: %w", id, err)
+	}
+	return p, nil
+}
+
 func queryPeople(ctx context.Context, tx *sqldb.Tx, query string, args arguments) ([]identity.Person, error) {
 	rows, err := tx.Query(ctx, query, args...)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"commsd/directory"
 	"commsd/internal/httpapi"
 )
 
@@ -108,6 +109,10 @@ func TestHTTPPhoto(t *testing.T) {
 		p.call("GET", "/api/v1/account", nil, &a)
 		if !strings.HasPrefix(a.Photo, path+"?v=") || !strings.Contains(text, a.Photo) {
 			t.Errorf("the picture is at %q, the answer was %s", a.Photo, text)
+		}
+		var session directory.DirectorySession
+		if p.call("GET", "/api/v1/sessions/current", nil, &session); session.Person.Photo == "" || !strings.HasSuffix(a.Photo, "?v="+session.Person.Photo) {
+			t.Errorf("the session names the picture %q", session.Person.Photo)
 		}
 		resp := other.call("GET", a.Photo, nil, nil)
 		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "image/jpeg" || !strings.Contains(resp.Header.Get("Cache-Control"), "immutable") ||

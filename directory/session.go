@@ -101,11 +101,9 @@ func (s *Service) openSession(ctx context.Context, tx *sqldb.Tx, h holder, prove
 	if err := insertSession(ctx, tx, session, h.account, hash, now, from.Address, clip(from.UserAgent, maxAgent), method); err != nil {
 		return SignedIn{}, err
 	}
-	people, err := readPeople(ctx, tx, []identity.PersonID{h.person}, now)
-	if err != nil {
+	if session.Person, err = readSelf(ctx, tx, h.person, now); err != nil {
 		return SignedIn{}, err
 	}
-	session.Person = people[h.person]
 	err = s.cfg.Audit.Record(ctx, tx, audit.Event{Actor: h.actor(h.main(), session.ID, from.Address), Action: "session.create",
 		Object: identity.ObjectRef{Kind: "session", ID: id}, Outcome: audit.OK, Detail: map[string]string{"scope": "web", "method": method}})
 	return SignedIn{Token: token, Session: session}, err
@@ -176,11 +174,11 @@ func (s *Service) CurrentSession(ctx context.Context, actor identity.Actor) (Ses
 		if err != nil {
 			return err
 		}
-		people, err := readPeople(ctx, tx, []identity.PersonID{h.person}, now)
+		person, err := readSelf(ctx, tx, h.person, now)
 		if err != nil {
 			return err
 		}
-		out = Session{ID: actor.Session, Person: people[h.person], Positions: h.all(), Grants: h.grants, ExpiresAt: expires, Locked: actor.Locked}
+		out = Session{ID: actor.Session, Person: person, Positions: h.all(), Grants: h.grants, ExpiresAt: expires, Locked: actor.Locked}
 		return nil
 	})
 	if errors.Is(err, sql.ErrNoRows) {
