@@ -2,13 +2,8 @@ package directory_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"log/slog"
-	"math/big"
 	"net"
 	"testing"
 	"time"
@@ -20,6 +15,7 @@ import (
 	"commsd/directory/visibility"
 	"commsd/identity"
 	"commsd/internal/errcode"
+	"commsd/internal/tlscert"
 )
 
 // ldapGallery is the gallery as the LDAP face sees it. Whose account it is has
@@ -35,23 +31,11 @@ func (g ldapGallery) AuthenticatePassword(_ context.Context, login, _, _, _ stri
 	return identity.Actor{}, errcode.New(errcode.Unauthenticated, "nobody")
 }
 
-func (g ldapGallery) FindEntries(ctx context.Context, actor identity.Actor, q string, limit int) ([]ldapd.Entry, error) {
-	found, err := g.gallery.FindEntries(ctx, actor, q, limit)
-	out := make([]ldapd.Entry, len(found))
-	for i, e := range found {
-		out[i] = ldapEntry(e)
-	}
-	return out, err
-}
+// made makes each secret anew.
+type made struct{}
 
-func (g ldapGallery) Entry(ctx context.Context, actor identity.Actor, id identity.PersonID) (ldapd.Entry, error) {
-	e, err := g.gallery.Entry(ctx, actor, id)
-	return ldapEntry(e), err
-}
-
-func ldapEntry(e visibility.Entry) ldapd.Entry {
-	return ldapd.Entry{ID: e.ID, Name: e.Name, Family: e.Family, Given: e.GivenName, Title: e.Title, Unit: e.Unit, Agency: e.AgencyName,
-		AgencyIdentifier: e.AgencyIdentifier, Address: e.Address, Phone: e.Phone, Mobile: e.Mobile, Office: e.Office}
+func (made) Get(_ context.Context, _ string, create func() ([]byte, error)) ([]byte, error) {
+	return create()
 }
 
 // serveLDAP serves the gallery until the test ends.
@@ -61,16 +45,11 @@ func serveLDAP(t *testing.T, g *gallery) (addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	certificate, err := tlscert.Own(t.Context(), made{}, []string{"localhost"}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := ldapd.New(ldapd.Config{Listener: ln, TLS: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS12},
+	s, err := ldapd.New(ldapd.Config{Listener: ln, TLS: certificate,
 		Directory: ldapGallery{g}, Domain: "g2g.example", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

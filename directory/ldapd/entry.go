@@ -3,6 +3,8 @@ package ldapd
 import (
 	"sort"
 	"strings"
+
+	"commsd/directory/visibility"
 )
 
 // attributes are an entry's values by canonical name.
@@ -41,13 +43,13 @@ func canonical(name string) string {
 	return name
 }
 
-// attributes returns e as inetOrgPerson (RFC 2798). What the viewer may not see
-// is absent.
-func (e Entry) attributes() attributes {
+// attributesOf returns e as inetOrgPerson (RFC 2798). What the viewer may not
+// see is absent.
+func attributesOf(e visibility.Entry) attributes {
 	a := attributes{"objectclass": {"top", "person", "organizationalPerson", "inetOrgPerson"}}
 	for name, value := range map[string]string{
-		"uid": string(e.ID), "cn": e.Name, "displayname": e.Name, "sn": e.Family, "givenname": e.Given, "mail": e.Address,
-		"telephonenumber": e.Phone, "mobile": e.Mobile, "title": e.Title, "ou": e.Unit, "o": e.Agency,
+		"uid": string(e.ID), "cn": e.Name, "displayname": e.Name, "sn": e.Family, "givenname": e.GivenName, "mail": e.Address,
+		"telephonenumber": e.Phone, "mobile": e.Mobile, "title": e.Title, "ou": e.Unit, "o": e.AgencyName,
 		"physicaldeliveryofficename": e.Office,
 	} {
 		if value != "" {
@@ -60,8 +62,8 @@ func (e Entry) attributes() attributes {
 	return a
 }
 
-// dn is the entry's name below base.
-func (e Entry) dn(base dn) dn {
+// dnOf is e's name below base.
+func dnOf(e visibility.Entry, base dn) dn {
 	d := dn{{"uid", string(e.ID)}}
 	if e.AgencyIdentifier != "" {
 		d = append(d, rdn{"o", e.AgencyIdentifier})

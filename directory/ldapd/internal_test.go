@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"commsd/directory/visibility"
+	"commsd/identity"
 	"commsd/internal/errcode"
 )
 
@@ -68,7 +70,7 @@ func FuzzDN(f *testing.F) {
 func FuzzMessage(f *testing.F) {
 	f.Add([]byte("\x30\x0c\x02\x01\x01\x60\x07\x02\x01\x03\x04\x00\x80\x00"))
 	f.Add([]byte("\x30\x25\x02\x01\x02\x63\x20\x04\x00\x0a\x01\x00\x0a\x01\x00\x02\x01\x00\x02\x01\x00\x01\x01\x00\x87\x0b\x6f\x62\x6a\x65\x63\x74\x43\x6c\x61\x73\x73\x30\x00"))
-	entry := Entry{ID: "p", Name: "Ngô Quang Đức", Family: "Ngô", Given: "Đức", Address: "duc@x.example"}
+	entry := visibility.Entry{Person: identity.Person{ID: "p", Name: "Ngô Quang Đức", GivenName: "Đức", Address: "duc@x.example"}, Family: "Ngô"}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		element, err := readElement(bytes.NewReader(raw), 4096)
 		if err != nil {
@@ -85,12 +87,12 @@ func FuzzMessage(f *testing.F) {
 		if len(rq.filter.queries()) > maxQueries {
 			t.Error("too many queries")
 		}
-		got := rq.filter.match(entry.attributes())
+		got := rq.filter.match(attributesOf(entry))
 		not := &filter{kind: filterNot, children: []*filter{rq.filter}}
-		if got+not.match(entry.attributes()) != yes {
-			t.Errorf("a filter is %d and its negation %d", got, not.match(entry.attributes()))
+		if got+not.match(attributesOf(entry)) != yes {
+			t.Errorf("a filter is %d and its negation %d", got, not.match(attributesOf(entry)))
 		}
-		_ = entryPacket(entry.dn(nil).String(), entry.attributes(), newSelection(rq.attributes), rq.typesOnly).Bytes()
+		_ = entryPacket(dnOf(entry, nil).String(), attributesOf(entry), newSelection(rq.attributes), rq.typesOnly).Bytes()
 	})
 }
 

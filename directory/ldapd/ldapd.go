@@ -25,23 +25,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"commsd/directory/visibility"
 	"commsd/identity"
 	"commsd/internal/netlimit"
 )
-
-// Entry is a person as the address book shows one to the actor that asked;
-// what that actor may not see is empty.
-type Entry struct {
-	ID               identity.PersonID
-	Name             string // "Họ đệm tên"
-	Family, Given    string // họ, tên
-	Title, Unit      string
-	Agency           string // name
-	AgencyIdentifier string // "G09"
-	Address          string // mail
-	Phone, Mobile    string
-	Office           string
-}
 
 // Directory answers who somebody is and whom they may see. It may be used from
 // many goroutines.
@@ -51,11 +38,11 @@ type Directory interface {
 	// AuthenticateAgain returns the actor of AuthenticatePassword as it is now;
 	// errcode.Unauthenticated when what it signed in by is good no more.
 	AuthenticateAgain(ctx context.Context, actor identity.Actor, scope string) (identity.Actor, error)
-	// FindEntries finds people by the beginnings of words of their name or
+	// FindEntries finds people as actor sees them, what is hidden left empty, by the beginnings of words of their name or
 	// address, marks or not; with q empty, the actor's colleagues.
-	FindEntries(ctx context.Context, actor identity.Actor, q string, limit int) ([]Entry, error)
+	FindEntries(ctx context.Context, actor identity.Actor, q string, limit int) ([]visibility.Entry, error)
 	// Entry returns one person; errcode.NotFound where there is none to see.
-	Entry(ctx context.Context, actor identity.Actor, id identity.PersonID) (Entry, error)
+	Entry(ctx context.Context, actor identity.Actor, id identity.PersonID) (visibility.Entry, error)
 }
 
 // Config holds what New needs. Registerer may be nil.

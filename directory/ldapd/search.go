@@ -9,6 +9,7 @@ import (
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 
+	"commsd/directory/visibility"
 	"commsd/identity"
 	"commsd/internal/errcode"
 )
@@ -81,7 +82,7 @@ func (c *conn) search(m message) error {
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, searchTimeout)
 	defer cancel()
-	var found []Entry
+	var found []visibility.Entry
 	var code result
 	if err = c.again(ctx); err == nil {
 		found, code, err = c.find(ctx, rq, limit)
@@ -96,7 +97,7 @@ func (c *conn) search(m message) error {
 	}
 	pick := newSelection(rq.attributes)
 	for _, e := range found {
-		if err := c.write(m.id, entryPacket(e.dn(c.server.base).String(), e.attributes(), pick, rq.typesOnly), nil); err != nil {
+		if err := c.write(m.id, entryPacket(dnOf(e, c.server.base).String(), attributesOf(e), pick, rq.typesOnly), nil); err != nil {
 			return err
 		}
 	}
@@ -127,7 +128,7 @@ func (c *conn) again(ctx context.Context) error {
 }
 
 // find returns at most limit entries of a search, and whether there may be more.
-func (c *conn) find(ctx context.Context, rq searchRequest, limit int) ([]Entry, result, error) {
+func (c *conn) find(ctx context.Context, rq searchRequest, limit int) ([]visibility.Entry, result, error) {
 	below, ok := rq.base.under(c.server.base)
 	if !ok && len(rq.base) > 0 {
 		return nil, noSuchObject, nil
@@ -150,7 +151,7 @@ func (c *conn) find(ctx context.Context, rq searchRequest, limit int) ([]Entry, 
 	}
 	// One over the limit tells that there are more.
 	ask := c.server.cfg.MaxEntries + 1
-	var found []Entry
+	var found []visibility.Entry
 	full := false
 	seen := map[identity.PersonID]bool{}
 	for _, q := range rq.filter.queries() {
@@ -160,7 +161,7 @@ func (c *conn) find(ctx context.Context, rq searchRequest, limit int) ([]Entry, 
 		}
 		full = full || len(entries) >= ask
 		for _, e := range entries {
-			if seen[e.ID] || agency != "" && !strings.EqualFold(agency, e.AgencyIdentifier) || rq.filter.match(e.attributes()) != yes {
+			if seen[e.ID] || agency != "" && !strings.EqualFold(agency, e.AgencyIdentifier) || rq.filter.match(attributesOf(e)) != yes {
 				continue
 			}
 			seen[e.ID] = true
@@ -176,19 +177,19 @@ func (c *conn) find(ctx context.Context, rq searchRequest, limit int) ([]Entry, 
 	return found, success, nil
 }
 
-func (c *conn) findOne(ctx context.Context, rq searchRequest, id identity.PersonID) ([]Entry, result, error) {
+func (c *conn) findOne(ctx context.Context, rq searchRequest, id identity.PersonID) ([]visibility.Entry, result, error) {
 	e, err := c.server.cfg.Directory.Entry(ctx, c.actor, id)
 	switch {
 	case errcode.Of(err) == errcode.NotFound:
 		return nil, noSuchObject, nil
 	case err != nil:
 		return nil, success, err
-	case rq.base.String() != e.dn(c.server.base).String():
+	case rq.base.String() != dnOf(e, c.server.base).String():
 		return nil, noSuchObject, nil
-	case rq.scope == scopeOne || rq.filter.match(e.attributes()) != yes:
+	case rq.scope == scopeOne || rq.filter.match(attributesOf(e)) != yes:
 		return nil, success, nil // nobody stands below a person
 	}
-	return []Entry{e}, success, nil
+	return []visibility.Entry{e}, success, nil
 }
 
 // rootDSE tells what the server is (RFC 4512, section 5.1); before a bind, too.

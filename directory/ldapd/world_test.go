@@ -24,6 +24,7 @@ import (
 	"go.uber.org/goleak"
 
 	"commsd/directory/ldapd"
+	"commsd/directory/visibility"
 	"commsd/identity"
 	"commsd/internal/errcode"
 	"commsd/internal/fold"
@@ -37,13 +38,13 @@ const (
 	password = "abcd-efgh-ijkl-mnop"
 )
 
-var people = []ldapd.Entry{
-	{ID: "p-duc", Name: "Ngô Quang Đức", Family: "Ngô", Given: "Đức", Title: "Chánh Văn phòng", Unit: "Văn phòng Bộ", Agency: "Bộ Nội vụ",
-		AgencyIdentifier: "G09", Address: "ducnq@noivu.g2g.example", Phone: "024 3825 0001", Mobile: "0912 000 001", Office: "P. 201, nhà A"},
-	{ID: "p-duc2", Name: "Tô Minh Đức", Family: "Tô", Given: "Đức", Title: "Chuyên viên chính", Unit: "Văn phòng UBND", Agency: "UBND thành phố Hà Nội",
-		AgencyIdentifier: "H26", Address: "ductm@hanoi.g2g.example"},
-	{ID: "p-binh", Name: "Trần Thanh Bình", Family: "Trần", Given: "Bình", Title: "Phó Vụ trưởng", Unit: "Vụ Cải cách hành chính", Agency: "Bộ Nội vụ",
-		AgencyIdentifier: "G09", Address: "binh@noivu.g2g.example"},
+var people = []visibility.Entry{
+	{Person: identity.Person{ID: "p-duc", Name: "Ngô Quang Đức", GivenName: "Đức", Title: "Chánh Văn phòng", Unit: "Văn phòng Bộ", AgencyName: "Bộ Nội vụ", Address: "ducnq@noivu.g2g.example"},
+		Family: "Ngô", AgencyIdentifier: "G09", Phone: "024 3825 0001", Mobile: "0912 000 001", Office: "P. 201, nhà A"},
+	{Person: identity.Person{ID: "p-duc2", Name: "Tô Minh Đức", GivenName: "Đức", Title: "Chuyên viên chính", Unit: "Văn phòng UBND", AgencyName: "UBND thành phố Hà Nội", Address: "ductm@hanoi.g2g.example"},
+		Family: "Tô", AgencyIdentifier: "H26"},
+	{Person: identity.Person{ID: "p-binh", Name: "Trần Thanh Bình", GivenName: "Bình", Title: "Phó Vụ trưởng", Unit: "Vụ Cải cách hành chính", AgencyName: "Bộ Nội vụ", Address: "binh@noivu.g2g.example"},
+		Family: "Trần", AgencyIdentifier: "G09"},
 }
 
 // book is a Directory of a few people; colleagues are those of G09.
@@ -84,7 +85,7 @@ func (b *book) AuthenticatePassword(_ context.Context, l, p, _, scope string) (i
 	return identity.Actor{Account: "a-an", Session: "app:1", Position: "p-main", Login: login}, nil
 }
 
-func (b *book) FindEntries(_ context.Context, actor identity.Actor, q string, limit int) ([]ldapd.Entry, error) {
+func (b *book) FindEntries(_ context.Context, actor identity.Actor, q string, limit int) ([]visibility.Entry, error) {
 	b.mu.Lock()
 	b.asks = append(b.asks, q+" by "+string(actor.Position))
 	b.mu.Unlock()
@@ -92,7 +93,7 @@ func (b *book) FindEntries(_ context.Context, actor identity.Actor, q string, li
 		var nothing *book
 		nothing.asked() // what a defect does
 	}
-	var out []ldapd.Entry
+	var out []visibility.Entry
 	for _, e := range people {
 		hit := q != "" || e.AgencyIdentifier == "G09"
 		for _, w := range fold.Words(q) {
@@ -109,13 +110,13 @@ func (b *book) FindEntries(_ context.Context, actor identity.Actor, q string, li
 	return out, nil
 }
 
-func (b *book) Entry(_ context.Context, _ identity.Actor, id identity.PersonID) (ldapd.Entry, error) {
+func (b *book) Entry(_ context.Context, _ identity.Actor, id identity.PersonID) (visibility.Entry, error) {
 	for _, e := range people {
 		if e.ID == id {
 			return e, nil
 		}
 	}
-	return ldapd.Entry{}, errcode.New(errcode.NotFound, "nobody")
+	return visibility.Entry{}, errcode.New(errcode.NotFound, "nobody")
 }
 
 func (b *book) asked() []string {
