@@ -39,21 +39,16 @@ type finder struct {
 	forms [][]fold.Word
 }
 
+// area is a part of the directory that a step looks in.
+type area struct {
+	key    []byte // of its search rows
+	ranges func(ctx context.Context, key []byte, exact bool) ([]searchkey.Range, error)
+}
+
 func (f *finder) find(ctx context.Context) error {
-	if f.within != "" {
-		return f.findWithin(ctx)
-	}
-	var unit []unitMatch
-	var agency []byte
-	if f.actor.Agency != "" {
-		members, err := readUnitNames(ctx, f.tx, f.actor.Position, f.now)
-		if err != nil {
-			return err
-		}
-		unit = matching(f.query, members)
-		if agency, err = idBytes(string(f.actor.Agency)); err != nil {
-			return err
-		}
+	unit, areas, err := f.nearestFirst(ctx)
+	if err != nil {
+		return err
 	}
 	for _, exact := range []bool{true, false} {
 		if exact && !f.query.Marked() {
@@ -64,57 +59,45 @@ func (f *finder) find(ctx context.Context) error {
 				f.take(m.id)
 			}
 		}
-		if len(f.found) == f.want {
-			f.more = true
-			break
-		}
-		if agency != nil {
-			ranges, err := f.agencyRanges(ctx, agency, exact)
+		for _, in := range areas {
+			if len(f.found) == f.want {
+				f.more = true
+				return nil
+			}
+			ranges, err := in.ranges(ctx, in.key, exact)
 			if err != nil {
 				return err
 			}
-			if err := f.step(ctx, agency, ranges, exact); err != nil {
+			if err := f.step(ctx, in.key, ranges, exact); err != nil {
 				return err
 			}
-		}
-		if len(f.found) == f.want {
-			f.more = true
-			break
-		}
-		ranges, err := f.allRanges(ctx, exact)
-		if err != nil {
-			return err
-		}
-		if err := f.step(ctx, everybody, ranges, exact); err != nil {
-			return err
 		}
 	}
 	return nil
 }
 
-// findWithin looks in one agency alone.
-func (f *finder) findWithin(ctx context.Context) error {
-	agency, err := idBytes(string(f.within))
-	if err != nil {
-		return nil //nolint:nilerr // an id of nothing: nobody works there
-	}
-	for _, exact := range []bool{true, false} {
-		if exact && !f.query.Marked() {
-			continue
-		}
-		ranges, err := f.agencyRanges(ctx, agency, exact)
+// nearestFirst returns who of the actor's unit is looked for, and where to look
+// after that. Within an agency there is nothing nearer than it.
+func (f *finder) nearestFirst(ctx context.Context) (unit []unitMatch, areas []area, err error) {
+	if f.within != "" {
+		key, err := idBytes(string(f.within))
 		if err != nil {
-			return err
+			return nil, nil, nil //nolint:nilerr // an id of nothing: nobody works there
 		}
-		if err := f.step(ctx, agency, ranges, exact); err != nil {
-			return err
-		}
-		if len(f.found) == f.want {
-			f.more = true
-			break
-		}
+		return nil, []area{{key, f.agencyRanges}}, nil
 	}
-	return nil
+	if f.actor.Agency != "" {
+		members, err := readUnitNames(ctx, f.tx, f.actor.Position, f.now)
+		if err != nil {
+			return nil, nil, err
+		}
+		key, err := idBytes(string(f.actor.Agency))
+		if err != nil {
+			return nil, nil, err
+		}
+		unit, areas = matching(f.query, members), []area{{key, f.agencyRanges}}
+	}
+	return unit, append(areas, area{everybody, f.allRanges}), nil
 }
 
 // take adds a person unless an earlier step has.
@@ -164,7 +147,7 @@ func (f *finder) agencyRanges(ctx context.Context, agency []byte, exact bool) ([
 }
 
 // allRanges are those of the query's rarest two words in the whole directory.
-func (f *finder) allRanges(ctx context.Context, exact bool) ([]searchkey.Range, error) {
+func (f *finder) allRanges(ctx context.Context, _ []byte, exact bool) ([]searchkey.Range, error) {
 	if i := f.query.Address(); i >= 0 {
 		return f.query.Single(i), nil
 	}

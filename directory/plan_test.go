@@ -86,7 +86,7 @@ func findPlan(t *testing.T, db *sqldb.DB, viewer identity.Actor, scope []byte, q
 	t.Helper()
 	err := db.Read(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
 		f := &finder{tx: tx, query: searchkey.Parse(q), actor: viewer}
-		ranges, err := f.allRanges(ctx, f.query.Marked())
+		ranges, err := f.allRanges(ctx, scope, f.query.Marked())
 		if string(scope) != string(everybody) {
 			ranges, err = f.agencyRanges(ctx, scope, f.query.Marked())
 		}
