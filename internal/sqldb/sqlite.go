@@ -82,14 +82,7 @@ func openSQLite(ctx context.Context, cfg Config, m *metrics) (_ engine, err erro
 	}
 	s.readers.SetMaxOpenConns(readers)
 	s.readers.SetMaxIdleConns(readers)
-	folds, err := sql.Open("sqlite", dsn(path, true))
-	if err != nil {
-		return nil, fmt.Errorf("sqldb: %w", err)
-	}
-	folds.SetMaxOpenConns(1)
-	s.folder = startFolder(folds, cfg.Log)
-	s.writer = startWriter(s.writes, s.folder.committed, cfg.Log, m)
-	return s, nil
+	return s, s.startWriting(path, cfg, m)
 }
 
 // openSQLiteBeside opens a database that a server may have open: without its
@@ -100,30 +93,39 @@ func openSQLiteBeside(ctx context.Context, cfg Config, path string, m *metrics) 
 		return nil, errcode.New(errcode.Invalid, "data_dir: cannot read %s (%s): name the folder that the server uses", path, cause(err))
 	}
 	s := &sqliteDB{}
+	defer func() {
+		if err != nil {
+			_ = s.close() // the first error is the one to tell
+		}
+	}()
 	if s.readers, err = sql.Open("sqlite", dsn(path, false)); err != nil {
 		return nil, fmt.Errorf("sqldb: %w", err)
 	}
 	s.readers.SetMaxOpenConns(max(cfg.MaxConns, 1))
 	if err := refuseOther(ctx, s.readers, "data_dir"); err != nil {
-		_ = s.close() // the first error is the one to tell
 		return nil, err
 	}
 	if cfg.ReadOnly {
 		return s, nil
 	}
 	if s.writes, err = sql.Open("sqlite", dsn(path, true)); err != nil {
-		_ = s.close() // the first error is the one to tell
 		return nil, fmt.Errorf("sqldb: %w", err)
 	}
 	s.writes.SetMaxOpenConns(1)
+	return s, s.startWriting(path, cfg, m)
+}
+
+// startWriting starts what writes through s.writes, and what folds the log into
+// the file beside it.
+func (s *sqliteDB) startWriting(path string, cfg Config, m *metrics) error {
 	folds, err := sql.Open("sqlite", dsn(path, true))
 	if err != nil {
-		return nil, fmt.Errorf("sqldb: %w", err)
+		return fmt.Errorf("sqldb: %w", err)
 	}
 	folds.SetMaxOpenConns(1)
 	s.folder = startFolder(folds, cfg.Log)
 	s.writer = startWriter(s.writes, s.folder.committed, cfg.Log, m)
-	return s, nil
+	return nil
 }
 
 // dsn returns the driver's name of the file. FULL makes each commit wait for
