@@ -204,7 +204,7 @@ function ByPassword({ login, onLogin, onEntered, news, refused, to, codePlace }:
               {t("sign_in.submit")}
             </Button>
             {passkeys && (
-              <Button variant="default" fullWidth loading={passkey.isPending} 
+              <Button variant="default" fullWidth loading={passkey.isPending}
                 onClick={() => {
                   enter.reset();
                   passkey.mutate();

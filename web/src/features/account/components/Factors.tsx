@@ -282,4 +282,3 @@ function MakeCodes({ state }: { state: State }) {
     </>
   );
 }
-
