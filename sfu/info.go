@@ -125,6 +125,25 @@ type Speaker struct {
 	Active bool
 }
 
+// StreamState says whether a subscriber's stream flows.
+type StreamState struct {
+	TrackSID       string
+	ParticipantSID string // of the publisher
+	Paused         bool
+}
+
+// SubscribedCodec says which layers of a track in one codec are received.
+type SubscribedCodec struct {
+	MimeType string // "video/VP8"
+	Layers   []SubscribedLayer
+}
+
+// SubscribedLayer is one layer of a SubscribedCodec.
+type SubscribedLayer struct {
+	Quality uint8 // 0 low, 1 medium, 2 high
+	Wanted  bool
+}
+
 // Reason says why a participant's place ended.
 type Reason uint8
 
@@ -229,6 +248,16 @@ type (
 	// EventTrackSubscribed says that somebody receives one's track for the
 	// first time.
 	EventTrackSubscribed struct{ TrackSID string }
+	// EventStreamState tells a subscriber which of its streams are held back for
+	// want of bandwidth, and which flow again.
+	EventStreamState struct{ States []StreamState }
+	// EventSubscribedQuality tells a publisher which layers of its track
+	// somebody receives; it may stop sending the others. Every layer of every
+	// codec that it publishes is named: a client sends on what is not.
+	EventSubscribedQuality struct {
+		TrackSID string
+		Codecs   []SubscribedCodec
+	}
 	// EventLeft is the last event of a participant.
 	EventLeft struct {
 		Reason Reason
@@ -249,4 +278,6 @@ func (EventCandidate) event()          {}
 func (EventSpeakers) event()           {}
 func (EventSubscriptionFailed) event() {}
 func (EventTrackSubscribed) event()    {}
+func (EventStreamState) event()        {}
+func (EventSubscribedQuality) event()  {}
 func (EventLeft) event()               {}

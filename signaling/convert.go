@@ -110,6 +110,39 @@ func track(t sfu.TrackInfo) *lk.TrackInfo {
 	return out
 }
 
+func streamStates(e sfu.EventStreamState) *lk.StreamStateUpdate {
+	out := &lk.StreamStateUpdate{}
+	for _, s := range e.States {
+		state := lk.StreamState_ACTIVE
+		if s.Paused {
+			state = lk.StreamState_PAUSED
+		}
+		out.StreamStates = append(out.StreamStates, &lk.StreamStateInfo{ParticipantSid: s.ParticipantSID, TrackSid: s.TrackSID, State: state})
+	}
+	return out
+}
+
+func subscribedQuality(e sfu.EventSubscribedQuality) *lk.SubscribedQualityUpdate {
+	out := &lk.SubscribedQualityUpdate{TrackSid: e.TrackSID}
+	for _, c := range e.Codecs {
+		codec := &lk.SubscribedCodec{Codec: codecName(c.MimeType)}
+		for _, l := range c.Layers {
+			codec.Qualities = append(codec.Qualities, &lk.SubscribedQuality{Quality: lk.VideoQuality(l.Quality), Enabled: l.Wanted})
+		}
+		out.SubscribedCodecs = append(out.SubscribedCodecs, codec)
+	}
+	if len(out.SubscribedCodecs) > 0 { // what clients read that know of no second codec
+		out.SubscribedQualities = out.SubscribedCodecs[0].Qualities
+	}
+	return out
+}
+
+// codecName is a codec as messages about it name it: "video/VP8" is "vp8".
+func codecName(mime string) string {
+	_, name, _ := strings.Cut(strings.ToLower(mime), "/")
+	return name
+}
+
 // trackOf reads what a client announces, within bounds.
 func trackOf(r *lk.AddTrackRequest) sfu.TrackInfo {
 	t := sfu.TrackInfo{

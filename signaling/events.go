@@ -58,6 +58,10 @@ func (ses *session) event(so *socket, e sfu.Event) {
 		}}})
 	case sfu.EventTrackSubscribed:
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_TrackSubscribed{TrackSubscribed: &lk.TrackSubscribed{TrackSid: e.TrackSID}}})
+	case sfu.EventStreamState:
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_StreamStateUpdate{StreamStateUpdate: streamStates(e)}})
+	case sfu.EventSubscribedQuality:
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_SubscribedQualityUpdate{SubscribedQualityUpdate: subscribedQuality(e)}})
 	case sfu.EventLeft:
 		ses.svc.forget(ses.p.SID())
 		action := lk.LeaveRequest_DISCONNECT

@@ -520,6 +520,52 @@ func (SubscriptionError) EnumDescriptor() ([]byte, []int) {
 	return file_signal_proto_rawDescGZIP(), []int{8}
 }
 
+type StreamState int32
+
+const (
+	StreamState_ACTIVE StreamState = 0
+	StreamState_PAUSED StreamState = 1
+)
+
+// Enum value maps for StreamState.
+var (
+	StreamState_name = map[int32]string{
+		0: "ACTIVE",
+		1: "PAUSED",
+	}
+	StreamState_value = map[string]int32{
+		"ACTIVE": 0,
+		"PAUSED": 1,
+	}
+)
+
+func (x StreamState) Enum() *StreamState {
+	p := new(StreamState)
+	*p = x
+	return p
+}
+
+func (x StreamState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (StreamState) Descriptor() protoreflect.EnumDescriptor {
+	return file_signal_proto_enumTypes[9].Descriptor()
+}
+
+func (StreamState) Type() protoreflect.EnumType {
+	return &file_signal_proto_enumTypes[9]
+}
+
+func (x StreamState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use StreamState.Descriptor instead.
+func (StreamState) EnumDescriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{9}
+}
+
 type CandidateProtocol int32
 
 const (
@@ -553,11 +599,11 @@ func (x CandidateProtocol) String() string {
 }
 
 func (CandidateProtocol) Descriptor() protoreflect.EnumDescriptor {
-	return file_signal_proto_enumTypes[9].Descriptor()
+	return file_signal_proto_enumTypes[10].Descriptor()
 }
 
 func (CandidateProtocol) Type() protoreflect.EnumType {
-	return &file_signal_proto_enumTypes[9]
+	return &file_signal_proto_enumTypes[10]
 }
 
 func (x CandidateProtocol) Number() protoreflect.EnumNumber {
@@ -566,7 +612,7 @@ func (x CandidateProtocol) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CandidateProtocol.Descriptor instead.
 func (CandidateProtocol) EnumDescriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{9}
+	return file_signal_proto_rawDescGZIP(), []int{10}
 }
 
 type VideoLayer_Mode int32
@@ -605,11 +651,11 @@ func (x VideoLayer_Mode) String() string {
 }
 
 func (VideoLayer_Mode) Descriptor() protoreflect.EnumDescriptor {
-	return file_signal_proto_enumTypes[10].Descriptor()
+	return file_signal_proto_enumTypes[11].Descriptor()
 }
 
 func (VideoLayer_Mode) Type() protoreflect.EnumType {
-	return &file_signal_proto_enumTypes[10]
+	return &file_signal_proto_enumTypes[11]
 }
 
 func (x VideoLayer_Mode) Number() protoreflect.EnumNumber {
@@ -654,11 +700,11 @@ func (x Encryption_Type) String() string {
 }
 
 func (Encryption_Type) Descriptor() protoreflect.EnumDescriptor {
-	return file_signal_proto_enumTypes[11].Descriptor()
+	return file_signal_proto_enumTypes[12].Descriptor()
 }
 
 func (Encryption_Type) Type() protoreflect.EnumType {
-	return &file_signal_proto_enumTypes[11]
+	return &file_signal_proto_enumTypes[12]
 }
 
 func (x Encryption_Type) Number() protoreflect.EnumNumber {
@@ -706,11 +752,11 @@ func (x ParticipantInfo_State) String() string {
 }
 
 func (ParticipantInfo_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_signal_proto_enumTypes[12].Descriptor()
+	return file_signal_proto_enumTypes[13].Descriptor()
 }
 
 func (ParticipantInfo_State) Type() protoreflect.EnumType {
-	return &file_signal_proto_enumTypes[12]
+	return &file_signal_proto_enumTypes[13]
 }
 
 func (x ParticipantInfo_State) Number() protoreflect.EnumNumber {
@@ -749,11 +795,11 @@ func (x ParticipantInfo_Kind) String() string {
 }
 
 func (ParticipantInfo_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_signal_proto_enumTypes[13].Descriptor()
+	return file_signal_proto_enumTypes[14].Descriptor()
 }
 
 func (ParticipantInfo_Kind) Type() protoreflect.EnumType {
-	return &file_signal_proto_enumTypes[13]
+	return &file_signal_proto_enumTypes[14]
 }
 
 func (x ParticipantInfo_Kind) Number() protoreflect.EnumNumber {
@@ -795,11 +841,11 @@ func (x ServerInfo_Edition) String() string {
 }
 
 func (ServerInfo_Edition) Descriptor() protoreflect.EnumDescriptor {
-	return file_signal_proto_enumTypes[14].Descriptor()
+	return file_signal_proto_enumTypes[15].Descriptor()
 }
 
 func (ServerInfo_Edition) Type() protoreflect.EnumType {
-	return &file_signal_proto_enumTypes[14]
+	return &file_signal_proto_enumTypes[15]
 }
 
 func (x ServerInfo_Edition) Number() protoreflect.EnumNumber {
@@ -844,11 +890,11 @@ func (x LeaveRequest_Action) String() string {
 }
 
 func (LeaveRequest_Action) Descriptor() protoreflect.EnumDescriptor {
-	return file_signal_proto_enumTypes[15].Descriptor()
+	return file_signal_proto_enumTypes[16].Descriptor()
 }
 
 func (LeaveRequest_Action) Type() protoreflect.EnumType {
-	return &file_signal_proto_enumTypes[15]
+	return &file_signal_proto_enumTypes[16]
 }
 
 func (x LeaveRequest_Action) Number() protoreflect.EnumNumber {
@@ -905,11 +951,11 @@ func (x RequestResponse_Reason) String() string {
 }
 
 func (RequestResponse_Reason) Descriptor() protoreflect.EnumDescriptor {
-	return file_signal_proto_enumTypes[16].Descriptor()
+	return file_signal_proto_enumTypes[17].Descriptor()
 }
 
 func (RequestResponse_Reason) Type() protoreflect.EnumType {
-	return &file_signal_proto_enumTypes[16]
+	return &file_signal_proto_enumTypes[17]
 }
 
 func (x RequestResponse_Reason) Number() protoreflect.EnumNumber {
@@ -918,7 +964,7 @@ func (x RequestResponse_Reason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RequestResponse_Reason.Descriptor instead.
 func (RequestResponse_Reason) EnumDescriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{45, 0}
+	return file_signal_proto_rawDescGZIP(), []int{51, 0}
 }
 
 type DataPacket_Kind int32
@@ -951,11 +997,11 @@ func (x DataPacket_Kind) String() string {
 }
 
 func (DataPacket_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_signal_proto_enumTypes[17].Descriptor()
+	return file_signal_proto_enumTypes[18].Descriptor()
 }
 
 func (DataPacket_Kind) Type() protoreflect.EnumType {
-	return &file_signal_proto_enumTypes[17]
+	return &file_signal_proto_enumTypes[18]
 }
 
 func (x DataPacket_Kind) Number() protoreflect.EnumNumber {
@@ -964,7 +1010,7 @@ func (x DataPacket_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DataPacket_Kind.Descriptor instead.
 func (DataPacket_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{46, 0}
+	return file_signal_proto_rawDescGZIP(), []int{52, 0}
 }
 
 // Client to server.
@@ -1290,6 +1336,9 @@ type SignalResponse struct {
 	//	*SignalResponse_SpeakersChanged
 	//	*SignalResponse_RoomUpdate
 	//	*SignalResponse_ConnectionQuality
+	//	*SignalResponse_StreamStateUpdate
+	//	*SignalResponse_SubscribedQualityUpdate
+	//	*SignalResponse_SubscriptionPermissionUpdate
 	//	*SignalResponse_RefreshToken
 	//	*SignalResponse_TrackUnpublished
 	//	*SignalResponse_Pong
@@ -1439,6 +1488,33 @@ func (x *SignalResponse) GetConnectionQuality() *ConnectionQualityUpdate {
 	return nil
 }
 
+func (x *SignalResponse) GetStreamStateUpdate() *StreamStateUpdate {
+	if x != nil {
+		if x, ok := x.Message.(*SignalResponse_StreamStateUpdate); ok {
+			return x.StreamStateUpdate
+		}
+	}
+	return nil
+}
+
+func (x *SignalResponse) GetSubscribedQualityUpdate() *SubscribedQualityUpdate {
+	if x != nil {
+		if x, ok := x.Message.(*SignalResponse_SubscribedQualityUpdate); ok {
+			return x.SubscribedQualityUpdate
+		}
+	}
+	return nil
+}
+
+func (x *SignalResponse) GetSubscriptionPermissionUpdate() *SubscriptionPermissionUpdate {
+	if x != nil {
+		if x, ok := x.Message.(*SignalResponse_SubscriptionPermissionUpdate); ok {
+			return x.SubscriptionPermissionUpdate
+		}
+	}
+	return nil
+}
+
 func (x *SignalResponse) GetRefreshToken() string {
 	if x != nil {
 		if x, ok := x.Message.(*SignalResponse_RefreshToken); ok {
@@ -1559,6 +1635,18 @@ type SignalResponse_ConnectionQuality struct {
 	ConnectionQuality *ConnectionQualityUpdate `protobuf:"bytes,12,opt,name=connection_quality,json=connectionQuality,proto3,oneof"`
 }
 
+type SignalResponse_StreamStateUpdate struct {
+	StreamStateUpdate *StreamStateUpdate `protobuf:"bytes,13,opt,name=stream_state_update,json=streamStateUpdate,proto3,oneof"`
+}
+
+type SignalResponse_SubscribedQualityUpdate struct {
+	SubscribedQualityUpdate *SubscribedQualityUpdate `protobuf:"bytes,14,opt,name=subscribed_quality_update,json=subscribedQualityUpdate,proto3,oneof"`
+}
+
+type SignalResponse_SubscriptionPermissionUpdate struct {
+	SubscriptionPermissionUpdate *SubscriptionPermissionUpdate `protobuf:"bytes,15,opt,name=subscription_permission_update,json=subscriptionPermissionUpdate,proto3,oneof"`
+}
+
 type SignalResponse_RefreshToken struct {
 	RefreshToken string `protobuf:"bytes,16,opt,name=refresh_token,json=refreshToken,proto3,oneof"`
 }
@@ -1612,6 +1700,12 @@ func (*SignalResponse_SpeakersChanged) isSignalResponse_Message() {}
 func (*SignalResponse_RoomUpdate) isSignalResponse_Message() {}
 
 func (*SignalResponse_ConnectionQuality) isSignalResponse_Message() {}
+
+func (*SignalResponse_StreamStateUpdate) isSignalResponse_Message() {}
+
+func (*SignalResponse_SubscribedQualityUpdate) isSignalResponse_Message() {}
+
+func (*SignalResponse_SubscriptionPermissionUpdate) isSignalResponse_Message() {}
 
 func (*SignalResponse_RefreshToken) isSignalResponse_Message() {}
 
@@ -4293,6 +4387,334 @@ func (x *SubscriptionPermission) GetTrackPermissions() []*TrackPermission {
 	return nil
 }
 
+type SubscriptionPermissionUpdate struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	ParticipantSid string                 `protobuf:"bytes,1,opt,name=participant_sid,json=participantSid,proto3" json:"participant_sid,omitempty"`
+	TrackSid       string                 `protobuf:"bytes,2,opt,name=track_sid,json=trackSid,proto3" json:"track_sid,omitempty"`
+	Allowed        bool                   `protobuf:"varint,3,opt,name=allowed,proto3" json:"allowed,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *SubscriptionPermissionUpdate) Reset() {
+	*x = SubscriptionPermissionUpdate{}
+	mi := &file_signal_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubscriptionPermissionUpdate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubscriptionPermissionUpdate) ProtoMessage() {}
+
+func (x *SubscriptionPermissionUpdate) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubscriptionPermissionUpdate.ProtoReflect.Descriptor instead.
+func (*SubscriptionPermissionUpdate) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *SubscriptionPermissionUpdate) GetParticipantSid() string {
+	if x != nil {
+		return x.ParticipantSid
+	}
+	return ""
+}
+
+func (x *SubscriptionPermissionUpdate) GetTrackSid() string {
+	if x != nil {
+		return x.TrackSid
+	}
+	return ""
+}
+
+func (x *SubscriptionPermissionUpdate) GetAllowed() bool {
+	if x != nil {
+		return x.Allowed
+	}
+	return false
+}
+
+type StreamStateInfo struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	ParticipantSid string                 `protobuf:"bytes,1,opt,name=participant_sid,json=participantSid,proto3" json:"participant_sid,omitempty"`
+	TrackSid       string                 `protobuf:"bytes,2,opt,name=track_sid,json=trackSid,proto3" json:"track_sid,omitempty"`
+	State          StreamState            `protobuf:"varint,3,opt,name=state,proto3,enum=commsd.lk.StreamState" json:"state,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *StreamStateInfo) Reset() {
+	*x = StreamStateInfo{}
+	mi := &file_signal_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamStateInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamStateInfo) ProtoMessage() {}
+
+func (x *StreamStateInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamStateInfo.ProtoReflect.Descriptor instead.
+func (*StreamStateInfo) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *StreamStateInfo) GetParticipantSid() string {
+	if x != nil {
+		return x.ParticipantSid
+	}
+	return ""
+}
+
+func (x *StreamStateInfo) GetTrackSid() string {
+	if x != nil {
+		return x.TrackSid
+	}
+	return ""
+}
+
+func (x *StreamStateInfo) GetState() StreamState {
+	if x != nil {
+		return x.State
+	}
+	return StreamState_ACTIVE
+}
+
+type StreamStateUpdate struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	StreamStates  []*StreamStateInfo     `protobuf:"bytes,1,rep,name=stream_states,json=streamStates,proto3" json:"stream_states,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamStateUpdate) Reset() {
+	*x = StreamStateUpdate{}
+	mi := &file_signal_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamStateUpdate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamStateUpdate) ProtoMessage() {}
+
+func (x *StreamStateUpdate) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamStateUpdate.ProtoReflect.Descriptor instead.
+func (*StreamStateUpdate) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *StreamStateUpdate) GetStreamStates() []*StreamStateInfo {
+	if x != nil {
+		return x.StreamStates
+	}
+	return nil
+}
+
+type SubscribedQuality struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Quality       VideoQuality           `protobuf:"varint,1,opt,name=quality,proto3,enum=commsd.lk.VideoQuality" json:"quality,omitempty"`
+	Enabled       bool                   `protobuf:"varint,2,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubscribedQuality) Reset() {
+	*x = SubscribedQuality{}
+	mi := &file_signal_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubscribedQuality) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubscribedQuality) ProtoMessage() {}
+
+func (x *SubscribedQuality) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubscribedQuality.ProtoReflect.Descriptor instead.
+func (*SubscribedQuality) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *SubscribedQuality) GetQuality() VideoQuality {
+	if x != nil {
+		return x.Quality
+	}
+	return VideoQuality_LOW
+}
+
+func (x *SubscribedQuality) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+type SubscribedCodec struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Codec         string                 `protobuf:"bytes,1,opt,name=codec,proto3" json:"codec,omitempty"`
+	Qualities     []*SubscribedQuality   `protobuf:"bytes,2,rep,name=qualities,proto3" json:"qualities,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubscribedCodec) Reset() {
+	*x = SubscribedCodec{}
+	mi := &file_signal_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubscribedCodec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubscribedCodec) ProtoMessage() {}
+
+func (x *SubscribedCodec) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubscribedCodec.ProtoReflect.Descriptor instead.
+func (*SubscribedCodec) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *SubscribedCodec) GetCodec() string {
+	if x != nil {
+		return x.Codec
+	}
+	return ""
+}
+
+func (x *SubscribedCodec) GetQualities() []*SubscribedQuality {
+	if x != nil {
+		return x.Qualities
+	}
+	return nil
+}
+
+type SubscribedQualityUpdate struct {
+	state               protoimpl.MessageState `protogen:"open.v1"`
+	TrackSid            string                 `protobuf:"bytes,1,opt,name=track_sid,json=trackSid,proto3" json:"track_sid,omitempty"`
+	SubscribedQualities []*SubscribedQuality   `protobuf:"bytes,2,rep,name=subscribed_qualities,json=subscribedQualities,proto3" json:"subscribed_qualities,omitempty"`
+	SubscribedCodecs    []*SubscribedCodec     `protobuf:"bytes,3,rep,name=subscribed_codecs,json=subscribedCodecs,proto3" json:"subscribed_codecs,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *SubscribedQualityUpdate) Reset() {
+	*x = SubscribedQualityUpdate{}
+	mi := &file_signal_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubscribedQualityUpdate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubscribedQualityUpdate) ProtoMessage() {}
+
+func (x *SubscribedQualityUpdate) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubscribedQualityUpdate.ProtoReflect.Descriptor instead.
+func (*SubscribedQualityUpdate) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *SubscribedQualityUpdate) GetTrackSid() string {
+	if x != nil {
+		return x.TrackSid
+	}
+	return ""
+}
+
+func (x *SubscribedQualityUpdate) GetSubscribedQualities() []*SubscribedQuality {
+	if x != nil {
+		return x.SubscribedQualities
+	}
+	return nil
+}
+
+func (x *SubscribedQualityUpdate) GetSubscribedCodecs() []*SubscribedCodec {
+	if x != nil {
+		return x.SubscribedCodecs
+	}
+	return nil
+}
+
 type SubscriptionResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TrackSid      string                 `protobuf:"bytes,1,opt,name=track_sid,json=trackSid,proto3" json:"track_sid,omitempty"`
@@ -4303,7 +4725,7 @@ type SubscriptionResponse struct {
 
 func (x *SubscriptionResponse) Reset() {
 	*x = SubscriptionResponse{}
-	mi := &file_signal_proto_msgTypes[38]
+	mi := &file_signal_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4315,7 +4737,7 @@ func (x *SubscriptionResponse) String() string {
 func (*SubscriptionResponse) ProtoMessage() {}
 
 func (x *SubscriptionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[38]
+	mi := &file_signal_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4328,7 +4750,7 @@ func (x *SubscriptionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubscriptionResponse.ProtoReflect.Descriptor instead.
 func (*SubscriptionResponse) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{38}
+	return file_signal_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *SubscriptionResponse) GetTrackSid() string {
@@ -4355,7 +4777,7 @@ type DataChannelReceiveState struct {
 
 func (x *DataChannelReceiveState) Reset() {
 	*x = DataChannelReceiveState{}
-	mi := &file_signal_proto_msgTypes[39]
+	mi := &file_signal_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4367,7 +4789,7 @@ func (x *DataChannelReceiveState) String() string {
 func (*DataChannelReceiveState) ProtoMessage() {}
 
 func (x *DataChannelReceiveState) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[39]
+	mi := &file_signal_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4380,7 +4802,7 @@ func (x *DataChannelReceiveState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataChannelReceiveState.ProtoReflect.Descriptor instead.
 func (*DataChannelReceiveState) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{39}
+	return file_signal_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *DataChannelReceiveState) GetPublisherSid() string {
@@ -4408,7 +4830,7 @@ type DataChannelInfo struct {
 
 func (x *DataChannelInfo) Reset() {
 	*x = DataChannelInfo{}
-	mi := &file_signal_proto_msgTypes[40]
+	mi := &file_signal_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4420,7 +4842,7 @@ func (x *DataChannelInfo) String() string {
 func (*DataChannelInfo) ProtoMessage() {}
 
 func (x *DataChannelInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[40]
+	mi := &file_signal_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4433,7 +4855,7 @@ func (x *DataChannelInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataChannelInfo.ProtoReflect.Descriptor instead.
 func (*DataChannelInfo) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{40}
+	return file_signal_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *DataChannelInfo) GetLabel() string {
@@ -4472,7 +4894,7 @@ type SyncState struct {
 
 func (x *SyncState) Reset() {
 	*x = SyncState{}
-	mi := &file_signal_proto_msgTypes[41]
+	mi := &file_signal_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4484,7 +4906,7 @@ func (x *SyncState) String() string {
 func (*SyncState) ProtoMessage() {}
 
 func (x *SyncState) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[41]
+	mi := &file_signal_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4497,7 +4919,7 @@ func (x *SyncState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncState.ProtoReflect.Descriptor instead.
 func (*SyncState) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{41}
+	return file_signal_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *SyncState) GetAnswer() *SessionDescription {
@@ -4569,7 +4991,7 @@ type SimulateScenario struct {
 
 func (x *SimulateScenario) Reset() {
 	*x = SimulateScenario{}
-	mi := &file_signal_proto_msgTypes[42]
+	mi := &file_signal_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4581,7 +5003,7 @@ func (x *SimulateScenario) String() string {
 func (*SimulateScenario) ProtoMessage() {}
 
 func (x *SimulateScenario) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[42]
+	mi := &file_signal_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4594,7 +5016,7 @@ func (x *SimulateScenario) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulateScenario.ProtoReflect.Descriptor instead.
 func (*SimulateScenario) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{42}
+	return file_signal_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *SimulateScenario) GetScenario() isSimulateScenario_Scenario {
@@ -4753,7 +5175,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_signal_proto_msgTypes[43]
+	mi := &file_signal_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4765,7 +5187,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[43]
+	mi := &file_signal_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4778,7 +5200,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{43}
+	return file_signal_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Ping) GetTimestamp() int64 {
@@ -4805,7 +5227,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_signal_proto_msgTypes[44]
+	mi := &file_signal_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4817,7 +5239,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[44]
+	mi := &file_signal_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4830,7 +5252,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{44}
+	return file_signal_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Pong) GetLastPingTimestamp() int64 {
@@ -4867,7 +5289,7 @@ type RequestResponse struct {
 
 func (x *RequestResponse) Reset() {
 	*x = RequestResponse{}
-	mi := &file_signal_proto_msgTypes[45]
+	mi := &file_signal_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4879,7 +5301,7 @@ func (x *RequestResponse) String() string {
 func (*RequestResponse) ProtoMessage() {}
 
 func (x *RequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[45]
+	mi := &file_signal_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4892,7 +5314,7 @@ func (x *RequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestResponse.ProtoReflect.Descriptor instead.
 func (*RequestResponse) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{45}
+	return file_signal_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *RequestResponse) GetRequestId() uint32 {
@@ -5037,7 +5459,7 @@ type DataPacket struct {
 
 func (x *DataPacket) Reset() {
 	*x = DataPacket{}
-	mi := &file_signal_proto_msgTypes[46]
+	mi := &file_signal_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5049,7 +5471,7 @@ func (x *DataPacket) String() string {
 func (*DataPacket) ProtoMessage() {}
 
 func (x *DataPacket) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[46]
+	mi := &file_signal_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5062,7 +5484,7 @@ func (x *DataPacket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataPacket.ProtoReflect.Descriptor instead.
 func (*DataPacket) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{46}
+	return file_signal_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *DataPacket) GetKind() DataPacket_Kind {
@@ -5144,7 +5566,7 @@ type UserPacket struct {
 
 func (x *UserPacket) Reset() {
 	*x = UserPacket{}
-	mi := &file_signal_proto_msgTypes[47]
+	mi := &file_signal_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5156,7 +5578,7 @@ func (x *UserPacket) String() string {
 func (*UserPacket) ProtoMessage() {}
 
 func (x *UserPacket) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[47]
+	mi := &file_signal_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5169,7 +5591,7 @@ func (x *UserPacket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserPacket.ProtoReflect.Descriptor instead.
 func (*UserPacket) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{47}
+	return file_signal_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *UserPacket) GetParticipantSid() string {
@@ -5242,6 +5664,916 @@ func (x *UserPacket) GetNonce() []byte {
 	return nil
 }
 
+// The room service: requests and answers of its methods, which are called
+// over Twirp.
+type CreateRoomRequest struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Name             string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	EmptyTimeout     uint32                 `protobuf:"varint,2,opt,name=empty_timeout,json=emptyTimeout,proto3" json:"empty_timeout,omitempty"`
+	MaxParticipants  uint32                 `protobuf:"varint,3,opt,name=max_participants,json=maxParticipants,proto3" json:"max_participants,omitempty"`
+	Metadata         string                 `protobuf:"bytes,5,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	DepartureTimeout uint32                 `protobuf:"varint,10,opt,name=departure_timeout,json=departureTimeout,proto3" json:"departure_timeout,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *CreateRoomRequest) Reset() {
+	*x = CreateRoomRequest{}
+	mi := &file_signal_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateRoomRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateRoomRequest) ProtoMessage() {}
+
+func (x *CreateRoomRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateRoomRequest.ProtoReflect.Descriptor instead.
+func (*CreateRoomRequest) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *CreateRoomRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CreateRoomRequest) GetEmptyTimeout() uint32 {
+	if x != nil {
+		return x.EmptyTimeout
+	}
+	return 0
+}
+
+func (x *CreateRoomRequest) GetMaxParticipants() uint32 {
+	if x != nil {
+		return x.MaxParticipants
+	}
+	return 0
+}
+
+func (x *CreateRoomRequest) GetMetadata() string {
+	if x != nil {
+		return x.Metadata
+	}
+	return ""
+}
+
+func (x *CreateRoomRequest) GetDepartureTimeout() uint32 {
+	if x != nil {
+		return x.DepartureTimeout
+	}
+	return 0
+}
+
+type ListRoomsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Names         []string               `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRoomsRequest) Reset() {
+	*x = ListRoomsRequest{}
+	mi := &file_signal_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRoomsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRoomsRequest) ProtoMessage() {}
+
+func (x *ListRoomsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRoomsRequest.ProtoReflect.Descriptor instead.
+func (*ListRoomsRequest) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *ListRoomsRequest) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+type ListRoomsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rooms         []*Room                `protobuf:"bytes,1,rep,name=rooms,proto3" json:"rooms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRoomsResponse) Reset() {
+	*x = ListRoomsResponse{}
+	mi := &file_signal_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRoomsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRoomsResponse) ProtoMessage() {}
+
+func (x *ListRoomsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRoomsResponse.ProtoReflect.Descriptor instead.
+func (*ListRoomsResponse) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *ListRoomsResponse) GetRooms() []*Room {
+	if x != nil {
+		return x.Rooms
+	}
+	return nil
+}
+
+type DeleteRoomRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Room          string                 `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteRoomRequest) Reset() {
+	*x = DeleteRoomRequest{}
+	mi := &file_signal_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteRoomRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteRoomRequest) ProtoMessage() {}
+
+func (x *DeleteRoomRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteRoomRequest.ProtoReflect.Descriptor instead.
+func (*DeleteRoomRequest) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *DeleteRoomRequest) GetRoom() string {
+	if x != nil {
+		return x.Room
+	}
+	return ""
+}
+
+type DeleteRoomResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteRoomResponse) Reset() {
+	*x = DeleteRoomResponse{}
+	mi := &file_signal_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteRoomResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteRoomResponse) ProtoMessage() {}
+
+func (x *DeleteRoomResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteRoomResponse.ProtoReflect.Descriptor instead.
+func (*DeleteRoomResponse) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{58}
+}
+
+type ListParticipantsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Room          string                 `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListParticipantsRequest) Reset() {
+	*x = ListParticipantsRequest{}
+	mi := &file_signal_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListParticipantsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListParticipantsRequest) ProtoMessage() {}
+
+func (x *ListParticipantsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListParticipantsRequest.ProtoReflect.Descriptor instead.
+func (*ListParticipantsRequest) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *ListParticipantsRequest) GetRoom() string {
+	if x != nil {
+		return x.Room
+	}
+	return ""
+}
+
+type ListParticipantsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Participants  []*ParticipantInfo     `protobuf:"bytes,1,rep,name=participants,proto3" json:"participants,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListParticipantsResponse) Reset() {
+	*x = ListParticipantsResponse{}
+	mi := &file_signal_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListParticipantsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListParticipantsResponse) ProtoMessage() {}
+
+func (x *ListParticipantsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListParticipantsResponse.ProtoReflect.Descriptor instead.
+func (*ListParticipantsResponse) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *ListParticipantsResponse) GetParticipants() []*ParticipantInfo {
+	if x != nil {
+		return x.Participants
+	}
+	return nil
+}
+
+type RoomParticipantIdentity struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Room          string                 `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`
+	Identity      string                 `protobuf:"bytes,2,opt,name=identity,proto3" json:"identity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoomParticipantIdentity) Reset() {
+	*x = RoomParticipantIdentity{}
+	mi := &file_signal_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoomParticipantIdentity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoomParticipantIdentity) ProtoMessage() {}
+
+func (x *RoomParticipantIdentity) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoomParticipantIdentity.ProtoReflect.Descriptor instead.
+func (*RoomParticipantIdentity) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *RoomParticipantIdentity) GetRoom() string {
+	if x != nil {
+		return x.Room
+	}
+	return ""
+}
+
+func (x *RoomParticipantIdentity) GetIdentity() string {
+	if x != nil {
+		return x.Identity
+	}
+	return ""
+}
+
+type RemoveParticipantResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveParticipantResponse) Reset() {
+	*x = RemoveParticipantResponse{}
+	mi := &file_signal_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveParticipantResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveParticipantResponse) ProtoMessage() {}
+
+func (x *RemoveParticipantResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveParticipantResponse.ProtoReflect.Descriptor instead.
+func (*RemoveParticipantResponse) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{62}
+}
+
+type MuteRoomTrackRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Room          string                 `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`
+	Identity      string                 `protobuf:"bytes,2,opt,name=identity,proto3" json:"identity,omitempty"`
+	TrackSid      string                 `protobuf:"bytes,3,opt,name=track_sid,json=trackSid,proto3" json:"track_sid,omitempty"`
+	Muted         bool                   `protobuf:"varint,4,opt,name=muted,proto3" json:"muted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MuteRoomTrackRequest) Reset() {
+	*x = MuteRoomTrackRequest{}
+	mi := &file_signal_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MuteRoomTrackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MuteRoomTrackRequest) ProtoMessage() {}
+
+func (x *MuteRoomTrackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MuteRoomTrackRequest.ProtoReflect.Descriptor instead.
+func (*MuteRoomTrackRequest) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *MuteRoomTrackRequest) GetRoom() string {
+	if x != nil {
+		return x.Room
+	}
+	return ""
+}
+
+func (x *MuteRoomTrackRequest) GetIdentity() string {
+	if x != nil {
+		return x.Identity
+	}
+	return ""
+}
+
+func (x *MuteRoomTrackRequest) GetTrackSid() string {
+	if x != nil {
+		return x.TrackSid
+	}
+	return ""
+}
+
+func (x *MuteRoomTrackRequest) GetMuted() bool {
+	if x != nil {
+		return x.Muted
+	}
+	return false
+}
+
+type MuteRoomTrackResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Track         *TrackInfo             `protobuf:"bytes,1,opt,name=track,proto3" json:"track,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MuteRoomTrackResponse) Reset() {
+	*x = MuteRoomTrackResponse{}
+	mi := &file_signal_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MuteRoomTrackResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MuteRoomTrackResponse) ProtoMessage() {}
+
+func (x *MuteRoomTrackResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MuteRoomTrackResponse.ProtoReflect.Descriptor instead.
+func (*MuteRoomTrackResponse) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *MuteRoomTrackResponse) GetTrack() *TrackInfo {
+	if x != nil {
+		return x.Track
+	}
+	return nil
+}
+
+type UpdateParticipantRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Room          string                 `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`
+	Identity      string                 `protobuf:"bytes,2,opt,name=identity,proto3" json:"identity,omitempty"`
+	Metadata      string                 `protobuf:"bytes,3,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	Permission    *ParticipantPermission `protobuf:"bytes,4,opt,name=permission,proto3" json:"permission,omitempty"`
+	Name          string                 `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
+	Attributes    map[string]string      `protobuf:"bytes,6,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateParticipantRequest) Reset() {
+	*x = UpdateParticipantRequest{}
+	mi := &file_signal_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateParticipantRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateParticipantRequest) ProtoMessage() {}
+
+func (x *UpdateParticipantRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateParticipantRequest.ProtoReflect.Descriptor instead.
+func (*UpdateParticipantRequest) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *UpdateParticipantRequest) GetRoom() string {
+	if x != nil {
+		return x.Room
+	}
+	return ""
+}
+
+func (x *UpdateParticipantRequest) GetIdentity() string {
+	if x != nil {
+		return x.Identity
+	}
+	return ""
+}
+
+func (x *UpdateParticipantRequest) GetMetadata() string {
+	if x != nil {
+		return x.Metadata
+	}
+	return ""
+}
+
+func (x *UpdateParticipantRequest) GetPermission() *ParticipantPermission {
+	if x != nil {
+		return x.Permission
+	}
+	return nil
+}
+
+func (x *UpdateParticipantRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *UpdateParticipantRequest) GetAttributes() map[string]string {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+type UpdateSubscriptionsRequest struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Room              string                 `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`
+	Identity          string                 `protobuf:"bytes,2,opt,name=identity,proto3" json:"identity,omitempty"`
+	TrackSids         []string               `protobuf:"bytes,3,rep,name=track_sids,json=trackSids,proto3" json:"track_sids,omitempty"`
+	Subscribe         bool                   `protobuf:"varint,4,opt,name=subscribe,proto3" json:"subscribe,omitempty"`
+	ParticipantTracks []*ParticipantTracks   `protobuf:"bytes,5,rep,name=participant_tracks,json=participantTracks,proto3" json:"participant_tracks,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *UpdateSubscriptionsRequest) Reset() {
+	*x = UpdateSubscriptionsRequest{}
+	mi := &file_signal_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateSubscriptionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateSubscriptionsRequest) ProtoMessage() {}
+
+func (x *UpdateSubscriptionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateSubscriptionsRequest.ProtoReflect.Descriptor instead.
+func (*UpdateSubscriptionsRequest) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *UpdateSubscriptionsRequest) GetRoom() string {
+	if x != nil {
+		return x.Room
+	}
+	return ""
+}
+
+func (x *UpdateSubscriptionsRequest) GetIdentity() string {
+	if x != nil {
+		return x.Identity
+	}
+	return ""
+}
+
+func (x *UpdateSubscriptionsRequest) GetTrackSids() []string {
+	if x != nil {
+		return x.TrackSids
+	}
+	return nil
+}
+
+func (x *UpdateSubscriptionsRequest) GetSubscribe() bool {
+	if x != nil {
+		return x.Subscribe
+	}
+	return false
+}
+
+func (x *UpdateSubscriptionsRequest) GetParticipantTracks() []*ParticipantTracks {
+	if x != nil {
+		return x.ParticipantTracks
+	}
+	return nil
+}
+
+type UpdateSubscriptionsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateSubscriptionsResponse) Reset() {
+	*x = UpdateSubscriptionsResponse{}
+	mi := &file_signal_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateSubscriptionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateSubscriptionsResponse) ProtoMessage() {}
+
+func (x *UpdateSubscriptionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateSubscriptionsResponse.ProtoReflect.Descriptor instead.
+func (*UpdateSubscriptionsResponse) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{67}
+}
+
+type SendDataRequest struct {
+	state                 protoimpl.MessageState `protogen:"open.v1"`
+	Room                  string                 `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`
+	Data                  []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	Kind                  DataPacket_Kind        `protobuf:"varint,3,opt,name=kind,proto3,enum=commsd.lk.DataPacket_Kind" json:"kind,omitempty"`
+	DestinationSids       []string               `protobuf:"bytes,4,rep,name=destination_sids,json=destinationSids,proto3" json:"destination_sids,omitempty"`
+	Topic                 *string                `protobuf:"bytes,5,opt,name=topic,proto3,oneof" json:"topic,omitempty"`
+	DestinationIdentities []string               `protobuf:"bytes,6,rep,name=destination_identities,json=destinationIdentities,proto3" json:"destination_identities,omitempty"`
+	Nonce                 []byte                 `protobuf:"bytes,7,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
+}
+
+func (x *SendDataRequest) Reset() {
+	*x = SendDataRequest{}
+	mi := &file_signal_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendDataRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendDataRequest) ProtoMessage() {}
+
+func (x *SendDataRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendDataRequest.ProtoReflect.Descriptor instead.
+func (*SendDataRequest) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *SendDataRequest) GetRoom() string {
+	if x != nil {
+		return x.Room
+	}
+	return ""
+}
+
+func (x *SendDataRequest) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *SendDataRequest) GetKind() DataPacket_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return DataPacket_RELIABLE
+}
+
+func (x *SendDataRequest) GetDestinationSids() []string {
+	if x != nil {
+		return x.DestinationSids
+	}
+	return nil
+}
+
+func (x *SendDataRequest) GetTopic() string {
+	if x != nil && x.Topic != nil {
+		return *x.Topic
+	}
+	return ""
+}
+
+func (x *SendDataRequest) GetDestinationIdentities() []string {
+	if x != nil {
+		return x.DestinationIdentities
+	}
+	return nil
+}
+
+func (x *SendDataRequest) GetNonce() []byte {
+	if x != nil {
+		return x.Nonce
+	}
+	return nil
+}
+
+type SendDataResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendDataResponse) Reset() {
+	*x = SendDataResponse{}
+	mi := &file_signal_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendDataResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendDataResponse) ProtoMessage() {}
+
+func (x *SendDataResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendDataResponse.ProtoReflect.Descriptor instead.
+func (*SendDataResponse) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{69}
+}
+
+type UpdateRoomMetadataRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Room          string                 `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`
+	Metadata      string                 `protobuf:"bytes,2,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateRoomMetadataRequest) Reset() {
+	*x = UpdateRoomMetadataRequest{}
+	mi := &file_signal_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateRoomMetadataRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateRoomMetadataRequest) ProtoMessage() {}
+
+func (x *UpdateRoomMetadataRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateRoomMetadataRequest.ProtoReflect.Descriptor instead.
+func (*UpdateRoomMetadataRequest) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *UpdateRoomMetadataRequest) GetRoom() string {
+	if x != nil {
+		return x.Room
+	}
+	return ""
+}
+
+func (x *UpdateRoomMetadataRequest) GetMetadata() string {
+	if x != nil {
+		return x.Metadata
+	}
+	return ""
+}
+
 var File_signal_proto protoreflect.FileDescriptor
 
 const file_signal_proto_rawDesc = "" +
@@ -5265,7 +6597,7 @@ const file_signal_proto_rawDesc = "" +
 	"\bping_req\x18\x10 \x01(\v2\x0f.commsd.lk.PingH\x00R\apingReq\x12P\n" +
 	"\x12update_audio_track\x18\x11 \x01(\v2 .commsd.lk.UpdateLocalAudioTrackH\x00R\x10updateAudioTrack\x12P\n" +
 	"\x12update_video_track\x18\x12 \x01(\v2 .commsd.lk.UpdateLocalVideoTrackH\x00R\x10updateVideoTrackB\t\n" +
-	"\amessage\"\x9c\t\n" +
+	"\amessage\"\xbf\v\n" +
 	"\x0eSignalResponse\x12-\n" +
 	"\x04join\x18\x01 \x01(\v2\x17.commsd.lk.JoinResponseH\x00R\x04join\x127\n" +
 	"\x06answer\x18\x02 \x01(\v2\x1d.commsd.lk.SessionDescriptionH\x00R\x06answer\x125\n" +
@@ -5279,7 +6611,10 @@ const file_signal_proto_rawDesc = "" +
 	" \x01(\v2\x1a.commsd.lk.SpeakersChangedH\x00R\x0fspeakersChanged\x128\n" +
 	"\vroom_update\x18\v \x01(\v2\x15.commsd.lk.RoomUpdateH\x00R\n" +
 	"roomUpdate\x12S\n" +
-	"\x12connection_quality\x18\f \x01(\v2\".commsd.lk.ConnectionQualityUpdateH\x00R\x11connectionQuality\x12%\n" +
+	"\x12connection_quality\x18\f \x01(\v2\".commsd.lk.ConnectionQualityUpdateH\x00R\x11connectionQuality\x12N\n" +
+	"\x13stream_state_update\x18\r \x01(\v2\x1c.commsd.lk.StreamStateUpdateH\x00R\x11streamStateUpdate\x12`\n" +
+	"\x19subscribed_quality_update\x18\x0e \x01(\v2\".commsd.lk.SubscribedQualityUpdateH\x00R\x17subscribedQualityUpdate\x12o\n" +
+	"\x1esubscription_permission_update\x18\x0f \x01(\v2'.commsd.lk.SubscriptionPermissionUpdateH\x00R\x1csubscriptionPermissionUpdate\x12%\n" +
 	"\rrefresh_token\x18\x10 \x01(\tH\x00R\frefreshToken\x12R\n" +
 	"\x11track_unpublished\x18\x11 \x01(\v2#.commsd.lk.TrackUnpublishedResponseH\x00R\x10trackUnpublished\x12\x14\n" +
 	"\x04pong\x18\x12 \x01(\x03H\x00R\x04pong\x12<\n" +
@@ -5573,7 +6908,27 @@ const file_signal_proto_rawDesc = "" +
 	"\x14participant_identity\x18\x04 \x01(\tR\x13participantIdentity\"\x8c\x01\n" +
 	"\x16SubscriptionPermission\x12)\n" +
 	"\x10all_participants\x18\x01 \x01(\bR\x0fallParticipants\x12G\n" +
-	"\x11track_permissions\x18\x02 \x03(\v2\x1a.commsd.lk.TrackPermissionR\x10trackPermissions\"c\n" +
+	"\x11track_permissions\x18\x02 \x03(\v2\x1a.commsd.lk.TrackPermissionR\x10trackPermissions\"~\n" +
+	"\x1cSubscriptionPermissionUpdate\x12'\n" +
+	"\x0fparticipant_sid\x18\x01 \x01(\tR\x0eparticipantSid\x12\x1b\n" +
+	"\ttrack_sid\x18\x02 \x01(\tR\btrackSid\x12\x18\n" +
+	"\aallowed\x18\x03 \x01(\bR\aallowed\"\x85\x01\n" +
+	"\x0fStreamStateInfo\x12'\n" +
+	"\x0fparticipant_sid\x18\x01 \x01(\tR\x0eparticipantSid\x12\x1b\n" +
+	"\ttrack_sid\x18\x02 \x01(\tR\btrackSid\x12,\n" +
+	"\x05state\x18\x03 \x01(\x0e2\x16.commsd.lk.StreamStateR\x05state\"T\n" +
+	"\x11StreamStateUpdate\x12?\n" +
+	"\rstream_states\x18\x01 \x03(\v2\x1a.commsd.lk.StreamStateInfoR\fstreamStates\"`\n" +
+	"\x11SubscribedQuality\x121\n" +
+	"\aquality\x18\x01 \x01(\x0e2\x17.commsd.lk.VideoQualityR\aquality\x12\x18\n" +
+	"\aenabled\x18\x02 \x01(\bR\aenabled\"c\n" +
+	"\x0fSubscribedCodec\x12\x14\n" +
+	"\x05codec\x18\x01 \x01(\tR\x05codec\x12:\n" +
+	"\tqualities\x18\x02 \x03(\v2\x1c.commsd.lk.SubscribedQualityR\tqualities\"\xd0\x01\n" +
+	"\x17SubscribedQualityUpdate\x12\x1b\n" +
+	"\ttrack_sid\x18\x01 \x01(\tR\btrackSid\x12O\n" +
+	"\x14subscribed_qualities\x18\x02 \x03(\v2\x1c.commsd.lk.SubscribedQualityR\x13subscribedQualities\x12G\n" +
+	"\x11subscribed_codecs\x18\x03 \x03(\v2\x1a.commsd.lk.SubscribedCodecR\x10subscribedCodecs\"c\n" +
 	"\x14SubscriptionResponse\x12\x1b\n" +
 	"\ttrack_sid\x18\x01 \x01(\tR\btrackSid\x12.\n" +
 	"\x03err\x18\x02 \x01(\x0e2\x1c.commsd.lk.SubscriptionErrorR\x03err\"Y\n" +
@@ -5660,7 +7015,71 @@ const file_signal_proto_rawDesc = "" +
 	"\x06_topicB\x05\n" +
 	"\x03_idB\r\n" +
 	"\v_start_timeB\v\n" +
-	"\t_end_time*-\n" +
+	"\t_end_time\"\xc0\x01\n" +
+	"\x11CreateRoomRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12#\n" +
+	"\rempty_timeout\x18\x02 \x01(\rR\femptyTimeout\x12)\n" +
+	"\x10max_participants\x18\x03 \x01(\rR\x0fmaxParticipants\x12\x1a\n" +
+	"\bmetadata\x18\x05 \x01(\tR\bmetadata\x12+\n" +
+	"\x11departure_timeout\x18\n" +
+	" \x01(\rR\x10departureTimeout\"(\n" +
+	"\x10ListRoomsRequest\x12\x14\n" +
+	"\x05names\x18\x01 \x03(\tR\x05names\":\n" +
+	"\x11ListRoomsResponse\x12%\n" +
+	"\x05rooms\x18\x01 \x03(\v2\x0f.commsd.lk.RoomR\x05rooms\"'\n" +
+	"\x11DeleteRoomRequest\x12\x12\n" +
+	"\x04room\x18\x01 \x01(\tR\x04room\"\x14\n" +
+	"\x12DeleteRoomResponse\"-\n" +
+	"\x17ListParticipantsRequest\x12\x12\n" +
+	"\x04room\x18\x01 \x01(\tR\x04room\"Z\n" +
+	"\x18ListParticipantsResponse\x12>\n" +
+	"\fparticipants\x18\x01 \x03(\v2\x1a.commsd.lk.ParticipantInfoR\fparticipants\"I\n" +
+	"\x17RoomParticipantIdentity\x12\x12\n" +
+	"\x04room\x18\x01 \x01(\tR\x04room\x12\x1a\n" +
+	"\bidentity\x18\x02 \x01(\tR\bidentity\"\x1b\n" +
+	"\x19RemoveParticipantResponse\"y\n" +
+	"\x14MuteRoomTrackRequest\x12\x12\n" +
+	"\x04room\x18\x01 \x01(\tR\x04room\x12\x1a\n" +
+	"\bidentity\x18\x02 \x01(\tR\bidentity\x12\x1b\n" +
+	"\ttrack_sid\x18\x03 \x01(\tR\btrackSid\x12\x14\n" +
+	"\x05muted\x18\x04 \x01(\bR\x05muted\"C\n" +
+	"\x15MuteRoomTrackResponse\x12*\n" +
+	"\x05track\x18\x01 \x01(\v2\x14.commsd.lk.TrackInfoR\x05track\"\xd0\x02\n" +
+	"\x18UpdateParticipantRequest\x12\x12\n" +
+	"\x04room\x18\x01 \x01(\tR\x04room\x12\x1a\n" +
+	"\bidentity\x18\x02 \x01(\tR\bidentity\x12\x1a\n" +
+	"\bmetadata\x18\x03 \x01(\tR\bmetadata\x12@\n" +
+	"\n" +
+	"permission\x18\x04 \x01(\v2 .commsd.lk.ParticipantPermissionR\n" +
+	"permission\x12\x12\n" +
+	"\x04name\x18\x05 \x01(\tR\x04name\x12S\n" +
+	"\n" +
+	"attributes\x18\x06 \x03(\v23.commsd.lk.UpdateParticipantRequest.AttributesEntryR\n" +
+	"attributes\x1a=\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd6\x01\n" +
+	"\x1aUpdateSubscriptionsRequest\x12\x12\n" +
+	"\x04room\x18\x01 \x01(\tR\x04room\x12\x1a\n" +
+	"\bidentity\x18\x02 \x01(\tR\bidentity\x12\x1d\n" +
+	"\n" +
+	"track_sids\x18\x03 \x03(\tR\ttrackSids\x12\x1c\n" +
+	"\tsubscribe\x18\x04 \x01(\bR\tsubscribe\x12K\n" +
+	"\x12participant_tracks\x18\x05 \x03(\v2\x1c.commsd.lk.ParticipantTracksR\x11participantTracks\"\x1d\n" +
+	"\x1bUpdateSubscriptionsResponse\"\x86\x02\n" +
+	"\x0fSendDataRequest\x12\x12\n" +
+	"\x04room\x18\x01 \x01(\tR\x04room\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\x12.\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x1a.commsd.lk.DataPacket.KindR\x04kind\x12)\n" +
+	"\x10destination_sids\x18\x04 \x03(\tR\x0fdestinationSids\x12\x19\n" +
+	"\x05topic\x18\x05 \x01(\tH\x00R\x05topic\x88\x01\x01\x125\n" +
+	"\x16destination_identities\x18\x06 \x03(\tR\x15destinationIdentities\x12\x14\n" +
+	"\x05nonce\x18\a \x01(\fR\x05nonceB\b\n" +
+	"\x06_topic\"\x12\n" +
+	"\x10SendDataResponse\"K\n" +
+	"\x19UpdateRoomMetadataRequest\x12\x12\n" +
+	"\x04room\x18\x01 \x01(\tR\x04room\x12\x1a\n" +
+	"\bmetadata\x18\x02 \x01(\tR\bmetadata*-\n" +
 	"\fSignalTarget\x12\r\n" +
 	"\tPUBLISHER\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -5720,7 +7139,12 @@ const file_signal_proto_rawDesc = "" +
 	"\n" +
 	"SE_UNKNOWN\x10\x00\x12\x18\n" +
 	"\x14SE_CODEC_UNSUPPORTED\x10\x01\x12\x15\n" +
-	"\x11SE_TRACK_NOTFOUND\x10\x02*.\n" +
+	"\x11SE_TRACK_NOTFOUND\x10\x02*%\n" +
+	"\vStreamState\x12\n" +
+	"\n" +
+	"\x06ACTIVE\x10\x00\x12\n" +
+	"\n" +
+	"\x06PAUSED\x10\x01*.\n" +
 	"\x11CandidateProtocol\x12\a\n" +
 	"\x03UDP\x10\x00\x12\a\n" +
 	"\x03TCP\x10\x01\x12\a\n" +
@@ -5738,187 +7162,228 @@ func file_signal_proto_rawDescGZIP() []byte {
 	return file_signal_proto_rawDescData
 }
 
-var file_signal_proto_enumTypes = make([]protoimpl.EnumInfo, 18)
-var file_signal_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_signal_proto_enumTypes = make([]protoimpl.EnumInfo, 19)
+var file_signal_proto_msgTypes = make([]protoimpl.MessageInfo, 75)
 var file_signal_proto_goTypes = []any{
-	(SignalTarget)(0),                 // 0: commsd.lk.SignalTarget
-	(TrackType)(0),                    // 1: commsd.lk.TrackType
-	(TrackSource)(0),                  // 2: commsd.lk.TrackSource
-	(VideoQuality)(0),                 // 3: commsd.lk.VideoQuality
-	(BackupCodecPolicy)(0),            // 4: commsd.lk.BackupCodecPolicy
-	(AudioTrackFeature)(0),            // 5: commsd.lk.AudioTrackFeature
-	(ConnectionQuality)(0),            // 6: commsd.lk.ConnectionQuality
-	(DisconnectReason)(0),             // 7: commsd.lk.DisconnectReason
-	(SubscriptionError)(0),            // 8: commsd.lk.SubscriptionError
-	(CandidateProtocol)(0),            // 9: commsd.lk.CandidateProtocol
-	(VideoLayer_Mode)(0),              // 10: commsd.lk.VideoLayer.Mode
-	(Encryption_Type)(0),              // 11: commsd.lk.Encryption.Type
-	(ParticipantInfo_State)(0),        // 12: commsd.lk.ParticipantInfo.State
-	(ParticipantInfo_Kind)(0),         // 13: commsd.lk.ParticipantInfo.Kind
-	(ServerInfo_Edition)(0),           // 14: commsd.lk.ServerInfo.Edition
-	(LeaveRequest_Action)(0),          // 15: commsd.lk.LeaveRequest.Action
-	(RequestResponse_Reason)(0),       // 16: commsd.lk.RequestResponse.Reason
-	(DataPacket_Kind)(0),              // 17: commsd.lk.DataPacket.Kind
-	(*SignalRequest)(nil),             // 18: commsd.lk.SignalRequest
-	(*SignalResponse)(nil),            // 19: commsd.lk.SignalResponse
-	(*SessionDescription)(nil),        // 20: commsd.lk.SessionDescription
-	(*TrickleRequest)(nil),            // 21: commsd.lk.TrickleRequest
-	(*VideoLayer)(nil),                // 22: commsd.lk.VideoLayer
-	(*SimulcastCodec)(nil),            // 23: commsd.lk.SimulcastCodec
-	(*Encryption)(nil),                // 24: commsd.lk.Encryption
-	(*AddTrackRequest)(nil),           // 25: commsd.lk.AddTrackRequest
-	(*MuteTrackRequest)(nil),          // 26: commsd.lk.MuteTrackRequest
-	(*Room)(nil),                      // 27: commsd.lk.Room
-	(*Codec)(nil),                     // 28: commsd.lk.Codec
-	(*ParticipantPermission)(nil),     // 29: commsd.lk.ParticipantPermission
-	(*ParticipantInfo)(nil),           // 30: commsd.lk.ParticipantInfo
-	(*SimulcastCodecInfo)(nil),        // 31: commsd.lk.SimulcastCodecInfo
-	(*TimedVersion)(nil),              // 32: commsd.lk.TimedVersion
-	(*TrackInfo)(nil),                 // 33: commsd.lk.TrackInfo
-	(*ICEServer)(nil),                 // 34: commsd.lk.ICEServer
-	(*ServerInfo)(nil),                // 35: commsd.lk.ServerInfo
-	(*JoinResponse)(nil),              // 36: commsd.lk.JoinResponse
-	(*ReconnectResponse)(nil),         // 37: commsd.lk.ReconnectResponse
-	(*TrackPublishedResponse)(nil),    // 38: commsd.lk.TrackPublishedResponse
-	(*TrackUnpublishedResponse)(nil),  // 39: commsd.lk.TrackUnpublishedResponse
-	(*TrackSubscribed)(nil),           // 40: commsd.lk.TrackSubscribed
-	(*ParticipantUpdate)(nil),         // 41: commsd.lk.ParticipantUpdate
-	(*ParticipantTracks)(nil),         // 42: commsd.lk.ParticipantTracks
-	(*UpdateSubscription)(nil),        // 43: commsd.lk.UpdateSubscription
-	(*UpdateTrackSettings)(nil),       // 44: commsd.lk.UpdateTrackSettings
-	(*UpdateLocalAudioTrack)(nil),     // 45: commsd.lk.UpdateLocalAudioTrack
-	(*UpdateLocalVideoTrack)(nil),     // 46: commsd.lk.UpdateLocalVideoTrack
-	(*LeaveRequest)(nil),              // 47: commsd.lk.LeaveRequest
-	(*UpdateParticipantMetadata)(nil), // 48: commsd.lk.UpdateParticipantMetadata
-	(*SpeakerInfo)(nil),               // 49: commsd.lk.SpeakerInfo
-	(*SpeakersChanged)(nil),           // 50: commsd.lk.SpeakersChanged
-	(*RoomUpdate)(nil),                // 51: commsd.lk.RoomUpdate
-	(*ConnectionQualityInfo)(nil),     // 52: commsd.lk.ConnectionQualityInfo
-	(*ConnectionQualityUpdate)(nil),   // 53: commsd.lk.ConnectionQualityUpdate
-	(*TrackPermission)(nil),           // 54: commsd.lk.TrackPermission
-	(*SubscriptionPermission)(nil),    // 55: commsd.lk.SubscriptionPermission
-	(*SubscriptionResponse)(nil),      // 56: commsd.lk.SubscriptionResponse
-	(*DataChannelReceiveState)(nil),   // 57: commsd.lk.DataChannelReceiveState
-	(*DataChannelInfo)(nil),           // 58: commsd.lk.DataChannelInfo
-	(*SyncState)(nil),                 // 59: commsd.lk.SyncState
-	(*SimulateScenario)(nil),          // 60: commsd.lk.SimulateScenario
-	(*Ping)(nil),                      // 61: commsd.lk.Ping
-	(*Pong)(nil),                      // 62: commsd.lk.Pong
-	(*RequestResponse)(nil),           // 63: commsd.lk.RequestResponse
-	(*DataPacket)(nil),                // 64: commsd.lk.DataPacket
-	(*UserPacket)(nil),                // 65: commsd.lk.UserPacket
-	nil,                               // 66: commsd.lk.SessionDescription.MidToTrackIdEntry
-	nil,                               // 67: commsd.lk.ParticipantInfo.AttributesEntry
-	nil,                               // 68: commsd.lk.UpdateParticipantMetadata.AttributesEntry
+	(SignalTarget)(0),                    // 0: commsd.lk.SignalTarget
+	(TrackType)(0),                       // 1: commsd.lk.TrackType
+	(TrackSource)(0),                     // 2: commsd.lk.TrackSource
+	(VideoQuality)(0),                    // 3: commsd.lk.VideoQuality
+	(BackupCodecPolicy)(0),               // 4: commsd.lk.BackupCodecPolicy
+	(AudioTrackFeature)(0),               // 5: commsd.lk.AudioTrackFeature
+	(ConnectionQuality)(0),               // 6: commsd.lk.ConnectionQuality
+	(DisconnectReason)(0),                // 7: commsd.lk.DisconnectReason
+	(SubscriptionError)(0),               // 8: commsd.lk.SubscriptionError
+	(StreamState)(0),                     // 9: commsd.lk.StreamState
+	(CandidateProtocol)(0),               // 10: commsd.lk.CandidateProtocol
+	(VideoLayer_Mode)(0),                 // 11: commsd.lk.VideoLayer.Mode
+	(Encryption_Type)(0),                 // 12: commsd.lk.Encryption.Type
+	(ParticipantInfo_State)(0),           // 13: commsd.lk.ParticipantInfo.State
+	(ParticipantInfo_Kind)(0),            // 14: commsd.lk.ParticipantInfo.Kind
+	(ServerInfo_Edition)(0),              // 15: commsd.lk.ServerInfo.Edition
+	(LeaveRequest_Action)(0),             // 16: commsd.lk.LeaveRequest.Action
+	(RequestResponse_Reason)(0),          // 17: commsd.lk.RequestResponse.Reason
+	(DataPacket_Kind)(0),                 // 18: commsd.lk.DataPacket.Kind
+	(*SignalRequest)(nil),                // 19: commsd.lk.SignalRequest
+	(*SignalResponse)(nil),               // 20: commsd.lk.SignalResponse
+	(*SessionDescription)(nil),           // 21: commsd.lk.SessionDescription
+	(*TrickleRequest)(nil),               // 22: commsd.lk.TrickleRequest
+	(*VideoLayer)(nil),                   // 23: commsd.lk.VideoLayer
+	(*SimulcastCodec)(nil),               // 24: commsd.lk.SimulcastCodec
+	(*Encryption)(nil),                   // 25: commsd.lk.Encryption
+	(*AddTrackRequest)(nil),              // 26: commsd.lk.AddTrackRequest
+	(*MuteTrackRequest)(nil),             // 27: commsd.lk.MuteTrackRequest
+	(*Room)(nil),                         // 28: commsd.lk.Room
+	(*Codec)(nil),                        // 29: commsd.lk.Codec
+	(*ParticipantPermission)(nil),        // 30: commsd.lk.ParticipantPermission
+	(*ParticipantInfo)(nil),              // 31: commsd.lk.ParticipantInfo
+	(*SimulcastCodecInfo)(nil),           // 32: commsd.lk.SimulcastCodecInfo
+	(*TimedVersion)(nil),                 // 33: commsd.lk.TimedVersion
+	(*TrackInfo)(nil),                    // 34: commsd.lk.TrackInfo
+	(*ICEServer)(nil),                    // 35: commsd.lk.ICEServer
+	(*ServerInfo)(nil),                   // 36: commsd.lk.ServerInfo
+	(*JoinResponse)(nil),                 // 37: commsd.lk.JoinResponse
+	(*ReconnectResponse)(nil),            // 38: commsd.lk.ReconnectResponse
+	(*TrackPublishedResponse)(nil),       // 39: commsd.lk.TrackPublishedResponse
+	(*TrackUnpublishedResponse)(nil),     // 40: commsd.lk.TrackUnpublishedResponse
+	(*TrackSubscribed)(nil),              // 41: commsd.lk.TrackSubscribed
+	(*ParticipantUpdate)(nil),            // 42: commsd.lk.ParticipantUpdate
+	(*ParticipantTracks)(nil),            // 43: commsd.lk.ParticipantTracks
+	(*UpdateSubscription)(nil),           // 44: commsd.lk.UpdateSubscription
+	(*UpdateTrackSettings)(nil),          // 45: commsd.lk.UpdateTrackSettings
+	(*UpdateLocalAudioTrack)(nil),        // 46: commsd.lk.UpdateLocalAudioTrack
+	(*UpdateLocalVideoTrack)(nil),        // 47: commsd.lk.UpdateLocalVideoTrack
+	(*LeaveRequest)(nil),                 // 48: commsd.lk.LeaveRequest
+	(*UpdateParticipantMetadata)(nil),    // 49: commsd.lk.UpdateParticipantMetadata
+	(*SpeakerInfo)(nil),                  // 50: commsd.lk.SpeakerInfo
+	(*SpeakersChanged)(nil),              // 51: commsd.lk.SpeakersChanged
+	(*RoomUpdate)(nil),                   // 52: commsd.lk.RoomUpdate
+	(*ConnectionQualityInfo)(nil),        // 53: commsd.lk.ConnectionQualityInfo
+	(*ConnectionQualityUpdate)(nil),      // 54: commsd.lk.ConnectionQualityUpdate
+	(*TrackPermission)(nil),              // 55: commsd.lk.TrackPermission
+	(*SubscriptionPermission)(nil),       // 56: commsd.lk.SubscriptionPermission
+	(*SubscriptionPermissionUpdate)(nil), // 57: commsd.lk.SubscriptionPermissionUpdate
+	(*StreamStateInfo)(nil),              // 58: commsd.lk.StreamStateInfo
+	(*StreamStateUpdate)(nil),            // 59: commsd.lk.StreamStateUpdate
+	(*SubscribedQuality)(nil),            // 60: commsd.lk.SubscribedQuality
+	(*SubscribedCodec)(nil),              // 61: commsd.lk.SubscribedCodec
+	(*SubscribedQualityUpdate)(nil),      // 62: commsd.lk.SubscribedQualityUpdate
+	(*SubscriptionResponse)(nil),         // 63: commsd.lk.SubscriptionResponse
+	(*DataChannelReceiveState)(nil),      // 64: commsd.lk.DataChannelReceiveState
+	(*DataChannelInfo)(nil),              // 65: commsd.lk.DataChannelInfo
+	(*SyncState)(nil),                    // 66: commsd.lk.SyncState
+	(*SimulateScenario)(nil),             // 67: commsd.lk.SimulateScenario
+	(*Ping)(nil),                         // 68: commsd.lk.Ping
+	(*Pong)(nil),                         // 69: commsd.lk.Pong
+	(*RequestResponse)(nil),              // 70: commsd.lk.RequestResponse
+	(*DataPacket)(nil),                   // 71: commsd.lk.DataPacket
+	(*UserPacket)(nil),                   // 72: commsd.lk.UserPacket
+	(*CreateRoomRequest)(nil),            // 73: commsd.lk.CreateRoomRequest
+	(*ListRoomsRequest)(nil),             // 74: commsd.lk.ListRoomsRequest
+	(*ListRoomsResponse)(nil),            // 75: commsd.lk.ListRoomsResponse
+	(*DeleteRoomRequest)(nil),            // 76: commsd.lk.DeleteRoomRequest
+	(*DeleteRoomResponse)(nil),           // 77: commsd.lk.DeleteRoomResponse
+	(*ListParticipantsRequest)(nil),      // 78: commsd.lk.ListParticipantsRequest
+	(*ListParticipantsResponse)(nil),     // 79: commsd.lk.ListParticipantsResponse
+	(*RoomParticipantIdentity)(nil),      // 80: commsd.lk.RoomParticipantIdentity
+	(*RemoveParticipantResponse)(nil),    // 81: commsd.lk.RemoveParticipantResponse
+	(*MuteRoomTrackRequest)(nil),         // 82: commsd.lk.MuteRoomTrackRequest
+	(*MuteRoomTrackResponse)(nil),        // 83: commsd.lk.MuteRoomTrackResponse
+	(*UpdateParticipantRequest)(nil),     // 84: commsd.lk.UpdateParticipantRequest
+	(*UpdateSubscriptionsRequest)(nil),   // 85: commsd.lk.UpdateSubscriptionsRequest
+	(*UpdateSubscriptionsResponse)(nil),  // 86: commsd.lk.UpdateSubscriptionsResponse
+	(*SendDataRequest)(nil),              // 87: commsd.lk.SendDataRequest
+	(*SendDataResponse)(nil),             // 88: commsd.lk.SendDataResponse
+	(*UpdateRoomMetadataRequest)(nil),    // 89: commsd.lk.UpdateRoomMetadataRequest
+	nil,                                  // 90: commsd.lk.SessionDescription.MidToTrackIdEntry
+	nil,                                  // 91: commsd.lk.ParticipantInfo.AttributesEntry
+	nil,                                  // 92: commsd.lk.UpdateParticipantMetadata.AttributesEntry
+	nil,                                  // 93: commsd.lk.UpdateParticipantRequest.AttributesEntry
 }
 var file_signal_proto_depIdxs = []int32{
-	20,  // 0: commsd.lk.SignalRequest.offer:type_name -> commsd.lk.SessionDescription
-	20,  // 1: commsd.lk.SignalRequest.answer:type_name -> commsd.lk.SessionDescription
-	21,  // 2: commsd.lk.SignalRequest.trickle:type_name -> commsd.lk.TrickleRequest
-	25,  // 3: commsd.lk.SignalRequest.add_track:type_name -> commsd.lk.AddTrackRequest
-	26,  // 4: commsd.lk.SignalRequest.mute:type_name -> commsd.lk.MuteTrackRequest
-	43,  // 5: commsd.lk.SignalRequest.subscription:type_name -> commsd.lk.UpdateSubscription
-	44,  // 6: commsd.lk.SignalRequest.track_setting:type_name -> commsd.lk.UpdateTrackSettings
-	47,  // 7: commsd.lk.SignalRequest.leave:type_name -> commsd.lk.LeaveRequest
-	55,  // 8: commsd.lk.SignalRequest.subscription_permission:type_name -> commsd.lk.SubscriptionPermission
-	59,  // 9: commsd.lk.SignalRequest.sync_state:type_name -> commsd.lk.SyncState
-	60,  // 10: commsd.lk.SignalRequest.simulate:type_name -> commsd.lk.SimulateScenario
-	48,  // 11: commsd.lk.SignalRequest.update_metadata:type_name -> commsd.lk.UpdateParticipantMetadata
-	61,  // 12: commsd.lk.SignalRequest.ping_req:type_name -> commsd.lk.Ping
-	45,  // 13: commsd.lk.SignalRequest.update_audio_track:type_name -> commsd.lk.UpdateLocalAudioTrack
-	46,  // 14: commsd.lk.SignalRequest.update_video_track:type_name -> commsd.lk.UpdateLocalVideoTrack
-	36,  // 15: commsd.lk.SignalResponse.join:type_name -> commsd.lk.JoinResponse
-	20,  // 16: commsd.lk.SignalResponse.answer:type_name -> commsd.lk.SessionDescription
-	20,  // 17: commsd.lk.SignalResponse.offer:type_name -> commsd.lk.SessionDescription
-	21,  // 18: commsd.lk.SignalResponse.trickle:type_name -> commsd.lk.TrickleRequest
-	41,  // 19: commsd.lk.SignalResponse.update:type_name -> commsd.lk.ParticipantUpdate
-	38,  // 20: commsd.lk.SignalResponse.track_published:type_name -> commsd.lk.TrackPublishedResponse
-	47,  // 21: commsd.lk.SignalResponse.leave:type_name -> commsd.lk.LeaveRequest
-	26,  // 22: commsd.lk.SignalResponse.mute:type_name -> commsd.lk.MuteTrackRequest
-	50,  // 23: commsd.lk.SignalResponse.speakers_changed:type_name -> commsd.lk.SpeakersChanged
-	51,  // 24: commsd.lk.SignalResponse.room_update:type_name -> commsd.lk.RoomUpdate
-	53,  // 25: commsd.lk.SignalResponse.connection_quality:type_name -> commsd.lk.ConnectionQualityUpdate
-	39,  // 26: commsd.lk.SignalResponse.track_unpublished:type_name -> commsd.lk.TrackUnpublishedResponse
-	37,  // 27: commsd.lk.SignalResponse.reconnect:type_name -> commsd.lk.ReconnectResponse
-	62,  // 28: commsd.lk.SignalResponse.pong_resp:type_name -> commsd.lk.Pong
-	56,  // 29: commsd.lk.SignalResponse.subscription_response:type_name -> commsd.lk.SubscriptionResponse
-	63,  // 30: commsd.lk.SignalResponse.request_response:type_name -> commsd.lk.RequestResponse
-	40,  // 31: commsd.lk.SignalResponse.track_subscribed:type_name -> commsd.lk.TrackSubscribed
-	66,  // 32: commsd.lk.SessionDescription.mid_to_track_id:type_name -> commsd.lk.SessionDescription.MidToTrackIdEntry
-	0,   // 33: commsd.lk.TrickleRequest.target:type_name -> commsd.lk.SignalTarget
-	3,   // 34: commsd.lk.VideoLayer.quality:type_name -> commsd.lk.VideoQuality
-	22,  // 35: commsd.lk.SimulcastCodec.layers:type_name -> commsd.lk.VideoLayer
-	10,  // 36: commsd.lk.SimulcastCodec.video_layer_mode:type_name -> commsd.lk.VideoLayer.Mode
-	1,   // 37: commsd.lk.AddTrackRequest.type:type_name -> commsd.lk.TrackType
-	2,   // 38: commsd.lk.AddTrackRequest.source:type_name -> commsd.lk.TrackSource
-	22,  // 39: commsd.lk.AddTrackRequest.layers:type_name -> commsd.lk.VideoLayer
-	23,  // 40: commsd.lk.AddTrackRequest.simulcast_codecs:type_name -> commsd.lk.SimulcastCodec
-	11,  // 41: commsd.lk.AddTrackRequest.encryption:type_name -> commsd.lk.Encryption.Type
-	4,   // 42: commsd.lk.AddTrackRequest.backup_codec_policy:type_name -> commsd.lk.BackupCodecPolicy
-	5,   // 43: commsd.lk.AddTrackRequest.audio_features:type_name -> commsd.lk.AudioTrackFeature
-	28,  // 44: commsd.lk.Room.enabled_codecs:type_name -> commsd.lk.Codec
-	2,   // 45: commsd.lk.ParticipantPermission.can_publish_sources:type_name -> commsd.lk.TrackSource
-	12,  // 46: commsd.lk.ParticipantInfo.state:type_name -> commsd.lk.ParticipantInfo.State
-	33,  // 47: commsd.lk.ParticipantInfo.tracks:type_name -> commsd.lk.TrackInfo
-	29,  // 48: commsd.lk.ParticipantInfo.permission:type_name -> commsd.lk.ParticipantPermission
-	13,  // 49: commsd.lk.ParticipantInfo.kind:type_name -> commsd.lk.ParticipantInfo.Kind
-	67,  // 50: commsd.lk.ParticipantInfo.attributes:type_name -> commsd.lk.ParticipantInfo.AttributesEntry
-	7,   // 51: commsd.lk.ParticipantInfo.disconnect_reason:type_name -> commsd.lk.DisconnectReason
-	22,  // 52: commsd.lk.SimulcastCodecInfo.layers:type_name -> commsd.lk.VideoLayer
-	10,  // 53: commsd.lk.SimulcastCodecInfo.video_layer_mode:type_name -> commsd.lk.VideoLayer.Mode
-	1,   // 54: commsd.lk.TrackInfo.type:type_name -> commsd.lk.TrackType
-	2,   // 55: commsd.lk.TrackInfo.source:type_name -> commsd.lk.TrackSource
-	22,  // 56: commsd.lk.TrackInfo.layers:type_name -> commsd.lk.VideoLayer
-	31,  // 57: commsd.lk.TrackInfo.codecs:type_name -> commsd.lk.SimulcastCodecInfo
-	11,  // 58: commsd.lk.TrackInfo.encryption:type_name -> commsd.lk.Encryption.Type
-	32,  // 59: commsd.lk.TrackInfo.version:type_name -> commsd.lk.TimedVersion
-	5,   // 60: commsd.lk.TrackInfo.audio_features:type_name -> commsd.lk.AudioTrackFeature
-	4,   // 61: commsd.lk.TrackInfo.backup_codec_policy:type_name -> commsd.lk.BackupCodecPolicy
-	14,  // 62: commsd.lk.ServerInfo.edition:type_name -> commsd.lk.ServerInfo.Edition
-	27,  // 63: commsd.lk.JoinResponse.room:type_name -> commsd.lk.Room
-	30,  // 64: commsd.lk.JoinResponse.participant:type_name -> commsd.lk.ParticipantInfo
-	30,  // 65: commsd.lk.JoinResponse.other_participants:type_name -> commsd.lk.ParticipantInfo
-	34,  // 66: commsd.lk.JoinResponse.ice_servers:type_name -> commsd.lk.ICEServer
-	35,  // 67: commsd.lk.JoinResponse.server_info:type_name -> commsd.lk.ServerInfo
-	28,  // 68: commsd.lk.JoinResponse.enabled_publish_codecs:type_name -> commsd.lk.Codec
-	34,  // 69: commsd.lk.ReconnectResponse.ice_servers:type_name -> commsd.lk.ICEServer
-	35,  // 70: commsd.lk.ReconnectResponse.server_info:type_name -> commsd.lk.ServerInfo
-	33,  // 71: commsd.lk.TrackPublishedResponse.track:type_name -> commsd.lk.TrackInfo
-	30,  // 72: commsd.lk.ParticipantUpdate.participants:type_name -> commsd.lk.ParticipantInfo
-	42,  // 73: commsd.lk.UpdateSubscription.participant_tracks:type_name -> commsd.lk.ParticipantTracks
-	3,   // 74: commsd.lk.UpdateTrackSettings.quality:type_name -> commsd.lk.VideoQuality
-	5,   // 75: commsd.lk.UpdateLocalAudioTrack.features:type_name -> commsd.lk.AudioTrackFeature
-	7,   // 76: commsd.lk.LeaveRequest.reason:type_name -> commsd.lk.DisconnectReason
-	15,  // 77: commsd.lk.LeaveRequest.action:type_name -> commsd.lk.LeaveRequest.Action
-	68,  // 78: commsd.lk.UpdateParticipantMetadata.attributes:type_name -> commsd.lk.UpdateParticipantMetadata.AttributesEntry
-	49,  // 79: commsd.lk.SpeakersChanged.speakers:type_name -> commsd.lk.SpeakerInfo
-	27,  // 80: commsd.lk.RoomUpdate.room:type_name -> commsd.lk.Room
-	6,   // 81: commsd.lk.ConnectionQualityInfo.quality:type_name -> commsd.lk.ConnectionQuality
-	52,  // 82: commsd.lk.ConnectionQualityUpdate.updates:type_name -> commsd.lk.ConnectionQualityInfo
-	54,  // 83: commsd.lk.SubscriptionPermission.track_permissions:type_name -> commsd.lk.TrackPermission
-	8,   // 84: commsd.lk.SubscriptionResponse.err:type_name -> commsd.lk.SubscriptionError
-	0,   // 85: commsd.lk.DataChannelInfo.target:type_name -> commsd.lk.SignalTarget
-	20,  // 86: commsd.lk.SyncState.answer:type_name -> commsd.lk.SessionDescription
-	43,  // 87: commsd.lk.SyncState.subscription:type_name -> commsd.lk.UpdateSubscription
-	38,  // 88: commsd.lk.SyncState.publish_tracks:type_name -> commsd.lk.TrackPublishedResponse
-	58,  // 89: commsd.lk.SyncState.data_channels:type_name -> commsd.lk.DataChannelInfo
-	20,  // 90: commsd.lk.SyncState.offer:type_name -> commsd.lk.SessionDescription
-	57,  // 91: commsd.lk.SyncState.datachannel_receive_states:type_name -> commsd.lk.DataChannelReceiveState
-	9,   // 92: commsd.lk.SimulateScenario.switch_candidate_protocol:type_name -> commsd.lk.CandidateProtocol
-	16,  // 93: commsd.lk.RequestResponse.reason:type_name -> commsd.lk.RequestResponse.Reason
-	21,  // 94: commsd.lk.RequestResponse.trickle:type_name -> commsd.lk.TrickleRequest
-	25,  // 95: commsd.lk.RequestResponse.add_track:type_name -> commsd.lk.AddTrackRequest
-	26,  // 96: commsd.lk.RequestResponse.mute:type_name -> commsd.lk.MuteTrackRequest
-	48,  // 97: commsd.lk.RequestResponse.update_metadata:type_name -> commsd.lk.UpdateParticipantMetadata
-	45,  // 98: commsd.lk.RequestResponse.update_audio_track:type_name -> commsd.lk.UpdateLocalAudioTrack
-	46,  // 99: commsd.lk.RequestResponse.update_video_track:type_name -> commsd.lk.UpdateLocalVideoTrack
-	17,  // 100: commsd.lk.DataPacket.kind:type_name -> commsd.lk.DataPacket.Kind
-	65,  // 101: commsd.lk.DataPacket.user:type_name -> commsd.lk.UserPacket
-	102, // [102:102] is the sub-list for method output_type
-	102, // [102:102] is the sub-list for method input_type
-	102, // [102:102] is the sub-list for extension type_name
-	102, // [102:102] is the sub-list for extension extendee
-	0,   // [0:102] is the sub-list for field type_name
+	21,  // 0: commsd.lk.SignalRequest.offer:type_name -> commsd.lk.SessionDescription
+	21,  // 1: commsd.lk.SignalRequest.answer:type_name -> commsd.lk.SessionDescription
+	22,  // 2: commsd.lk.SignalRequest.trickle:type_name -> commsd.lk.TrickleRequest
+	26,  // 3: commsd.lk.SignalRequest.add_track:type_name -> commsd.lk.AddTrackRequest
+	27,  // 4: commsd.lk.SignalRequest.mute:type_name -> commsd.lk.MuteTrackRequest
+	44,  // 5: commsd.lk.SignalRequest.subscription:type_name -> commsd.lk.UpdateSubscription
+	45,  // 6: commsd.lk.SignalRequest.track_setting:type_name -> commsd.lk.UpdateTrackSettings
+	48,  // 7: commsd.lk.SignalRequest.leave:type_name -> commsd.lk.LeaveRequest
+	56,  // 8: commsd.lk.SignalRequest.subscription_permission:type_name -> commsd.lk.SubscriptionPermission
+	66,  // 9: commsd.lk.SignalRequest.sync_state:type_name -> commsd.lk.SyncState
+	67,  // 10: commsd.lk.SignalRequest.simulate:type_name -> commsd.lk.SimulateScenario
+	49,  // 11: commsd.lk.SignalRequest.update_metadata:type_name -> commsd.lk.UpdateParticipantMetadata
+	68,  // 12: commsd.lk.SignalRequest.ping_req:type_name -> commsd.lk.Ping
+	46,  // 13: commsd.lk.SignalRequest.update_audio_track:type_name -> commsd.lk.UpdateLocalAudioTrack
+	47,  // 14: commsd.lk.SignalRequest.update_video_track:type_name -> commsd.lk.UpdateLocalVideoTrack
+	37,  // 15: commsd.lk.SignalResponse.join:type_name -> commsd.lk.JoinResponse
+	21,  // 16: commsd.lk.SignalResponse.answer:type_name -> commsd.lk.SessionDescription
+	21,  // 17: commsd.lk.SignalResponse.offer:type_name -> commsd.lk.SessionDescription
+	22,  // 18: commsd.lk.SignalResponse.trickle:type_name -> commsd.lk.TrickleRequest
+	42,  // 19: commsd.lk.SignalResponse.update:type_name -> commsd.lk.ParticipantUpdate
+	39,  // 20: commsd.lk.SignalResponse.track_published:type_name -> commsd.lk.TrackPublishedResponse
+	48,  // 21: commsd.lk.SignalResponse.leave:type_name -> commsd.lk.LeaveRequest
+	27,  // 22: commsd.lk.SignalResponse.mute:type_name -> commsd.lk.MuteTrackRequest
+	51,  // 23: commsd.lk.SignalResponse.speakers_changed:type_name -> commsd.lk.SpeakersChanged
+	52,  // 24: commsd.lk.SignalResponse.room_update:type_name -> commsd.lk.RoomUpdate
+	54,  // 25: commsd.lk.SignalResponse.connection_quality:type_name -> commsd.lk.ConnectionQualityUpdate
+	59,  // 26: commsd.lk.SignalResponse.stream_state_update:type_name -> commsd.lk.StreamStateUpdate
+	62,  // 27: commsd.lk.SignalResponse.subscribed_quality_update:type_name -> commsd.lk.SubscribedQualityUpdate
+	57,  // 28: commsd.lk.SignalResponse.subscription_permission_update:type_name -> commsd.lk.SubscriptionPermissionUpdate
+	40,  // 29: commsd.lk.SignalResponse.track_unpublished:type_name -> commsd.lk.TrackUnpublishedResponse
+	38,  // 30: commsd.lk.SignalResponse.reconnect:type_name -> commsd.lk.ReconnectResponse
+	69,  // 31: commsd.lk.SignalResponse.pong_resp:type_name -> commsd.lk.Pong
+	63,  // 32: commsd.lk.SignalResponse.subscription_response:type_name -> commsd.lk.SubscriptionResponse
+	70,  // 33: commsd.lk.SignalResponse.request_response:type_name -> commsd.lk.RequestResponse
+	41,  // 34: commsd.lk.SignalResponse.track_subscribed:type_name -> commsd.lk.TrackSubscribed
+	90,  // 35: commsd.lk.SessionDescription.mid_to_track_id:type_name -> commsd.lk.SessionDescription.MidToTrackIdEntry
+	0,   // 36: commsd.lk.TrickleRequest.target:type_name -> commsd.lk.SignalTarget
+	3,   // 37: commsd.lk.VideoLayer.quality:type_name -> commsd.lk.VideoQuality
+	23,  // 38: commsd.lk.SimulcastCodec.layers:type_name -> commsd.lk.VideoLayer
+	11,  // 39: commsd.lk.SimulcastCodec.video_layer_mode:type_name -> commsd.lk.VideoLayer.Mode
+	1,   // 40: commsd.lk.AddTrackRequest.type:type_name -> commsd.lk.TrackType
+	2,   // 41: commsd.lk.AddTrackRequest.source:type_name -> commsd.lk.TrackSource
+	23,  // 42: commsd.lk.AddTrackRequest.layers:type_name -> commsd.lk.VideoLayer
+	24,  // 43: commsd.lk.AddTrackRequest.simulcast_codecs:type_name -> commsd.lk.SimulcastCodec
+	12,  // 44: commsd.lk.AddTrackRequest.encryption:type_name -> commsd.lk.Encryption.Type
+	4,   // 45: commsd.lk.AddTrackRequest.backup_codec_policy:type_name -> commsd.lk.BackupCodecPolicy
+	5,   // 46: commsd.lk.AddTrackRequest.audio_features:type_name -> commsd.lk.AudioTrackFeature
+	29,  // 47: commsd.lk.Room.enabled_codecs:type_name -> commsd.lk.Codec
+	2,   // 48: commsd.lk.ParticipantPermission.can_publish_sources:type_name -> commsd.lk.TrackSource
+	13,  // 49: commsd.lk.ParticipantInfo.state:type_name -> commsd.lk.ParticipantInfo.State
+	34,  // 50: commsd.lk.ParticipantInfo.tracks:type_name -> commsd.lk.TrackInfo
+	30,  // 51: commsd.lk.ParticipantInfo.permission:type_name -> commsd.lk.ParticipantPermission
+	14,  // 52: commsd.lk.ParticipantInfo.kind:type_name -> commsd.lk.ParticipantInfo.Kind
+	91,  // 53: commsd.lk.ParticipantInfo.attributes:type_name -> commsd.lk.ParticipantInfo.AttributesEntry
+	7,   // 54: commsd.lk.ParticipantInfo.disconnect_reason:type_name -> commsd.lk.DisconnectReason
+	23,  // 55: commsd.lk.SimulcastCodecInfo.layers:type_name -> commsd.lk.VideoLayer
+	11,  // 56: commsd.lk.SimulcastCodecInfo.video_layer_mode:type_name -> commsd.lk.VideoLayer.Mode
+	1,   // 57: commsd.lk.TrackInfo.type:type_name -> commsd.lk.TrackType
+	2,   // 58: commsd.lk.TrackInfo.source:type_name -> commsd.lk.TrackSource
+	23,  // 59: commsd.lk.TrackInfo.layers:type_name -> commsd.lk.VideoLayer
+	32,  // 60: commsd.lk.TrackInfo.codecs:type_name -> commsd.lk.SimulcastCodecInfo
+	12,  // 61: commsd.lk.TrackInfo.encryption:type_name -> commsd.lk.Encryption.Type
+	33,  // 62: commsd.lk.TrackInfo.version:type_name -> commsd.lk.TimedVersion
+	5,   // 63: commsd.lk.TrackInfo.audio_features:type_name -> commsd.lk.AudioTrackFeature
+	4,   // 64: commsd.lk.TrackInfo.backup_codec_policy:type_name -> commsd.lk.BackupCodecPolicy
+	15,  // 65: commsd.lk.ServerInfo.edition:type_name -> commsd.lk.ServerInfo.Edition
+	28,  // 66: commsd.lk.JoinResponse.room:type_name -> commsd.lk.Room
+	31,  // 67: commsd.lk.JoinResponse.participant:type_name -> commsd.lk.ParticipantInfo
+	31,  // 68: commsd.lk.JoinResponse.other_participants:type_name -> commsd.lk.ParticipantInfo
+	35,  // 69: commsd.lk.JoinResponse.ice_servers:type_name -> commsd.lk.ICEServer
+	36,  // 70: commsd.lk.JoinResponse.server_info:type_name -> commsd.lk.ServerInfo
+	29,  // 71: commsd.lk.JoinResponse.enabled_publish_codecs:type_name -> commsd.lk.Codec
+	35,  // 72: commsd.lk.ReconnectResponse.ice_servers:type_name -> commsd.lk.ICEServer
+	36,  // 73: commsd.lk.ReconnectResponse.server_info:type_name -> commsd.lk.ServerInfo
+	34,  // 74: commsd.lk.TrackPublishedResponse.track:type_name -> commsd.lk.TrackInfo
+	31,  // 75: commsd.lk.ParticipantUpdate.participants:type_name -> commsd.lk.ParticipantInfo
+	43,  // 76: commsd.lk.UpdateSubscription.participant_tracks:type_name -> commsd.lk.ParticipantTracks
+	3,   // 77: commsd.lk.UpdateTrackSettings.quality:type_name -> commsd.lk.VideoQuality
+	5,   // 78: commsd.lk.UpdateLocalAudioTrack.features:type_name -> commsd.lk.AudioTrackFeature
+	7,   // 79: commsd.lk.LeaveRequest.reason:type_name -> commsd.lk.DisconnectReason
+	16,  // 80: commsd.lk.LeaveRequest.action:type_name -> commsd.lk.LeaveRequest.Action
+	92,  // 81: commsd.lk.UpdateParticipantMetadata.attributes:type_name -> commsd.lk.UpdateParticipantMetadata.AttributesEntry
+	50,  // 82: commsd.lk.SpeakersChanged.speakers:type_name -> commsd.lk.SpeakerInfo
+	28,  // 83: commsd.lk.RoomUpdate.room:type_name -> commsd.lk.Room
+	6,   // 84: commsd.lk.ConnectionQualityInfo.quality:type_name -> commsd.lk.ConnectionQuality
+	53,  // 85: commsd.lk.ConnectionQualityUpdate.updates:type_name -> commsd.lk.ConnectionQualityInfo
+	55,  // 86: commsd.lk.SubscriptionPermission.track_permissions:type_name -> commsd.lk.TrackPermission
+	9,   // 87: commsd.lk.StreamStateInfo.state:type_name -> commsd.lk.StreamState
+	58,  // 88: commsd.lk.StreamStateUpdate.stream_states:type_name -> commsd.lk.StreamStateInfo
+	3,   // 89: commsd.lk.SubscribedQuality.quality:type_name -> commsd.lk.VideoQuality
+	60,  // 90: commsd.lk.SubscribedCodec.qualities:type_name -> commsd.lk.SubscribedQuality
+	60,  // 91: commsd.lk.SubscribedQualityUpdate.subscribed_qualities:type_name -> commsd.lk.SubscribedQuality
+	61,  // 92: commsd.lk.SubscribedQualityUpdate.subscribed_codecs:type_name -> commsd.lk.SubscribedCodec
+	8,   // 93: commsd.lk.SubscriptionResponse.err:type_name -> commsd.lk.SubscriptionError
+	0,   // 94: commsd.lk.DataChannelInfo.target:type_name -> commsd.lk.SignalTarget
+	21,  // 95: commsd.lk.SyncState.answer:type_name -> commsd.lk.SessionDescription
+	44,  // 96: commsd.lk.SyncState.subscription:type_name -> commsd.lk.UpdateSubscription
+	39,  // 97: commsd.lk.SyncState.publish_tracks:type_name -> commsd.lk.TrackPublishedResponse
+	65,  // 98: commsd.lk.SyncState.data_channels:type_name -> commsd.lk.DataChannelInfo
+	21,  // 99: commsd.lk.SyncState.offer:type_name -> commsd.lk.SessionDescription
+	64,  // 100: commsd.lk.SyncState.datachannel_receive_states:type_name -> commsd.lk.DataChannelReceiveState
+	10,  // 101: commsd.lk.SimulateScenario.switch_candidate_protocol:type_name -> commsd.lk.CandidateProtocol
+	17,  // 102: commsd.lk.RequestResponse.reason:type_name -> commsd.lk.RequestResponse.Reason
+	22,  // 103: commsd.lk.RequestResponse.trickle:type_name -> commsd.lk.TrickleRequest
+	26,  // 104: commsd.lk.RequestResponse.add_track:type_name -> commsd.lk.AddTrackRequest
+	27,  // 105: commsd.lk.RequestResponse.mute:type_name -> commsd.lk.MuteTrackRequest
+	49,  // 106: commsd.lk.RequestResponse.update_metadata:type_name -> commsd.lk.UpdateParticipantMetadata
+	46,  // 107: commsd.lk.RequestResponse.update_audio_track:type_name -> commsd.lk.UpdateLocalAudioTrack
+	47,  // 108: commsd.lk.RequestResponse.update_video_track:type_name -> commsd.lk.UpdateLocalVideoTrack
+	18,  // 109: commsd.lk.DataPacket.kind:type_name -> commsd.lk.DataPacket.Kind
+	72,  // 110: commsd.lk.DataPacket.user:type_name -> commsd.lk.UserPacket
+	28,  // 111: commsd.lk.ListRoomsResponse.rooms:type_name -> commsd.lk.Room
+	31,  // 112: commsd.lk.ListParticipantsResponse.participants:type_name -> commsd.lk.ParticipantInfo
+	34,  // 113: commsd.lk.MuteRoomTrackResponse.track:type_name -> commsd.lk.TrackInfo
+	30,  // 114: commsd.lk.UpdateParticipantRequest.permission:type_name -> commsd.lk.ParticipantPermission
+	93,  // 115: commsd.lk.UpdateParticipantRequest.attributes:type_name -> commsd.lk.UpdateParticipantRequest.AttributesEntry
+	43,  // 116: commsd.lk.UpdateSubscriptionsRequest.participant_tracks:type_name -> commsd.lk.ParticipantTracks
+	18,  // 117: commsd.lk.SendDataRequest.kind:type_name -> commsd.lk.DataPacket.Kind
+	118, // [118:118] is the sub-list for method output_type
+	118, // [118:118] is the sub-list for method input_type
+	118, // [118:118] is the sub-list for extension type_name
+	118, // [118:118] is the sub-list for extension extendee
+	0,   // [0:118] is the sub-list for field type_name
 }
 
 func init() { file_signal_proto_init() }
@@ -5956,6 +7421,9 @@ func file_signal_proto_init() {
 		(*SignalResponse_SpeakersChanged)(nil),
 		(*SignalResponse_RoomUpdate)(nil),
 		(*SignalResponse_ConnectionQuality)(nil),
+		(*SignalResponse_StreamStateUpdate)(nil),
+		(*SignalResponse_SubscribedQualityUpdate)(nil),
+		(*SignalResponse_SubscriptionPermissionUpdate)(nil),
 		(*SignalResponse_RefreshToken)(nil),
 		(*SignalResponse_TrackUnpublished)(nil),
 		(*SignalResponse_Pong)(nil),
@@ -5965,7 +7433,7 @@ func file_signal_proto_init() {
 		(*SignalResponse_RequestResponse)(nil),
 		(*SignalResponse_TrackSubscribed)(nil),
 	}
-	file_signal_proto_msgTypes[42].OneofWrappers = []any{
+	file_signal_proto_msgTypes[48].OneofWrappers = []any{
 		(*SimulateScenario_SpeakerUpdate)(nil),
 		(*SimulateScenario_NodeFailure)(nil),
 		(*SimulateScenario_Migration)(nil),
@@ -5976,7 +7444,7 @@ func file_signal_proto_init() {
 		(*SimulateScenario_DisconnectSignalOnResumeNoMessages)(nil),
 		(*SimulateScenario_LeaveRequestFullReconnect)(nil),
 	}
-	file_signal_proto_msgTypes[45].OneofWrappers = []any{
+	file_signal_proto_msgTypes[51].OneofWrappers = []any{
 		(*RequestResponse_Trickle)(nil),
 		(*RequestResponse_AddTrack)(nil),
 		(*RequestResponse_Mute)(nil),
@@ -5984,17 +7452,18 @@ func file_signal_proto_init() {
 		(*RequestResponse_UpdateAudioTrack)(nil),
 		(*RequestResponse_UpdateVideoTrack)(nil),
 	}
-	file_signal_proto_msgTypes[46].OneofWrappers = []any{
+	file_signal_proto_msgTypes[52].OneofWrappers = []any{
 		(*DataPacket_User)(nil),
 	}
-	file_signal_proto_msgTypes[47].OneofWrappers = []any{}
+	file_signal_proto_msgTypes[53].OneofWrappers = []any{}
+	file_signal_proto_msgTypes[68].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_signal_proto_rawDesc), len(file_signal_proto_rawDesc)),
-			NumEnums:      18,
-			NumMessages:   51,
+			NumEnums:      19,
+			NumMessages:   75,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
