@@ -165,7 +165,7 @@ func (p *ports) close() {
 
 // newAPI makes what PeerConnections are made of. It starts the readers of the
 // shared sockets, which end with ports.close.
-func newAPI(cfg Config, p *ports, log *slog.Logger) (*webrtc.API, error) {
+func newAPI(cfg Config, p *ports, relays *relay, log *slog.Logger) (*webrtc.API, error) {
 	var se webrtc.SettingEngine
 	loggers := pionLoggers{log}
 	se.LoggerFactory = loggers
@@ -208,12 +208,8 @@ func newAPI(cfg Config, p *ports, log *slog.Logger) (*webrtc.API, error) {
 	if len(p.udp) > 0 {
 		networks = append(networks, webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6)
 		muxes := make([]ice.UDPMux, 0, len(p.udp))
-		for _, c := range p.udp {
-			var conn net.PacketConn = c
-			if len(p.udp) > 1 && c.LocalAddr().(*net.UDPAddr).IP.IsLoopback() {
-				conn = loopbackConn{c}
-			}
-			muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: conn, Logger: loggers.NewLogger("udpmux")}))
+		for _, c := range relays.wrap(p.udp) {
+			muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: c, Logger: loggers.NewLogger("udpmux")}))
 		}
 		mux := muxes[0]
 		if len(muxes) > 1 {
@@ -237,20 +233,6 @@ func newAPI(cfg Config, p *ports, log *slog.Logger) (*webrtc.API, error) {
 	// An empty registry: NACK, reports and feedback are ours, on the media path
 	// Pion's cost more than the forwarding.
 	return webrtc.NewAPI(webrtc.WithSettingEngine(se), webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(&interceptor.Registry{})), nil
-}
-
-// loopbackConn is the loopback socket of a server that listens on the machine's
-// other addresses, too. It sends to loopback alone: the kernel would carry a
-// check from 127.0.0.1 to the machine's own address, ICE would choose that pair,
-// and Firefox, which answers the check, sends no media to loopback.
-type loopbackConn struct{ *net.UDPConn }
-
-// WriteTo drops what is for another address, as a network without a way there.
-func (c loopbackConn) WriteTo(b []byte, to net.Addr) (int, error) {
-	if u, ok := to.(*net.UDPAddr); ok && !u.IP.IsLoopback() {
-		return len(b), nil
-	}
-	return c.UDPConn.WriteTo(b, to)
 }
 
 // joinedListener accepts from several listeners on one port as if they were

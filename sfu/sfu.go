@@ -87,6 +87,7 @@ type SFU struct {
 	log     *slog.Logger
 	metrics *metrics
 	changes *changes
+	relay   relay
 	ready   chan struct{} // closed once api is set
 	done    chan struct{} // closed once Run has ended
 
@@ -127,10 +128,18 @@ func New(cfg Config) (*SFU, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sfu: %w", err)
 	}
-	return &SFU{
+	s := &SFU{
 		cfg: cfg, log: cfg.Log, metrics: m, changes: newChanges(),
 		ready: make(chan struct{}), done: make(chan struct{}), rooms: make(map[string]*room),
-	}, nil
+	}
+	for _, a := range cfg.Advertise {
+		addr, err := netip.ParseAddr(a)
+		if err != nil {
+			return nil, fmt.Errorf("sfu: media.advertise: %w", err)
+		}
+		s.relay.advertise = append(s.relay.advertise, addr.Unmap())
+	}
+	return s, nil
 }
 
 // Listen binds the ports, so that one in use is known before anything runs.
@@ -182,7 +191,7 @@ func (s *SFU) Run(ctx context.Context) error {
 		return fmt.Errorf("sfu: make DTLS certificate: %w", err)
 	}
 	s.certs = []webrtc.Certificate{*cert}
-	if s.api, err = newAPI(s.cfg, p, s.log); err != nil {
+	if s.api, err = newAPI(s.cfg, p, &s.relay, s.log); err != nil {
 		return err
 	}
 	close(s.ready)
