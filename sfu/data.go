@@ -24,11 +24,11 @@ type dataSender struct {
 
 // dataChannel takes the data channels that a client opens on its publisher
 // connection; unknown ones are left alone.
-func (t *publisher) dataChannel(dc *webrtc.DataChannel) {
-	if t.channels.Add(1) > maxChannels {
+func (b *publisher) dataChannel(dc *webrtc.DataChannel) {
+	if b.channels.Add(1) > maxChannels {
 		dc.OnOpen(func() { // only now is there something to close
 			if err := dc.Close(); err != nil {
-				t.p.log.Debug("data channel not closed", "err", err)
+				b.p.log.Debug("data channel not closed", "err", err)
 			}
 		})
 		return
@@ -36,8 +36,8 @@ func (t *publisher) dataChannel(dc *webrtc.DataChannel) {
 	for kind, label := range dataLabels {
 		if dc.Label() == label {
 			dc.OnMessage(func(m webrtc.DataChannelMessage) {
-				if t.p.mayData.Load() && t.paced(kind, len(m.Data)) {
-					t.p.relay(kind, m.Data)
+				if b.p.mayData.Load() && b.paced(kind, len(m.Data)) {
+					b.p.relay(kind, m.Data)
 				}
 			})
 		}
@@ -61,19 +61,19 @@ func (p *Participant) relay(kind DataKind, data []byte) {
 	}
 }
 
-func (t *subscriber) sendData(kind DataKind, data []byte) {
-	dc := t.data[kind].channel.Load()
+func (s *subscriber) sendData(kind DataKind, data []byte) {
+	dc := s.data[kind].channel.Load()
 	if dc == nil {
 		return // not up yet: LiveKit's clients send to who is there
 	}
 	if dc.BufferedAmount() > dataBacklog[kind] {
-		t.p.room.sfu.metrics.dataDropped.Inc()
+		s.p.room.sfu.metrics.dataDropped.Inc()
 		if kind == Reliable {
-			t.p.room.post(left{t.p, ReasonMediaFailure, ActionReconnect})
+			s.p.room.post(left{s.p, ReasonMediaFailure, ActionReconnect})
 		}
 		return
 	}
 	if err := dc.Send(data); err != nil {
-		t.p.log.Debug("data not sent", "err", err)
+		s.p.log.Debug("data not sent", "err", err)
 	}
 }

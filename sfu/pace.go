@@ -39,13 +39,13 @@ func (p *pace) take(n int, now time.Time, drop bool) time.Duration {
 // paced waits until a data packet may go on; it reports false when it may not.
 // Reliable packets hold up the channel they came by, which makes SCTP slow
 // their sender down (RFC 9260, 6.2).
-func (t *publisher) paced(kind DataKind, n int) bool {
-	wait := t.pace.take(n, time.Now(), kind == Lossy)
+func (b *publisher) paced(kind DataKind, n int) bool {
+	wait := b.pace.take(n, time.Now(), kind == Lossy)
 	if wait <= 0 {
 		return true
 	}
 	if kind == Lossy {
-		t.p.room.sfu.metrics.dataDropped.Inc()
+		b.p.room.sfu.metrics.dataDropped.Inc()
 		return false
 	}
 	timer := time.NewTimer(wait)
@@ -53,7 +53,7 @@ func (t *publisher) paced(kind DataKind, n int) bool {
 	select {
 	case <-timer.C:
 		return true
-	case <-t.stop:
+	case <-b.stop:
 		return false
 	}
 }

@@ -31,6 +31,7 @@ type Participant struct {
 	autoSubscribe  bool
 	streamPerTrack bool
 	route          func(kind DataKind, data []byte) ([]byte, []string, bool)
+	transports     []*transport // one or two
 	pub            *publisher
 	sub            *subscriber
 
@@ -73,8 +74,16 @@ func newParticipant(r *room, req JoinRequest) *Participant {
 	p.log = r.log.With("identity", p.identity, "sid", p.sid)
 	p.events.Store(&attachment{number: 1, emit: req.Events})
 	p.mayData.Store(req.Permission.PublishData)
-	p.pub, p.sub = newPublisher(p), newSubscriber(p)
+	p.connectTwice()
 	return p
+}
+
+// connectTwice gives the participant a connection for each role.
+func (p *Participant) connectTwice() {
+	publishing, receiving := &transport{p: p, target: TargetPublisher}, &transport{p: p, target: TargetSubscriber}
+	p.transports = []*transport{publishing, receiving}
+	p.pub, p.sub = newPublisher(publishing), newSubscriber(receiving)
+	p.sub.terms = newOffering(p.sub)
 }
 
 // SID is the participant's id, new with each join.
@@ -99,10 +108,11 @@ func (p *Participant) info() ParticipantInfo {
 	return i
 }
 
-// close ends both connections and waits for their goroutines.
+// close ends the connections and waits for their goroutines.
 func (p *Participant) close() {
-	p.pub.close()
-	p.sub.close()
+	for _, t := range p.transports {
+		t.close()
+	}
 }
 
 func (p *Participant) stopTimers() {

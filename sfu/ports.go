@@ -171,7 +171,7 @@ func newAPI(cfg Config, p *ports, relays *relay, log *slog.Logger) (*webrtc.API,
 	se.LoggerFactory = loggers
 	se.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled) // asks the network nothing
 	se.DisableActiveTCP(true)
-	// Clients are reached by peer-reflexive pairs alone, see publisher.candidate.
+	// Clients are reached by peer-reflexive pairs alone, see transport.candidate.
 	se.SetPrflxAcceptanceMinWait(0)
 	se.SetSRTPReplayProtectionWindow(512)
 	se.SetSRTCPReplayProtectionWindow(512)

@@ -1,0 +1,63 @@
+package sfu
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pion/sdp/v3"
+)
+
+const (
+	maxSections = 3 * maxTracks
+	maxMID      = 32 // bytes; others are told of it
+)
+
+// section is what the room needs of a section of a client's offer.
+type section struct {
+	sending bool
+	cid     string // the client's id of the track that it sends
+}
+
+// readOffer checks the bounds of a client's offer, strips its candidates (see
+// transport.candidate), and tells what its sections send, by MID.
+func readOffer(offer string) (stripped string, sections map[string]section, err error) {
+	var d sdp.SessionDescription
+	if err := d.UnmarshalString(offer); err != nil {
+		return "", nil, fmt.Errorf("parse offer: %w", err)
+	}
+	if len(d.MediaDescriptions) > maxSections {
+		return "", nil, fmt.Errorf("offer has %d sections, more than %d", len(d.MediaDescriptions), maxSections)
+	}
+	sections = make(map[string]section)
+	for _, m := range d.MediaDescriptions {
+		mid, ok := m.Attribute("mid")
+		if len(mid) > maxMID {
+			return "", nil, fmt.Errorf("offer has a mid of %d bytes, more than %d", len(mid), maxMID)
+		}
+		if !ok || m.MediaName.Port.Value == 0 {
+			continue
+		}
+		_, recvonly := m.Attribute("recvonly")
+		_, inactive := m.Attribute("inactive")
+		s := section{sending: !recvonly && !inactive}
+		if msid, ok := m.Attribute("msid"); ok { // RFC 8830, 2: stream, then track
+			_, s.cid, _ = strings.Cut(msid, " ")
+		}
+		sections[mid] = s
+	}
+	return stripCandidates(offer), sections, nil
+}
+
+func stripCandidates(sdp string) string {
+	if !strings.Contains(sdp, "a=candidate:") {
+		return sdp
+	}
+	var b strings.Builder
+	b.Grow(len(sdp))
+	for line := range strings.Lines(sdp) {
+		if !strings.HasPrefix(line, "a=candidate:") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}

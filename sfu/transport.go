@@ -1,0 +1,124 @@
+package sfu
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/webrtc/v4"
+)
+
+// transport is one PeerConnection with a client. A participant has two, on one
+// of which it publishes and on the other receives, or one for both; publisher
+// and subscriber are the roles on top.
+type transport struct {
+	// Set at construction.
+	p       *Participant
+	target  Target                               // as candidates name it
+	setUp   []func(*webrtc.PeerConnection) error // by the roles; once, before anything is negotiated
+	closing []func()                             // by the roles; ends what loops wait for
+
+	pc    atomic.Pointer[webrtc.PeerConnection] // written by queue's functions
+	queue serial                                // everything that calls pc's negotiation
+	loops sync.WaitGroup                        // goroutines of the roles
+}
+
+// connect makes the connection. It is a function of the queue's.
+func (t *transport) connect() (*webrtc.PeerConnection, error) {
+	if pc := t.pc.Load(); pc != nil {
+		return pc, nil
+	}
+	s := t.p.room.sfu
+	pc, err := s.api.NewPeerConnection(webrtc.Configuration{Certificates: s.certs})
+	if err != nil {
+		return nil, fmt.Errorf("create connection: %w", err)
+	}
+	t.pc.Store(pc)
+	pc.OnICECandidate(t.emitCandidate)
+	for _, setUp := range t.setUp {
+		if err := setUp(pc); err != nil {
+			return nil, err
+		}
+	}
+	return pc, nil
+}
+
+func (t *transport) emitCandidate(c *webrtc.ICECandidate) {
+	if c == nil {
+		return
+	}
+	init, err := json.Marshal(c.ToJSON())
+	if err != nil {
+		t.p.log.Error("candidate not encoded", "err", err)
+		return
+	}
+	t.p.emit(EventCandidate{Target: t.target, Init: string(init)})
+}
+
+// candidate takes a client's ICE candidate: nothing is done with it. The
+// client reaches our advertised addresses and is answered where its checks
+// come from, so that no client can make us send a packet to an address that
+// has not authenticated (RFC 8445, 7.3.1.3), nor look up mDNS names.
+func (t *transport) candidate(webrtc.ICECandidateInit) {}
+
+// fail ends the participant's place: its client joins again with new
+// connections.
+func (t *transport) fail(err error) {
+	t.p.log.Warn("connection failed", "err", err)
+	t.p.room.post(left{t.p, ReasonMediaFailure, ActionReconnect})
+}
+
+// foreign queues fn, which a client's message asks for. A client that does not
+// wait for answers loses its place.
+func (t *transport) foreign(fn func()) {
+	if !t.queue.DoForeign(fn) { // or the place has gone already
+		t.p.room.post(left{t.p, ReasonMediaFailure, ActionDisconnect})
+	}
+}
+
+// write sends RTCP. A connection that is going takes none.
+func (t *transport) write(packets []rtcp.Packet) {
+	if pc := t.pc.Load(); pc != nil && len(packets) > 0 {
+		if err := pc.WriteRTCP(packets); err != nil {
+			t.p.log.Debug("RTCP not sent", "err", err)
+		}
+	}
+}
+
+// up reports whether media can flow.
+func (t *transport) up() bool {
+	pc := t.pc.Load()
+	return pc != nil && pc.ConnectionState() == webrtc.PeerConnectionStateConnected
+}
+
+// watch tells the room of the connection's state.
+func (t *transport) watch(pc *webrtc.PeerConnection) error {
+	pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
+		switch state {
+		case webrtc.PeerConnectionStateConnected:
+			t.p.room.post(mediaUp{t.p})
+		case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
+			t.p.room.post(mediaDown{t.p})
+		default: // on the way to one of these
+		}
+	})
+	return nil
+}
+
+// close ends the connection and waits for its goroutines.
+func (t *transport) close() {
+	t.queue.Close(func() {
+		for _, closing := range t.closing {
+			closing()
+		}
+		if pc := t.pc.Load(); pc != nil {
+			if err := pc.GracefulClose(); err != nil {
+				t.p.log.Debug("connection closed badly", "err", err)
+			}
+		}
+		t.loops.Wait()
+	})
+	t.queue.Wait()
+}
