@@ -1,6 +1,9 @@
 package sfu
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // Kind is the kind of a track.
 type Kind uint8
@@ -189,6 +192,23 @@ const (
 	Lossy
 )
 
+// Memo keeps what the first receiver of an event made of it for the others
+// who get the same event. Its methods may be called from any goroutine; a nil
+// Memo keeps nothing.
+type Memo struct {
+	once sync.Once
+	made any
+}
+
+// Do returns what first made, here or at the first call.
+func (m *Memo) Do(first func() any) any {
+	if m == nil {
+		return first()
+	}
+	m.once.Do(func() { m.made = first() })
+	return m.made
+}
+
 // Event is something a participant's client has to hear. It is one of the
 // types below.
 type Event interface{ event() }
@@ -205,9 +225,14 @@ type (
 		Room   RoomInfo
 		Self   ParticipantInfo
 		Others []ParticipantInfo
+		Gone   []ParticipantInfo // who left lately, which a broken socket may not have told
 	}
-	// EventParticipants brings what changed of participants, oneself included.
-	EventParticipants struct{ Participants []ParticipantInfo }
+	// EventParticipants brings what changed of participants, oneself included,
+	// and who left. Those who left come first: one of them may be back.
+	EventParticipants struct {
+		Participants []ParticipantInfo
+		Memo         *Memo
+	}
 	// EventTrackPublished answers AddTrack.
 	EventTrackPublished struct {
 		CID   string
@@ -242,7 +267,10 @@ type (
 		Init   string
 	}
 	// EventSpeakers brings whose speaking changed.
-	EventSpeakers struct{ Speakers []Speaker }
+	EventSpeakers struct {
+		Speakers []Speaker
+		Memo     *Memo
+	}
 	// EventSubscriptionFailed says that a wanted track is not to be had.
 	EventSubscriptionFailed struct{ TrackSID string }
 	// EventTrackSubscribed says that somebody receives one's track for the

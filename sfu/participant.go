@@ -45,6 +45,7 @@ type Participant struct {
 	attributes map[string]string
 	perm       Permission
 	state      State
+	since      int // room.serial when it joined
 	version    uint32
 	reason     Reason
 	publishing bool
@@ -269,7 +270,7 @@ func (e resumed) apply(r *room) {
 	}
 	n := p.events.Load().number + 1
 	p.events.Store(&attachment{number: n, emit: e.events})
-	p.emit(EventResumed{Room: r.info(), Self: p.info(), Others: r.othersOf(p)})
+	p.emit(EventResumed{Room: r.info(), Self: p.info(), Others: r.othersOf(p), Gone: r.goneLately(p)})
 	p.armMedia()
 	p.sub.restart()
 	e.answer <- n

@@ -31,8 +31,9 @@ type room struct {
 	bySID      map[string]*Participant
 	byIdentity map[string]*Participant
 	tracks     map[string]*track
-	changed    []*Participant // to tell of when the event is done
-	closing    bool           // everybody goes: nobody is left to be told of it
+	news       news
+	serial     int  // counts joins and departures
+	closing    bool // everybody goes: nobody is left to be told of it
 	speaking   map[*Participant]Speaker
 	speakers   *time.Ticker // while there is audio
 }
@@ -47,6 +48,7 @@ func newRoom(s *SFU, name string) *room {
 		bySID: make(map[string]*Participant), byIdentity: make(map[string]*Participant),
 		tracks: make(map[string]*track), speaking: make(map[*Participant]Speaker),
 	}
+	r.news.departed = make(map[string]departure)
 	r.log = s.log.With("room", name)
 	r.members.Store(&[]*Participant{})
 	return r
@@ -78,8 +80,10 @@ func (r *room) run() {
 			e.apply(r)
 		case <-tick:
 			r.tellSpeakers()
+		case <-r.news.due:
+			r.tell()
 		}
-		r.tellChanges()
+		r.settle()
 		if len(r.bySID) == 0 && r.retire() {
 			if r.speakers != nil {
 				r.speakers.Stop()
@@ -126,41 +130,6 @@ func (r *room) othersOf(p *Participant) []ParticipantInfo {
 	return out
 }
 
-// touch notes that p changed.
-func (r *room) touch(p *Participant) {
-	p.version++
-	if !slices.Contains(r.changed, p) {
-		r.changed = append(r.changed, p)
-	}
-}
-
-// tellChanges tells everybody who changed during the last event.
-func (r *room) tellChanges() {
-	if len(r.changed) == 0 {
-		return
-	}
-	all := make([]ParticipantInfo, 0, len(r.changed))
-	for _, p := range r.changed {
-		all = append(all, p.info())
-	}
-	for _, to := range r.bySID {
-		seen := all
-		if slices.ContainsFunc(r.changed, func(p *Participant) bool { return p.perm.Hidden && p != to }) {
-			seen = nil
-			for i, p := range r.changed {
-				if !p.perm.Hidden || p == to {
-					seen = append(seen, all[i])
-				}
-			}
-		}
-		if len(seen) > 0 {
-			to.emit(EventParticipants{seen})
-		}
-	}
-	clear(r.changed)
-	r.changed = r.changed[:0]
-}
-
 func (r *room) publishMembers() {
 	all := make([]*Participant, 0, len(r.bySID))
 	for _, p := range r.bySID {
@@ -192,13 +161,7 @@ func (r *room) leave(p *Participant, reason Reason, action Action) {
 	p.mayData.Store(false)
 	p.state, p.reason = Disconnected, reason
 	p.version++
-	if !p.perm.Hidden && !r.closing {
-		gone := EventParticipants{[]ParticipantInfo{p.info()}}
-		for _, to := range r.bySID {
-			to.emit(gone)
-		}
-	}
-	r.changed = slices.DeleteFunc(r.changed, func(c *Participant) bool { return c == p })
+	r.forget(p)
 	p.emit(EventLeft{Reason: reason, Action: action})
 	r.sfu.metrics.participants.Dec()
 	r.log.Info("participant left", "identity", p.identity, "sid", p.sid, "reason", reason)
@@ -281,6 +244,9 @@ func (e joined) apply(r *room) {
 		return
 	}
 	p.state, p.version = Joined, 1
+	r.serial++
+	p.since = r.serial
+	delete(r.news.departed, p.identity)
 	r.bySID[p.sid], r.byIdentity[p.identity] = p, p
 	r.publishMembers()
 	r.sfu.metrics.participants.Inc()

@@ -531,3 +531,29 @@ func TestOffersAreBounded(t *testing.T) {
 		t.Fatalf("%d offers were answered", n)
 	}
 }
+
+// Who was away hears of those who left meanwhile, and of nobody who is back.
+func TestResumeTellsWhoLeft(t *testing.T) {
+	s := serve(t)
+	an := join(t, s, everything("r", "an"), nil)
+	binh := join(t, s, everything("r", "binh"), nil)
+	chi := join(t, s, everything("r", "chi"), nil)
+	an.awaitParticipant("chi", "comes", func(p sfu.ParticipantInfo) bool { return p.State != sfu.Disconnected })
+	an.p.SignalLost(1)
+	binh.p.Leave()
+	chi.p.Leave()
+	binh.left()
+	chi.left()
+	again := join(t, s, everything("r", "chi"), nil)
+	await[sfu.EventJoined](again, "its place", nil)
+	if _, err := an.p.Resume(ctx(t), an.note); err != nil {
+		t.Fatal(err)
+	}
+	e := await[sfu.EventResumed](an, "its place", nil)
+	if len(e.Gone) != 1 || e.Gone[0].Identity != "binh" || e.Gone[0].State != sfu.Disconnected {
+		t.Errorf("gone are %+v, want binh alone", e.Gone)
+	}
+	if len(e.Others) != 1 || e.Others[0].SID != again.p.SID() {
+		t.Errorf("others are %+v, want chi's new place", e.Others)
+	}
+}

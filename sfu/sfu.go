@@ -54,6 +54,9 @@ type Config struct {
 	MediaTimeout time.Duration
 	// SpeakerInterval is how often speakers are told; 0 means 400 ms.
 	SpeakerInterval time.Duration
+	// UpdateInterval is how long a change of participants may wait in a room of
+	// more than ten, so that many become one message; 0 means 100 ms.
+	UpdateInterval time.Duration
 
 	Log        *slog.Logger          // nil: slog.Default
 	Registerer prometheus.Registerer // may be nil
@@ -123,6 +126,9 @@ func New(cfg Config) (*SFU, error) {
 	}
 	if cfg.SpeakerInterval == 0 {
 		cfg.SpeakerInterval = 400 * time.Millisecond
+	}
+	if cfg.UpdateInterval == 0 {
+		cfg.UpdateInterval = 100 * time.Millisecond
 	}
 	m, err := newMetrics(cfg.Registerer)
 	if err != nil {

@@ -69,7 +69,8 @@ func (r *room) tellSpeakers() {
 	if len(changed) == 0 {
 		return
 	}
+	told := EventSpeakers{Speakers: changed, Memo: &Memo{}}
 	for _, p := range r.bySID {
-		p.emit(EventSpeakers{changed})
+		p.emit(told)
 	}
 }

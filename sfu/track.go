@@ -136,14 +136,11 @@ func (e mediaArrived) apply(r *room) {
 	t.announced = true
 	p.publishing = true
 	r.touch(p)
-	r.tellChanges() // before the offers that carry the track
 	l.start()
 	if t.info.Kind == Audio && r.speakers == nil {
 		r.speakers = time.NewTicker(r.sfu.cfg.SpeakerInterval)
 	}
-	for _, o := range r.bySID {
-		r.subscribe(o, t)
-	}
+	r.arrive(t)
 }
 
 // trackFor finds the announced track that l belongs to: by its client id, or

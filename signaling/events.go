@@ -15,10 +15,12 @@ func (ses *session) event(so *socket, e sfu.Event) {
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Reconnect{Reconnect: &lk.ReconnectResponse{
 			ServerInfo: ses.serverInfo(), LastMessageSeq: ses.data.lastSequence(),
 		}}})
-		all := append(participants(e.Others), participant(e.Self))
+		all := append(append(participants(e.Gone), participants(e.Others)...), participant(e.Self))
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Update{Update: &lk.ParticipantUpdate{Participants: all}}})
 	case sfu.EventParticipants:
-		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Update{Update: &lk.ParticipantUpdate{Participants: participants(e.Participants)}}})
+		so.sendShared(once(e.Memo, func() *lk.SignalResponse {
+			return &lk.SignalResponse{Message: &lk.SignalResponse_Update{Update: &lk.ParticipantUpdate{Participants: participants(e.Participants)}}}
+		}))
 	case sfu.EventTrackPublished:
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_TrackPublished{TrackPublished: &lk.TrackPublishedResponse{Cid: e.CID, Track: track(e.Track)}}})
 	case sfu.EventTrackRefused:
@@ -47,11 +49,13 @@ func (ses *session) event(so *socket, e sfu.Event) {
 		}
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Trickle{Trickle: &lk.TrickleRequest{CandidateInit: e.Init, Target: target}}})
 	case sfu.EventSpeakers:
-		out := &lk.SpeakersChanged{}
-		for _, s := range e.Speakers {
-			out.Speakers = append(out.Speakers, &lk.SpeakerInfo{Sid: s.SID, Level: s.Level, Active: s.Active})
-		}
-		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_SpeakersChanged{SpeakersChanged: out}})
+		so.sendShared(once(e.Memo, func() *lk.SignalResponse {
+			out := &lk.SpeakersChanged{}
+			for _, s := range e.Speakers {
+				out.Speakers = append(out.Speakers, &lk.SpeakerInfo{Sid: s.SID, Level: s.Level, Active: s.Active})
+			}
+			return &lk.SignalResponse{Message: &lk.SignalResponse_SpeakersChanged{SpeakersChanged: out}}
+		}))
 	case sfu.EventSubscriptionFailed:
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_SubscriptionResponse{SubscriptionResponse: &lk.SubscriptionResponse{
 			TrackSid: e.TrackSID, Err: lk.SubscriptionError_SE_TRACK_NOTFOUND,
@@ -70,6 +74,11 @@ func (ses *session) event(so *socket, e sfu.Event) {
 		}
 		so.leave(reason(e.Reason), action)
 	}
+}
+
+// once makes the message of an event that many get alike.
+func once(m *sfu.Memo, message func() *lk.SignalResponse) *shared {
+	return m.Do(func() any { return &shared{message: message()} }).(*shared)
 }
 
 func requestResponse(r *lk.RequestResponse) *lk.SignalResponse {

@@ -74,14 +74,34 @@ type socket struct {
 
 // send queues a message. A client that does not read loses its socket, and
 // may resume with a new one.
-func (so *socket) send(m *lk.SignalResponse) {
+func (so *socket) send(m *lk.SignalResponse) { so.sendShared(&shared{message: m}) }
+
+// shared is a message that many sockets get: it is encoded once.
+type shared struct {
+	message *lk.SignalResponse
+
+	binary, text encoding
+}
+
+type encoding struct {
+	once sync.Once
+	data []byte
+	err  error
+}
+
+func (e *encoding) of(m proto.Message, marshal func(proto.Message) ([]byte, error)) ([]byte, error) {
+	e.once.Do(func() { e.data, e.err = marshal(m) })
+	return e.data, e.err
+}
+
+func (so *socket) sendShared(m *shared) {
 	var data []byte
 	var err error
 	text := so.text.Load()
 	if text {
-		data, err = protojson.Marshal(m)
+		data, err = m.text.of(m.message, protojson.Marshal)
 	} else {
-		data, err = proto.Marshal(m)
+		data, err = m.binary.of(m.message, proto.Marshal)
 	}
 	if err != nil {
 		so.log.Error("message not encoded", "err", err)
