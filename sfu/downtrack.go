@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"sync"
@@ -12,10 +13,8 @@ import (
 )
 
 const (
-	upgradeAfter = 3 * time.Second // a layer just given up is not trusted again at once
-	behindFrames = 5               // frames of a lower layer without any of ours: it has stalled
-	epochs       = 8
-	resendsASec  = 500
+	epochs      = 8
+	resendsASec = 500
 	// epochReach is how far behind the newest packet an epoch's beginning is
 	// remembered: further than any ring keeps packets, and near enough that
 	// comparing sequence numbers never meets their wrap.
@@ -27,9 +26,9 @@ const (
 const msidChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
 // downTrack sends one track to one subscriber. Of a simulcast track it
-// forwards the best layer that flows; layers change at key frames, with
-// sequence numbers, timestamps and picture ids rewritten so that the
-// subscriber sees one unbroken stream.
+// forwards the layer that the room has chosen for it; layers change at key
+// frames, with sequence numbers, timestamps and picture ids rewritten so that
+// the subscriber sees one unbroken stream.
 type downTrack struct {
 	// Set at construction.
 	p      *Participant
@@ -37,29 +36,40 @@ type downTrack struct {
 	id     string
 	stream string // subscriber.add may change it before anyone reads it
 	kind   webrtc.RTPCodecType
-	mime   string
+	codec  codec
+
+	// Owned by the room's run.
+	settings TrackSettings
+	paused   bool // for want of bandwidth; the client has been told
 
 	mu sync.Mutex
 	// Guarded by mu.
-	writer   webrtc.TrackLocalWriter // nil until negotiated
-	ssrc     uint32
-	pt       uint8
-	disabled bool
-	current  *layer // nil: none yet, or the next packet starts anew
-	epoch    int    // count of layers begun; epochs[epoch%len] is the current
-	oldest   int    // epochs before this are forgotten
-	epochs   [epochs]epoch
-	lastSeq  uint16 // highest sent
-	lastTS   uint32
-	lastAt   int64
-	lastPID  uint16
-	lastTL0  uint8
-	behind   int   // frames of lower layers since the last packet of current
-	lowered  int64 // when a layer was last given up
-	sent     uint32
-	octets   uint32
+	writer  webrtc.TrackLocalWriter // nil until negotiated
+	out     outStream
+	target  *layer // to be sent: of video as the room chose it; nil: nothing
+	current *layer // being sent; nil: none yet, or the next packet starts anew
+	off     bool   // by the client, which wants nothing
+	epoch   int    // count of layers begun; epochs[epoch%len] is the current
+	oldest  int    // epochs before this are forgotten
+	epochs  [epochs]epoch
+	lastSeq uint16 // highest sent
+	lastTS  uint32
+	lastAt  int64
+	lastPID uint16
+	lastTL0 uint8
+	sent    uint32
+	octets  uint32
+
+	rtxSeq   uint16
 	resends  int // in the second that began at
 	resendAt int64
+}
+
+// outStream is what the subscriber has agreed to.
+type outStream struct {
+	ssrc, rtxSSRC    uint32
+	pt, rtxPT, redPT uint8 // 0: not agreed to, of the latter two
+	twccID           uint8
 }
 
 // epoch is a run of packets of one layer under one set of offsets. It is all
@@ -74,6 +84,7 @@ type epoch struct {
 	tl0      uint8
 }
 
+// newDownTrack makes the track for p. The published track has a layer.
 func newDownTrack(p *Participant, t *track) *downTrack {
 	// Tracks of one stream are played in step; Firefox knows a track by its
 	// stream's name alone.
@@ -90,9 +101,18 @@ func newDownTrack(p *Participant, t *track) *downTrack {
 			stream = t.info.SID // not a word that everybody's SDP can carry
 		}
 	}
-	d := &downTrack{p: p, track: t, id: t.info.SID, stream: t.owner.sid + "|" + stream, kind: webrtc.RTPCodecTypeAudio, mime: webrtc.MimeTypeOpus}
+	d := &downTrack{
+		p: p, track: t, id: t.info.SID, stream: t.owner.sid + "|" + stream, kind: webrtc.RTPCodecTypeAudio, settings: TrackSettings{Quality: 2},
+	}
+	if s, said := p.settings[t.info.SID]; said {
+		d.settings = s
+	}
+	d.off = d.settings.Disabled
 	if t.info.Kind == Video {
-		d.kind, d.mime = webrtc.RTPCodecTypeVideo, webrtc.MimeTypeVP8
+		d.kind = webrtc.RTPCodecTypeVideo
+	}
+	if layers := *t.layers.Load(); len(layers) > 0 {
+		d.codec = layers[0].codec
 	}
 	return d
 }
@@ -100,26 +120,29 @@ func newDownTrack(p *Participant, t *track) *downTrack {
 // outPacket is what WriteRTP needs, pooled since it outlives the lock.
 type outPacket struct {
 	header rtp.Header
-	buf    [maxRTPBytes]byte
+	twcc   [2]byte
+	buf    [maxRTPBytes + 2]byte
 }
 
 var outPackets = sync.Pool{New: func() any { return new(outPacket) }}
 
 // forward sends a packet of layer l, if it is of the layer to send. It is
 // called by the layers' read loops.
-func (d *downTrack) forward(l *layer, pkt *packet, v *vp8, now int64) bool {
+func (d *downTrack) forward(l *layer, pkt *packet, v *picture, now int64) bool {
 	d.mu.Lock()
-	if d.writer == nil || d.disabled {
+	if d.writer == nil || d.off {
 		d.mu.Unlock()
 		return false
 	}
-	if l != d.current {
-		take, want := d.choose(l, pkt, v, now)
-		if !take {
+	first := l != d.current
+	if first {
+		if l.kind == Video && l != d.target {
 			d.mu.Unlock()
-			if want != nil {
-				want.tryKeyFrame()
-			}
+			return false
+		}
+		if l.kind == Video && !v.key {
+			d.mu.Unlock()
+			l.tryKeyFrame()
 			return false
 		}
 		d.begin(l, pkt, v, now)
@@ -129,7 +152,15 @@ func (d *downTrack) forward(l *layer, pkt *packet, v *vp8, now int64) bool {
 		d.mu.Unlock()
 		return false // from before the layer was begun
 	}
-	d.behind = 0
+	payload, pt := pkt.payload, d.out.pt
+	if l.redPT != 0 && pkt.payloadType == l.redPT {
+		if d.out.redPT != 0 {
+			pt = d.out.redPT
+		} else if payload, _ = redPrimary(payload); payload == nil {
+			d.mu.Unlock()
+			return false
+		}
+	}
 	seq, ts := pkt.seq+e.seq, pkt.ts+e.ts
 	if newer(seq, d.lastSeq) || d.sent == 0 {
 		d.lastSeq, d.lastAt = seq, now
@@ -137,82 +168,55 @@ func (d *downTrack) forward(l *layer, pkt *packet, v *vp8, now int64) bool {
 		if laterTS(ts, d.lastTS) || d.sent == 0 {
 			d.lastTS = ts
 		}
-		if v.pidAt > 0 {
-			d.lastPID = v.pid + e.pid
+		if v.vp8.pidAt > 0 {
+			d.lastPID = v.vp8.pid + e.pid
 		}
-		if v.tl0At > 0 {
-			d.lastTL0 = v.tl0 + e.tl0
+		if v.vp8.tl0At > 0 {
+			d.lastTL0 = v.vp8.tl0 + e.tl0
 		}
 	}
 	d.sent++
-	d.octets += uint32(len(pkt.payload))
-	out := outPackets.Get().(*outPacket)
-	out.header = rtp.Header{Version: 2, Marker: pkt.marker, PayloadType: d.pt, SequenceNumber: seq, Timestamp: ts, SSRC: d.ssrc}
-	payload := e.payload(out, pkt, v)
-	w := d.writer
+	d.octets += uint32(len(payload))
+	o := outPackets.Get().(*outPacket)
+	o.header = rtp.Header{
+		Version: 2, Marker: pkt.marker || first && l.kind == Audio, // a talkspurt begins (RFC 3551, 4.1)
+		PayloadType: pt, SequenceNumber: seq, Timestamp: ts, SSRC: d.out.ssrc, Extensions: o.header.Extensions[:0],
+	}
+	payload = e.payload(o, 0, payload, v)
+	w, twcc := d.writer, d.out.twccID
 	d.mu.Unlock()
-	_, err := w.WriteRTP(&out.header, payload)
-	outPackets.Put(out)
-	return err == nil
+	d.p.sub.send(w, o, payload, twcc, now)
+	return true
 }
 
-// payload is pkt's payload with the epoch's picture ids, in out's buffer where
-// it differs from the source's.
-func (e *epoch) payload(out *outPacket, pkt *packet, v *vp8) []byte {
-	if e.pid == 0 && e.tl0 == 0 || v.pidAt == 0 && v.tl0At == 0 {
-		return pkt.payload
+// payload is a source's payload with the epoch's picture ids, in o's buffer
+// from at on where it differs from the source's or at is not 0.
+func (e *epoch) payload(o *outPacket, at int, payload []byte, v *picture) []byte {
+	d := &v.vp8
+	same := e.pid == 0 && e.tl0 == 0 || d.pidAt == 0 && d.tl0At == 0
+	if same && at == 0 {
+		return payload
 	}
-	payload := out.buf[:copy(out.buf[:], pkt.payload)]
-	v.rewrite(payload, v.pid+e.pid, v.tl0+e.tl0)
-	return payload
-}
-
-// choose decides whether to go over to l with this packet, or else which
-// layer's key frame to ask for, if any.
-func (d *downTrack) choose(l *layer, pkt *packet, v *vp8, now int64) (take bool, want *layer) {
-	if l.kind == Audio {
-		return true, nil
+	out := o.buf[at : at+copy(o.buf[at:], payload)]
+	if !same {
+		d.rewrite(out, d.pid+e.pid, d.tl0+e.tl0)
 	}
-	cur := d.current
-	switch {
-	case cur == nil:
-		if d.track.best(now) != l {
-			return false, nil
-		}
-	case l.rank > cur.rank:
-		if d.lowered != 0 && now-d.lowered < int64(upgradeAfter) {
-			return false, nil
-		}
-	default:
-		if pkt.marker {
-			d.behind++
-		}
-		if d.behind < behindFrames || now-cur.lastSeen.Load() < int64(layerStalled) || d.track.best(now) != l {
-			return false, nil
-		}
-	}
-	if !v.key {
-		return false, l
-	}
-	if cur != nil && l.rank < cur.rank {
-		d.lowered = now
-	}
-	return true, nil
+	return o.buf[:at+len(out)]
 }
 
 // begin starts an epoch of layer l with this packet.
-func (d *downTrack) begin(l *layer, pkt *packet, v *vp8, now int64) {
+func (d *downTrack) begin(l *layer, pkt *packet, v *picture, now int64) {
 	e := epoch{layer: l, firstSrc: pkt.seq, firstOut: pkt.seq}
 	if d.sent > 0 {
 		e.firstOut = d.lastSeq + 1
 		e.seq = e.firstOut - pkt.seq
 		ticks := uint32(max(1, time.Duration(now-d.lastAt).Seconds()*l.rx.clock))
 		e.ts = d.lastTS + ticks - pkt.ts
-		if v.pidAt > 0 {
-			e.pid = d.lastPID + 1 - v.pid
+		if v.vp8.pidAt > 0 {
+			e.pid = d.lastPID + 1 - v.vp8.pid
 		}
-		if v.tl0At > 0 {
-			e.tl0 = d.lastTL0 + 1 - v.tl0
+		if v.vp8.tl0At > 0 {
+			e.tl0 = d.lastTL0 + 1 - v.vp8.tl0
 		}
 	}
 	d.epoch++
@@ -222,7 +226,6 @@ func (d *downTrack) begin(l *layer, pkt *packet, v *vp8, now int64) {
 		d.oldest++
 	}
 	d.current = l
-	d.behind = 0
 }
 
 // slide moves the beginning of the current epoch along with its packets. Left
@@ -244,11 +247,27 @@ func (d *downTrack) pause() {
 	d.mu.Unlock()
 }
 
-// setDisabled stops or starts sending.
-func (d *downTrack) setDisabled(off bool) {
+// aim sets the layer to send, nil for none. The one being sent goes on until
+// the other's key frame, but with none.
+func (d *downTrack) aim(l *layer) {
 	d.mu.Lock()
-	changed := d.disabled != off
-	d.disabled = off
+	changed := d.target != l
+	d.target = l
+	if l == nil {
+		d.current = nil
+	}
+	waits := l != nil && l != d.current && d.writer != nil && !d.off
+	d.mu.Unlock()
+	if changed && waits {
+		l.requestKeyFrame()
+	}
+}
+
+// turn stops or starts sending at the client's wish.
+func (d *downTrack) turn(off bool) {
+	d.mu.Lock()
+	changed := d.off != off
+	d.off = off
 	if changed {
 		d.current = nil
 	}
@@ -261,14 +280,14 @@ func (d *downTrack) setDisabled(off bool) {
 // requestKeyFrame asks for a key frame of the layer that is or will be sent.
 func (d *downTrack) requestKeyFrame() {
 	d.mu.Lock()
-	l := d.current
-	d.mu.Unlock()
+	l := d.target
 	if l == nil {
-		if l = d.track.best(int64(time.Since(clockBase))); l == nil {
-			return // the first packet asks
-		}
+		l = d.current
 	}
-	l.requestKeyFrame()
+	d.mu.Unlock()
+	if l != nil {
+		l.requestKeyFrame()
+	}
 }
 
 // senderReport hands on a sender report of layer l with our timestamps.
@@ -278,7 +297,7 @@ func (d *downTrack) senderReport(l *layer, ntp uint64, ts uint32) {
 		d.mu.Unlock()
 		return
 	}
-	sr := &rtcp.SenderReport{SSRC: d.ssrc, NTPTime: ntp, RTPTime: ts + d.epochs[d.epoch%epochs].ts, PacketCount: d.sent, OctetCount: d.octets}
+	sr := &rtcp.SenderReport{SSRC: d.out.ssrc, NTPTime: ntp, RTPTime: ts + d.epochs[d.epoch%epochs].ts, PacketCount: d.sent, OctetCount: d.octets}
 	d.mu.Unlock()
 	d.p.sub.write([]rtcp.Packet{sr})
 }
@@ -308,8 +327,9 @@ func (d *downTrack) readRTCP(sender *webrtc.RTPSender) {
 	}
 }
 
-// resend answers a NACK for one packet from the ring of its layer. It reports
-// whether to go on with the next.
+// resend answers a NACK for one packet from the ring of its layer, on the
+// stream of retransmissions where the subscriber has agreed to one (RFC 4588,
+// 4). It reports whether to go on with the next.
 func (d *downTrack) resend(seq uint16) bool {
 	now := int64(time.Since(clockBase))
 	d.mu.Lock()
@@ -318,12 +338,12 @@ func (d *downTrack) resend(seq uint16) bool {
 		d.resendAt, d.resends = now, 0
 	}
 	d.resends++
-	if !ok || d.writer == nil || d.disabled || d.resends > resendsASec {
+	if !ok || d.writer == nil || d.off || d.resends > resendsASec {
 		more := d.resends <= resendsASec
 		d.mu.Unlock()
 		return more
 	}
-	w, ssrc, pt := d.writer, d.ssrc, d.pt
+	w, out := d.writer, d.out
 	d.mu.Unlock()
 	var raw [maxRTPBytes]byte
 	var pkt packet
@@ -331,16 +351,37 @@ func (d *downTrack) resend(seq uint16) bool {
 	if n == 0 || !pkt.parse(raw[:n]) {
 		return true
 	}
-	var v vp8
-	if e.layer.kind == Video && !v.parse(pkt.payload) && len(pkt.payload) > 0 {
-		return true
+	var v picture
+	payload := pkt.payload
+	pt := out.pt
+	if e.layer.kind == Video {
+		if !v.parse(e.layer.codec, payload) {
+			return true
+		}
+	} else if e.layer.redPT != 0 && pkt.payloadType == e.layer.redPT {
+		if out.redPT != 0 {
+			pt = out.redPT
+		} else if payload, _ = redPrimary(payload); payload == nil {
+			return true
+		}
 	}
-	out := outPackets.Get().(*outPacket)
-	out.header = rtp.Header{Version: 2, Marker: pkt.marker, PayloadType: pt, SequenceNumber: seq, Timestamp: pkt.ts + e.ts, SSRC: ssrc}
-	if _, err := w.WriteRTP(&out.header, e.payload(out, &pkt, &v)); err == nil {
-		d.p.room.sfu.metrics.resent.Inc()
+	o := outPackets.Get().(*outPacket)
+	o.header = rtp.Header{
+		Version: 2, Marker: pkt.marker, PayloadType: pt, SequenceNumber: seq, Timestamp: pkt.ts + e.ts, SSRC: out.ssrc,
+		Extensions: o.header.Extensions[:0],
 	}
-	outPackets.Put(out)
+	if out.rtxPT == 0 || out.rtxSSRC == 0 {
+		payload = e.payload(o, 0, payload, &v)
+	} else {
+		d.mu.Lock()
+		d.rtxSeq++
+		o.header.PayloadType, o.header.SSRC, o.header.SequenceNumber = out.rtxPT, out.rtxSSRC, d.rtxSeq
+		d.mu.Unlock()
+		binary.BigEndian.PutUint16(o.buf[:], seq)
+		payload = e.payload(o, 2, payload, &v)
+	}
+	d.p.sub.send(w, o, payload, out.twccID, now)
+	d.p.room.sfu.metrics.resent.Inc()
 	return true
 }
 
@@ -363,20 +404,32 @@ var _ webrtc.TrackLocal = (*downTrack)(nil)
 
 // Bind is called once the subscriber has agreed to the track.
 func (d *downTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
-	layers := *d.track.layers.Load()
-	for _, codec := range c.CodecParameters() {
-		if !strings.EqualFold(codec.MimeType, d.mime) {
+	codecs := c.CodecParameters()
+	for _, codec := range codecs {
+		if !strings.EqualFold(codec.MimeType, d.codec.mime()) {
 			continue
 		}
-		d.mu.Lock()
-		d.writer, d.ssrc, d.pt = c.WriteStream(), uint32(c.SSRC()), uint8(codec.PayloadType)
-		d.mu.Unlock()
-		for _, l := range layers {
-			l.requestKeyFrame()
+		out := outStream{ssrc: uint32(c.SSRC()), pt: uint8(codec.PayloadType)}
+		if pt := retransmissionOf(codec.PayloadType, codecs); pt != 0 && c.SSRCRetransmission() != 0 {
+			out.rtxPT, out.rtxSSRC = uint8(pt), uint32(c.SSRCRetransmission())
 		}
+		for _, other := range codecs {
+			if strings.EqualFold(other.MimeType, mimeRED) {
+				out.redPT = uint8(other.PayloadType)
+			}
+		}
+		for _, e := range c.HeaderExtensions() {
+			if e.URI == extTWCC {
+				out.twccID = uint8(e.ID)
+			}
+		}
+		d.mu.Lock()
+		d.writer, d.out = c.WriteStream(), out
+		d.mu.Unlock()
+		d.requestKeyFrame()
 		return codec, nil
 	}
-	return webrtc.RTPCodecParameters{}, fmt.Errorf("sfu: subscriber does not take %s", d.mime)
+	return webrtc.RTPCodecParameters{}, fmt.Errorf("sfu: subscriber does not take %s", d.codec.mime())
 }
 
 // Unbind is called when sending ends.

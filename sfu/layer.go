@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,7 +31,8 @@ type layer struct {
 	rank     int    // 0 low, 1 medium, 2 high
 	cid      string // the client's id of the track, as SDP has it
 	mid      string
-	mime     string
+	codec    codec
+	redPT    uint8 // payload type of RED, 0 when not negotiated
 	levelID  uint8 // header extension ids, 0 when not negotiated
 	twccID   uint8
 	ring     *ring
@@ -39,8 +41,12 @@ type layer struct {
 	// Set by the room's run before start.
 	track *track
 
-	lastSeen atomic.Int64 // since clockBase, ns; 0: never
-	asking   atomic.Bool  // the nack timer runs
+	lastSeen atomic.Int64  // since clockBase, ns; 0: never
+	octets   atomic.Uint64 // received in all, headers included
+	asking   atomic.Bool   // the nack timer runs
+
+	// Owned by the room's run.
+	rate meter
 
 	mu      sync.Mutex
 	lastPLI time.Time // guarded by mu
@@ -52,11 +58,12 @@ type layer struct {
 func newLayer(pub *publisher, remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) *layer {
 	l := &layer{
 		pub: pub, remote: remote, receiver: receiver, ssrc: uint32(remote.SSRC()), rid: remote.RID(),
-		cid: remote.ID(), mid: receiver.RTPTransceiver().Mid(), mime: webrtc.MimeTypeOpus,
+		cid: remote.ID(), mid: receiver.RTPTransceiver().Mid(),
 	}
+	l.codec, _ = codecOf(remote.Codec().MimeType) // no other is negotiated
 	size := audioRing
 	if remote.Kind() == webrtc.RTPCodecTypeVideo {
-		l.kind, l.mime, size = Video, webrtc.MimeTypeVP8, videoRing
+		l.kind, size = Video, videoRing
 	}
 	l.ring = newRing(size)
 	l.rx.clock = float64(remote.Codec().ClockRate)
@@ -67,7 +74,13 @@ func newLayer(pub *publisher, remote *webrtc.TrackRemote, receiver *webrtc.RTPRe
 	default:
 		l.rank = 2
 	}
-	for _, e := range receiver.GetParameters().HeaderExtensions {
+	parameters := receiver.GetParameters()
+	for _, c := range parameters.Codecs {
+		if strings.EqualFold(c.MimeType, mimeRED) {
+			l.redPT = uint8(c.PayloadType)
+		}
+	}
+	for _, e := range parameters.HeaderExtensions {
 		switch e.URI {
 		case extAudioLevel:
 			l.levelID = uint8(e.ID)
@@ -76,6 +89,12 @@ func newLayer(pub *publisher, remote *webrtc.TrackRemote, receiver *webrtc.RTPRe
 		}
 	}
 	return l
+}
+
+// flows tells whether packets came lately.
+func (l *layer) flows(now int64) bool {
+	seen := l.lastSeen.Load()
+	return seen != 0 && now-seen < int64(layerStalled)
 }
 
 // start begins to read. The track must be set.
@@ -107,6 +126,7 @@ func (l *layer) packet(pkt *packet, raw []byte, at time.Time) {
 	now := int64(since)
 	m := l.pub.p.room.sfu.metrics
 	m.received.Inc()
+	l.octets.Add(uint64(len(raw)))
 	if ext := pkt.extension(l.twccID); len(ext) == 2 {
 		l.pub.feedback.received(l.ssrc, uint16(ext[0])<<8|uint16(ext[1]), now)
 	}
@@ -117,7 +137,7 @@ func (l *layer) packet(pkt *packet, raw []byte, at time.Time) {
 	if !muted { // nobody may ask for it either
 		l.ring.put(pkt.seq, raw)
 	}
-	var v vp8
+	var v picture
 	if l.kind == Video {
 		if gaps {
 			l.askMissing(nackDelay)
@@ -125,8 +145,7 @@ func (l *layer) packet(pkt *packet, raw []byte, at time.Time) {
 		if lost {
 			l.requestKeyFrame()
 		}
-		// A packet of padding alone has no descriptor; it keeps the numbers whole.
-		if !v.parse(pkt.payload) && len(pkt.payload) > 0 {
+		if !v.parse(l.codec, pkt.payload) {
 			return
 		}
 	} else if ext := pkt.extension(l.levelID); len(ext) >= 1 {

@@ -53,10 +53,11 @@ type Participant struct {
 	unmatched  []*layer           // media whose AddTrack has not come
 	sections   map[string]section // of the last offer, by MID
 	subs       map[string]*downTrack
-	wanted     map[string]bool // what was asked for, by track SID
-	away       *time.Timer     // while signalling is lost
-	media      *time.Timer     // while there is no media connection
-	mediaWaits int             // count of timers media has had
+	wanted     map[string]bool          // what was asked for, by track SID
+	settings   map[string]TrackSettings // by track SID
+	away       *time.Timer              // while signalling is lost
+	media      *time.Timer              // while there is no media connection
+	mediaWaits int                      // count of timers media has had
 }
 
 // attachment is one signalling connection.
@@ -71,6 +72,7 @@ func newParticipant(r *room, req JoinRequest) *Participant {
 		autoSubscribe: req.AutoSubscribe, streamPerTrack: req.StreamPerTrack, route: req.Route,
 		name: req.Name, metadata: req.Metadata, attributes: maps.Clone(req.Attributes), perm: req.Permission,
 		tracks: make(map[string]*track), subs: make(map[string]*downTrack), wanted: make(map[string]bool),
+		settings: make(map[string]TrackSettings),
 	}
 	p.log = r.log.With("identity", p.identity, "sid", p.sid)
 	p.events.Store(&attachment{number: 1, emit: req.Events})
@@ -196,8 +198,7 @@ func (p *Participant) Subscribe(trackSIDs []string, on bool) {
 	p.room.post(subscribed{p, trackSIDs, on})
 }
 
-// TrackSettings is how a participant wants to receive a track. Choosing a
-// layer by size comes with the allocator of the media plane's own issue.
+// TrackSettings is how a participant wants to receive a track.
 type TrackSettings struct {
 	Disabled      bool
 	Width, Height uint32

@@ -36,6 +36,9 @@ type room struct {
 	closing    bool // everybody goes: nobody is left to be told of it
 	speaking   map[*Participant]Speaker
 	speakers   *time.Ticker // while there is audio
+
+	allocations *time.Ticker // while there is video
+	allocated   time.Time    // when its media was last looked at
 }
 
 // event changes a room. apply runs on the room's loop and must not block.
@@ -71,22 +74,29 @@ func (r *room) run() {
 	defer r.sfu.metrics.rooms.Dec()
 	r.log.Info("room opened", "sid", r.sid)
 	for {
-		var tick <-chan time.Time
+		var speakers, allocations <-chan time.Time
 		if r.speakers != nil {
-			tick = r.speakers.C
+			speakers = r.speakers.C
+		}
+		if r.allocations != nil {
+			allocations = r.allocations.C
 		}
 		select {
 		case e := <-r.events:
 			e.apply(r)
-		case <-tick:
+		case <-speakers:
 			r.tellSpeakers()
 		case <-r.news.due:
 			r.tell()
+		case <-allocations:
+			r.allocateAll()
 		}
 		r.settle()
 		if len(r.bySID) == 0 && r.retire() {
-			if r.speakers != nil {
-				r.speakers.Stop()
+			for _, t := range []*time.Ticker{r.speakers, r.allocations} {
+				if t != nil {
+					t.Stop()
+				}
 			}
 			r.log.Info("room closed", "sid", r.sid, "lasted", time.Since(r.created).Round(time.Second))
 			return
@@ -195,6 +205,9 @@ func (r *room) subscribe(p *Participant, t *track) {
 	case want && !has:
 		d = newDownTrack(p, t)
 		p.subs[t.info.SID] = d
+		if t.info.Kind == Video {
+			d.aim(t.layerFor(t.wantedRank(d.settings), int64(time.Since(clockBase))))
+		}
 		t.addSub(d)
 		p.sub.add(d)
 		if !t.heard {
@@ -219,6 +232,7 @@ func (r *room) dropTrack(t *track) {
 			p.sub.remove(d)
 		}
 		delete(p.wanted, t.info.SID)
+		delete(p.settings, t.info.SID)
 	}
 }
 

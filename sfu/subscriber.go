@@ -87,3 +87,11 @@ func (s *subscriber) remove(d *downTrack) {
 		}
 	})
 }
+
+// send sends a packet and gives it back to its pool.
+func (s *subscriber) send(w webrtc.TrackLocalWriter, o *outPacket, payload []byte, _ uint8, _ int64) {
+	if _, err := w.WriteRTP(&o.header, payload); err != nil {
+		s.p.log.Debug("packet not sent", "err", err)
+	}
+	outPackets.Put(o)
+}

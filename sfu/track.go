@@ -22,6 +22,10 @@ type track struct {
 	info      TrackInfo
 	announced bool // others know of it
 	heard     bool // somebody has received it
+	quality   struct {
+		told  int       // the highest layer that its publisher was told to send, -1 for none
+		since time.Time // less has been wanted; zero when it is not so
+	}
 }
 
 func newTrack(owner *Participant, info TrackInfo) *track {
@@ -29,6 +33,7 @@ func newTrack(owner *Participant, info TrackInfo) *track {
 	t.layers.Store(&[]*layer{})
 	t.subs.Store(&[]*downTrack{})
 	t.muted.Store(info.Muted)
+	t.quality.told = 2 // publishers send everything until they are told
 	return t
 }
 
@@ -53,18 +58,6 @@ func (t *track) addLayer(l *layer) {
 func (t *track) removeLayer(l *layer) {
 	layers := slices.DeleteFunc(slices.Clone(*t.layers.Load()), func(o *layer) bool { return o == l })
 	t.layers.Store(&layers)
-}
-
-// best returns the highest layer from which packets came lately, nil when no
-// layer has any.
-func (t *track) best(now int64) *layer {
-	layers := *t.layers.Load()
-	for i := len(layers) - 1; i >= 0; i-- {
-		if seen := layers[i].lastSeen.Load(); seen != 0 && now-seen < int64(layerStalled) {
-			return layers[i]
-		}
-	}
-	return nil
 }
 
 type trackAdded struct {
@@ -130,8 +123,9 @@ func (e mediaArrived) apply(r *room) {
 		return
 	}
 	l.track = t
+	l.lastSeen.CompareAndSwap(0, int64(time.Since(clockBase))) // its first packets wait to be read
 	t.addLayer(l)
-	t.info.MID, t.info.MimeType = l.mid, l.mime
+	t.info.MID, t.info.MimeType = l.mid, l.codec.mime()
 	t.info.Version++
 	t.announced = true
 	p.publishing = true
@@ -141,6 +135,22 @@ func (e mediaArrived) apply(r *room) {
 		r.speakers = time.NewTicker(r.sfu.cfg.SpeakerInterval)
 	}
 	r.arrive(t)
+	if t.info.Kind == Video {
+		r.lookAtMedia()
+	}
+}
+
+// lookAtMedia sees to it that the room's media is looked at: now, and from time
+// to time.
+func (r *room) lookAtMedia() {
+	if r.allocations == nil {
+		r.allocated = time.Now()
+		r.allocations = time.NewTicker(allocateEvery)
+	}
+	now := int64(time.Since(clockBase))
+	for _, p := range r.bySID {
+		r.allocate(p, now)
+	}
 }
 
 // trackFor finds the announced track that l belongs to: by its client id, or
@@ -289,9 +299,23 @@ type trackSet struct {
 }
 
 func (e trackSet) apply(r *room) {
+	p := e.p
+	if r.bySID[p.sid] != p {
+		return
+	}
 	for _, sid := range e.sids {
-		if d := e.p.subs[sid]; d != nil {
-			d.setDisabled(e.s.Disabled)
+		t := r.tracks[sid]
+		if t == nil {
+			continue
+		}
+		p.settings[sid] = e.s // may come before the subscription
+		if d := p.subs[sid]; d != nil {
+			d.settings = e.s
+			d.turn(e.s.Disabled)
+			if t.info.Kind == Video {
+				r.tellQuality(t, time.Now())
+			}
 		}
 	}
+	r.allocate(p, int64(time.Since(clockBase)))
 }
