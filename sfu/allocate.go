@@ -16,6 +16,7 @@ const (
 	// publisher is told that it may rest: windows are resized and tabs changed
 	// back within seconds, and a layer that begins anew costs a key frame.
 	lowerAfter = 5 * time.Second
+	topRank    = 2 // of layers: 0 low, 1 medium, 2 high, or the only one
 )
 
 // meter averages the bitrate of a stream.
@@ -40,14 +41,13 @@ func (m *meter) take(octets uint64, since time.Duration) {
 // settings has use for, -1 for none. A tile is served by the smallest layer
 // that is not smaller than it.
 func (t *track) wantedRank(s TrackSettings) int {
-	const top = 2
 	switch {
 	case s.Disabled:
 		return -1
 	case s.Width == 0 && s.Height == 0:
-		return min(int(s.Quality), top)
+		return min(int(s.Quality), topRank)
 	case len(t.info.Layers) == 0:
-		return top
+		return topRank
 	}
 	side := min(s.Width, s.Height)
 	layers := slices.SortedFunc(slices.Values(t.info.Layers), func(a, b VideoLayer) int { return int(a.Quality) - int(b.Quality) })
@@ -56,7 +56,7 @@ func (t *track) wantedRank(s TrackSettings) int {
 			return int(l.Quality)
 		}
 	}
-	return top
+	return topRank
 }
 
 // layerFor is the layer to send to somebody who wants none above rank: the
@@ -113,6 +113,9 @@ func (r *room) allocate(p *Participant, now int64) {
 // tellQuality tells a publisher which layers anybody wants (dynacast): more at
 // once, less when it has been so for a while.
 func (r *room) tellQuality(t *track, now time.Time) {
+	if t.info.MimeType == "" {
+		return // published muted: there is nothing to send less of
+	}
 	want := -1
 	for _, p := range r.bySID {
 		if d, ok := p.subs[t.info.SID]; ok {
@@ -132,5 +135,9 @@ func (r *room) tellQuality(t *track, now time.Time) {
 		return
 	}
 	t.quality.told, t.quality.since = want, time.Time{}
-	t.owner.emit(EventSubscribedQuality{TrackSID: t.info.SID, MimeType: t.info.MimeType, Max: want})
+	c := SubscribedCodec{MimeType: t.info.MimeType}
+	for rank := range topRank + 1 {
+		c.Layers = append(c.Layers, SubscribedLayer{Quality: uint8(rank), Wanted: rank <= want})
+	}
+	t.owner.emit(EventSubscribedQuality{TrackSID: t.info.SID, Codecs: []SubscribedCodec{c}})
 }

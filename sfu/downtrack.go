@@ -40,7 +40,6 @@ type downTrack struct {
 
 	// Owned by the room's run.
 	settings TrackSettings
-	paused   bool // for want of bandwidth; the client has been told
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -102,7 +101,7 @@ func newDownTrack(p *Participant, t *track) *downTrack {
 		}
 	}
 	d := &downTrack{
-		p: p, track: t, id: t.info.SID, stream: t.owner.sid + "|" + stream, kind: webrtc.RTPCodecTypeAudio, settings: TrackSettings{Quality: 2},
+		p: p, track: t, id: t.info.SID, stream: t.owner.sid + "|" + stream, kind: webrtc.RTPCodecTypeAudio, settings: TrackSettings{Quality: topRank},
 	}
 	if s, said := p.settings[t.info.SID]; said {
 		d.settings = s
@@ -120,7 +119,6 @@ func newDownTrack(p *Participant, t *track) *downTrack {
 // outPacket is what WriteRTP needs, pooled since it outlives the lock.
 type outPacket struct {
 	header rtp.Header
-	twcc   [2]byte
 	buf    [maxRTPBytes + 2]byte
 }
 

@@ -34,16 +34,19 @@ func stage(t testing.TB, subscribers int) (*layer, []*sink) {
 		return newParticipant(r, JoinRequest{Room: "r", Identity: name, Events: func(Event) {}})
 	}
 	owner := person("publisher")
-	l := &layer{pub: owner.pub, kind: Video, rank: 2, ring: newRing(videoRing)}
+	l := &layer{pub: owner.pub, kind: Video, codec: codecVP8, rank: topRank, ring: newRing(videoRing)}
 	l.rx.clock = 90000
 	l.track = newTrack(owner, TrackInfo{SID: "TR_x", Kind: Video})
 	l.track.addLayer(l)
 	sinks := make([]*sink, subscribers)
 	for i := range sinks {
-		d := newDownTrack(person(fmt.Sprint(i)), l.track)
+		p := person(fmt.Sprint(i))
+		d := newDownTrack(p, l.track)
 		sinks[i] = &sink{}
-		d.writer, d.ssrc, d.pt = sinks[i], uint32(i), 96
+		d.writer, d.out = sinks[i], outStream{ssrc: uint32(i), pt: 96}
+		d.target = l
 		l.track.addSub(d)
+		r.bySID[p.sid], p.subs[d.id] = p, d
 	}
 	return l, sinks
 }

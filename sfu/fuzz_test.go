@@ -202,7 +202,7 @@ func FuzzEpochs(f *testing.F) {
 			src[cur] += 1 + uint16(s&0x3F)*16
 			pkt := packet{seq: src[cur], ts: uint32(n) * 960, payload: []byte{1}}
 			if d.current != layers[cur] {
-				d.begin(layers[cur], &pkt, &vp8{}, int64(n)*int64(20*time.Millisecond))
+				d.begin(layers[cur], &pkt, &picture{}, int64(n)*int64(20*time.Millisecond))
 			}
 			e := &d.epochs[d.epoch%epochs]
 			if newer(e.firstSrc, pkt.seq) {

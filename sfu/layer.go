@@ -72,7 +72,7 @@ func newLayer(pub *publisher, remote *webrtc.TrackRemote, receiver *webrtc.RTPRe
 	case "h":
 		l.rank = 1
 	default:
-		l.rank = 2
+		l.rank = topRank
 	}
 	parameters := receiver.GetParameters()
 	for _, c := range parameters.Codecs {

@@ -54,15 +54,20 @@ func (s *source) frame(t *testing.T, key bool, at time.Time) {
 func TestLayersSwitchWithoutASeam(t *testing.T) {
 	high, _ := stage(t, 1)
 	track := high.track
-	low := &layer{pub: high.pub, kind: Video, ring: newRing(videoRing), track: track}
+	low := &layer{pub: high.pub, kind: Video, codec: codecVP8, ring: newRing(videoRing), track: track}
 	low.rx.clock = 90000
 	track.addLayer(low)
 	out := &recorder{}
-	(*track.subs.Load())[0].writer = out
 
 	a, b := &source{l: low, name: 'a', seq: 65530, ts: 1 << 31, pid: 32765, tl0: 250}, &source{l: high, name: 'b', seq: 100, ts: 5, pid: 7, tl0: 3}
 	now := clockBase.Add(time.Minute)
-	step := func() time.Time { now = now.Add(33 * time.Millisecond); return now }
+	d := (*track.subs.Load())[0]
+	d.writer = out
+	step := func() time.Time {
+		d.p.room.allocate(d.p, int64(now.Sub(clockBase)))
+		now = now.Add(33 * time.Millisecond)
+		return now
+	}
 	a.frame(t, false, step()) // nothing begins without a key frame
 	a.frame(t, true, step())
 	for range 20 {
@@ -106,7 +111,6 @@ func TestLayersSwitchWithoutASeam(t *testing.T) {
 	}
 
 	// What was lost of any layer is still found.
-	d := (*track.subs.Load())[0]
 	for _, i := range []int{10, 30, len(names) - 1} {
 		lost := out.got[i]
 		n := len(out.got)

@@ -33,7 +33,7 @@ func newTrack(owner *Participant, info TrackInfo) *track {
 	t.layers.Store(&[]*layer{})
 	t.subs.Store(&[]*downTrack{})
 	t.muted.Store(info.Muted)
-	t.quality.told = 2 // publishers send everything until they are told
+	t.quality.told = topRank // publishers send everything until they are told
 	return t
 }
 

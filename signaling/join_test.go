@@ -46,7 +46,7 @@ func TestJoinResponse(t *testing.T) {
 		t.Errorf("join %v", j)
 	case j.GetServerInfo().GetVersion() == "" || j.GetServerInfo().GetNodeId() != "node-1":
 		t.Errorf("server %v", j.GetServerInfo())
-	case len(j.GetEnabledPublishCodecs()) != 2:
+	case len(j.GetEnabledPublishCodecs()) != 4:
 		t.Errorf("codecs %v", j.GetEnabledPublishCodecs())
 	case len(j.GetIceServers()) != 0: // a closed network asks nobody outside
 		t.Errorf("servers %v", j.GetIceServers())
