@@ -174,13 +174,28 @@ export async function typeHere(page: Page, text: string): Promise<void> {
 
 const axeSource = readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
+/**
+ * Waits until nothing on the page is on its way in or out: judged is what stays to be read, not a moment of its fading
+ * in. What turns for ever is not waited for. An animation begins two frames after its cause, and what faded out is
+ * taken away a timer after its end, so all must be still for some frames.
+ */
+export async function settled(page: Page): Promise<void> {
+  await page.evaluate(async () => {
+    const frame = () => new Promise((done) => requestAnimationFrame(done));
+    for (let still = 0; still < 5; still++) {
+      const moving = document.getAnimations().filter((a) => a.playState === "running" && a.effect?.getComputedTiming().iterations !== Infinity);
+      if (moving.length > 0) still = 0;
+      await Promise.allSettled(moving.map((a) => a.finished));
+      await frame();
+    }
+  });
+}
+
 /** axe finds nothing on the page as it now stands; of one rule alone, when a rule is named. */
 export async function expectAccessible(page: Page, { where = "", rule }: { where?: string; rule?: string } = {}): Promise<void> {
   if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(await axeSource); // through the debugger: the content policy stays on
+  await settled(page);
   const violations = await page.evaluate(async (only) => {
-    // Judged is what stays to be read, not a moment of its fading in. What turns for ever is not waited for.
-    const ends = document.getAnimations().filter((a) => a.playState === "running" && a.effect?.getComputedTiming().iterations !== Infinity);
-    await Promise.allSettled(ends.map((a) => a.finished));
     interface Axe {
       run(options: object): Promise<{ violations: { id: string; help: string; nodes: { html: string; failureSummary?: string }[] }[] }>;
     }

@@ -106,6 +106,8 @@ test("an makes a meeting and names chi of the other agency, and both meet", asyn
   await seesAndHears(an);
 
   await control(an, "Thêm").click();
+  await an.getByRole("menuitem", { name: "Kết thúc cho mọi người" }).waitFor();
+  await expectAccessible(an); // an open menu is within the page's parts
   await an.getByRole("menuitem", { name: "Kết thúc cho mọi người" }).click();
   await an.getByRole("dialog").getByRole("button", { name: "Kết thúc", exact: true }).click();
   for (const page of [an, chi]) {

@@ -64,7 +64,7 @@ export function PersonPicker({ label, description, error, placeholder, value, on
   };
 
   return (
-    <Combobox store={combobox} onOptionSubmit={choose} withinPortal>
+    <Combobox store={combobox} onOptionSubmit={choose}>
       <Combobox.DropdownTarget>
         <PillsInput
           label={label}

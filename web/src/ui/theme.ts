@@ -85,6 +85,10 @@ export const cssVariables: CSSVariablesResolver = () => ({
 // A hint stands below its field, so that fields beside each other stand in one line.
 const hintBelow = ["label", "input", "description", "error"];
 
+// What floats stands beside what it belongs to: in the same landmark, and in the same dialog, outside of which
+// nothing is said. Fixed, so that nothing that scrolls cuts it off; a transform around it would (windows fade).
+const inPlace = { withinPortal: false, floatingStrategy: "fixed" };
+
 export const theme = createTheme({
   colors: { lacquer, gray, dark },
   primaryColor: "lacquer",
@@ -117,12 +121,13 @@ export const theme = createTheme({
     Badge: { defaultProps: { tt: "none", fw: 500 } }, // never all capitals: marks suffer
     NavLink: { defaultProps: { variant: "subtle" } },
     Paper: { defaultProps: { withBorder: true } },
-    Combobox: { defaultProps: { classNames: { option: combobox.option } } },
+    Combobox: { defaultProps: { classNames: { option: combobox.option }, ...inPlace } },
     Notification: { defaultProps: { withBorder: true } },
     // A window's own header is no banner of the page.
-    Modal: { defaultProps: { centered: true, transitionProps: { duration: 150 }, attributes: { header: { role: "none" } } } },
-    Menu: { defaultProps: { shadow: "md", transitionProps: { duration: 120 } } },
-    Popover: { defaultProps: { shadow: "md", transitionProps: { duration: 120 } } },
-    Tooltip: { defaultProps: { openDelay: 400 } },
+    Modal: { defaultProps: { centered: true, transitionProps: { duration: 150, transition: "fade" }, attributes: { header: { role: "none" } } } },
+    // The first item has the focus, as the pattern of ARIA has it, not a thing beside the items that is none.
+    Menu: { defaultProps: { shadow: "md", transitionProps: { duration: 120 }, withInitialFocusPlaceholder: false } },
+    Popover: { defaultProps: { shadow: "md", transitionProps: { duration: 120 }, ...inPlace } },
+    Tooltip: { defaultProps: { openDelay: 400, ...inPlace } },
   },
 });

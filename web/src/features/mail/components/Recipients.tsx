@@ -54,7 +54,7 @@ export function Recipients({ label, value, typed, onChange, error, begin }: Prop
   };
 
   return (
-    <Combobox store={combobox} onOptionSubmit={choose} withinPortal={false}>
+    <Combobox store={combobox} onOptionSubmit={choose}>
       <Combobox.DropdownTarget>
         <PillsInput label={label} error={error} onClick={() => field.current?.focus()} rightSection={busy ? <Loader size={14} aria-hidden /> : undefined}>
           <Pill.Group>
