@@ -193,10 +193,13 @@ func (f *delayFilter) judge(slope, sentDelta float64, now int64) {
 // queued finds a queue that has grown so quickly that the fitted line does not
 // show it yet: on a line that has slowed down suddenly, groups come rarely.
 func (f *delayFilter) queued() {
-	if f.count > 2 && f.last > 0 && f.slope > 0 && f.sum-f.least > queueMost+queueJitter*f.jitter {
+	if f.count > 2 && f.last > 0 && f.slope > 0 && f.deep() {
 		f.usage = over
 	}
 }
+
+// deep says whether there is a queue beyond what jitter explains.
+func (f *delayFilter) deep() bool { return f.sum-f.least > queueMost+queueJitter*f.jitter }
 
 // adapt moves the threshold towards the trend, so that a flow which only
 // reacts to loss does not starve this one.

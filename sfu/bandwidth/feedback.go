@@ -158,6 +158,11 @@ func (e *Estimator) apply(now int64, ref uint32) bool {
 		e.acked.reset()
 		e.offered.reset()
 	}
+	defer func() {
+		if cap(e.parsed) > ringUnproven {
+			e.parsed = nil // nobody may have us keep much
+		}
+	}()
 	before := e.bitrate()
 	newest := int64(-1)
 	received, lost := 0, 0
@@ -212,8 +217,12 @@ func (e *Estimator) apply(now int64, ref uint32) bool {
 // conclude moves the estimate along.
 func (e *Estimator) conclude(now int64) {
 	acked := e.acked.rate(ackedWindow)
+	use := e.delay.usage
+	if use == over && e.probes.disturbs(now, e.rtt) && !e.delay.deep() {
+		use = under // of the cluster's making: let it pass
+	}
 	e.rate.update(now, rateInput{
-		usage: e.delay.usage, acked: acked, recent: e.acked.rate(ackedRecent), sent: e.offered.rate(ackedWindow), rtt: e.rtt, packet: e.packetB * 8,
+		usage: use, acked: acked, recent: e.acked.rate(ackedRecent), sent: e.offered.rate(ackedWindow), rtt: e.rtt, packet: e.packetB * 8,
 	})
 	if found := e.probes.result(now, e.rtt); found > 0 && e.delay.usage != over {
 		if found > float64(e.bitrate()) {
@@ -224,4 +233,5 @@ func (e *Estimator) conclude(now int64) {
 	}
 	e.rate.current = min(max(e.rate.current, float64(e.cfg.Floor)), float64(e.cfg.Ceiling))
 	e.loss.update(now, e.rate.current, acked, e.rtt)
+	e.probes.held(now, float64(e.bitrate()))
 }

@@ -156,9 +156,9 @@ type sample struct {
 	padding  int
 }
 
-func newCall(t *testing.T, l link) *call {
+func newCall(t *testing.T, l link, seed uint64) *call {
 	t.Helper()
-	l.rng = rand.New(rand.NewPCG(1, 2))
+	l.rng = rand.New(rand.NewPCG(1, seed))
 	if l.queue == 0 {
 		l.queue = 500 * time.Millisecond
 	}
@@ -243,14 +243,6 @@ func (c *call) run(d time.Duration) {
 		}
 		if c.probe.Next > 0 && int64(c.now) >= c.probe.Next || step%100 == 0 {
 			c.allocate()
-		}
-	}
-	if testing.Verbose() {
-		for i, s := range c.history {
-			if i%5 == 0 {
-				c.t.Logf("%6.1fs est %5.0fk acked %5.0fk loss %4.1f%% rtt %3dms layer %d queue %3dms over %v pad %d", s.at.Seconds(), float64(s.estimate.Bitrate)/1e3,
-					float64(s.estimate.Acked)/1e3, s.estimate.Loss*100, s.estimate.RTT.Milliseconds(), s.layer, s.queued.Milliseconds(), s.estimate.Overuse, s.padding)
-			}
 		}
 	}
 }

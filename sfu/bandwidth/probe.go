@@ -12,6 +12,8 @@ const (
 	probeLongest  = int64(150 * time.Millisecond)
 	probeStep     = int64(5 * time.Millisecond) // between two helpings of a cluster
 	probeEvery    = int64(2 * time.Second)      // while more is wanted and not found
+	probeRarely   = int64(16 * time.Second)     // when what clusters find does not last
+	probeProven   = int64(5 * time.Second)      // it has, when the estimate holds so long
 	probeAfter    = int64(1500 * time.Millisecond)
 	probeLost     = int64(time.Second) // feedback beyond the round trip is not waited for
 	probeFirst    = 3.0                // times the estimate
@@ -42,6 +44,9 @@ type prober struct {
 	need     int // bytes
 	nextAt   int64
 	proven   bool // one has succeeded
+	every    int64
+	raisedAt int64   // when a cluster last raised the estimate; 0: that has held
+	raisedTo float64 // bits a second
 
 	// Of the cluster, as sent.
 	bytes, packets int
@@ -63,13 +68,13 @@ func (e *Estimator) Probe(now int64, wanted uint64) Probe {
 	p := &e.probes
 	if p.sending {
 		if now-p.began > probeLost { // the caller lost interest
-			p.sending, p.nextAt = false, now+probeEvery
+			p.sending, p.nextAt = false, now+p.every
 		} else {
 			return p.helping(now)
 		}
 	}
 	if p.awaiting && now-p.ended > e.rtt+probeLost {
-		p.awaiting, p.nextAt = false, max(p.nextAt, now+probeEvery)
+		p.awaiting, p.nextAt = false, max(p.nextAt, now+p.every)
 	}
 	have, want := float64(e.bitrate()), headroom*float64(wanted)
 	switch {
@@ -81,8 +86,8 @@ func (e *Estimator) Probe(now int64, wanted uint64) Probe {
 		return Probe{Next: p.ended + e.rtt + probeLost + 1}
 	}
 	at := p.nextAt
-	if e.rate.lastFall != 0 {
-		at = max(at, e.rate.lastFall+probeAfter)
+	if fell := max(e.rate.lastFall, e.loss.lastCut); fell != 0 {
+		at = max(at, fell+probeAfter)
 	}
 	if now < at {
 		return Probe{Next: at}
@@ -103,7 +108,7 @@ func (p *prober) start(now int64, rate, jitter float64) {
 	// The cluster outlasts the jitter that would blur it.
 	length := min(max(probeShortest, int64(4*jitter*float64(time.Millisecond))), probeLongest)
 	need := max(int(rate*time.Duration(length).Seconds()/8), probePackets*ProbePacket)
-	*p = prober{id: id, sending: true, began: now, length: length, rate: rate, need: need, proven: p.proven}
+	*p = prober{id: id, sending: true, began: now, length: length, rate: rate, need: need, proven: p.proven, every: p.every, raisedAt: p.raisedAt, raisedTo: p.raisedTo}
 }
 
 // helping is what of the cluster is due.
@@ -149,6 +154,11 @@ func (p *prober) arrived(pkt *sentPacket, at int64) {
 	p.gotBytes += int(pkt.size)
 }
 
+// disturbs says whether a queue that is seen now may be the cluster's own.
+func (p *prober) disturbs(now, rtt int64) bool {
+	return p.sending || p.awaiting || p.ended != 0 && now-p.ended < rtt+2*p.length+int64(100*time.Millisecond)
+}
+
 // result returns the rate that the cluster has shown, once it is known; 0
 // before and where it has shown nothing.
 func (p *prober) result(now, rtt int64) float64 {
@@ -175,10 +185,27 @@ func (p *prober) result(now, rtt int64) float64 {
 	return found
 }
 
-// judge decides how to go on after a cluster has shown found.
+// judge decides how to go on after a cluster has shown found, which raised the
+// estimate or did not.
 func (p *prober) judge(now int64, found, estimate float64) {
+	p.held(now, estimate)
 	if found >= probeFound*p.rate && found >= 0.99*estimate {
 		p.proven = true
 		p.nextAt = now
+		p.raisedAt, p.raisedTo = now, estimate
+	}
+}
+
+// held watches whether the estimate holds what a cluster raised it to. Some
+// lines let short bursts pass and nothing more: there, clusters must be rare,
+// or the picture would change for ever.
+func (p *prober) held(now int64, estimate float64) {
+	switch {
+	case p.raisedAt == 0:
+	case now-p.raisedAt > probeProven:
+		p.raisedAt, p.every = 0, probeEvery
+	case estimate < probeFound*p.raisedTo:
+		p.raisedAt, p.every = 0, min(2*p.every, probeRarely)
+		p.nextAt = max(p.nextAt, now+p.every)
 	}
 }
