@@ -83,6 +83,13 @@ func everything(room, identity string) sfu.JoinRequest {
 	}
 }
 
+// bothForms runs a test with clients of two connections and of one.
+func bothForms(t *testing.T, test func(t *testing.T, cfg *meetingpeer.MediaConfig)) {
+	t.Helper()
+	t.Run("two connections", func(t *testing.T) { test(t, &meetingpeer.MediaConfig{}) })
+	t.Run("one connection", func(t *testing.T) { test(t, &meetingpeer.MediaConfig{OneConnection: true}) })
+}
+
 // join takes a place and answers what the server offers. cfg may be nil.
 func join(t testing.TB, s *sfu.SFU, req sfu.JoinRequest, cfg *meetingpeer.MediaConfig) *client {
 	t.Helper()
@@ -99,6 +106,13 @@ func join(t testing.TB, s *sfu.SFU, req sfu.JoinRequest, cfg *meetingpeer.MediaC
 	}
 	stop := make(chan struct{})
 	req.Events = c.note
+	if req.OneConnection = media.OneConnection; media.OneConnection {
+		first, id, err := c.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Offer = &sfu.Offer{SDP: first, ID: id}
+	}
 	if c.p, err = s.Join(ctx(t), req); err != nil {
 		t.Fatal(err)
 	}
@@ -110,6 +124,9 @@ func join(t testing.TB, s *sfu.SFU, req sfu.JoinRequest, cfg *meetingpeer.MediaC
 		c.p.Leave()
 		if err := c.Close(); err != nil {
 			t.Errorf("close: %v", err)
+		}
+		for _, err := range c.Failed() {
+			t.Errorf("%s: %v", req.Identity, err)
 		}
 	})
 	return c
@@ -135,7 +152,9 @@ func (c *client) negotiate(stop <-chan struct{}) {
 			case sfu.EventOffer:
 				err = c.HandleOffer(e.SDP, e.ID)
 			case sfu.EventAnswer:
-				err = c.HandleAnswer(e.SDP, e.ID)
+				err = c.HandleAnswer(e.SDP, e.ID, e.Tracks)
+			case sfu.EventSectionsRequired:
+				err = c.HandleSections(e.Audios, e.Videos)
 			case sfu.EventCandidate:
 				err = c.HandleCandidate(e.Target == sfu.TargetSubscriber, e.Init)
 			}

@@ -35,6 +35,9 @@ func (b *publisher) dataChannel(dc *webrtc.DataChannel) {
 	}
 	for kind, label := range dataLabels {
 		if dc.Label() == label {
+			if b.placing != nil {
+				dc.OnOpen(func() { b.placing.s.data[kind].channel.Store(dc) })
+			}
 			dc.OnMessage(func(m webrtc.DataChannelMessage) {
 				if b.p.mayData.Load() && b.paced(kind, len(m.Data)) {
 					b.p.relay(kind, m.Data)

@@ -45,13 +45,13 @@ func (c *client) hears(label, text string) {
 }
 
 // talkers joins people whose data channels are open both ways.
-func talkers(t *testing.T, s *sfu.SFU, names ...string) []*client {
+func talkers(t *testing.T, s *sfu.SFU, cfg *meetingpeer.MediaConfig, names ...string) []*client {
 	t.Helper()
 	var people []*client
 	for _, n := range names {
 		req := everything("r", n)
 		req.Route = route(n)
-		c := join(t, s, req, nil)
+		c := join(t, s, req, cfg)
 		c.negotiateNow()
 		people = append(people, c)
 	}
@@ -88,9 +88,11 @@ func talkers(t *testing.T, s *sfu.SFU, names ...string) []*client {
 	return people
 }
 
-func TestDataIsRouted(t *testing.T) {
+func TestDataIsRouted(t *testing.T) { bothForms(t, testDataIsRouted) }
+
+func testDataIsRouted(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	s := serve(t)
-	p := talkers(t, s, "an", "binh", "chi")
+	p := talkers(t, s, cfg, "an", "binh", "chi")
 	an, binh, chi := p[0], p[1], p[2]
 	an.send(meetingpeer.Reliable, "|to all")
 	binh.hears(meetingpeer.Reliable, "an:0:to all")
@@ -119,9 +121,11 @@ func TestDataIsRouted(t *testing.T) {
 
 // Who sends more data than the others may be able to take is slowed down and
 // loses nothing; leaving does not wait for what is held up.
-func TestDataIsPaced(t *testing.T) {
+func TestDataIsPaced(t *testing.T) { bothForms(t, testDataIsPaced) }
+
+func testDataIsPaced(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	s := serve(t)
-	p := talkers(t, s, "an", "chi")
+	p := talkers(t, s, cfg, "an", "chi")
 	an, chi := p[0], p[1]
 	const count, size = 50, 60_000 // 3 MB
 	start := time.Now()
@@ -149,9 +153,11 @@ func TestDataIsPaced(t *testing.T) {
 }
 
 // A client cannot open channels without end.
-func TestDataChannelsAreBounded(t *testing.T) {
+func TestDataChannelsAreBounded(t *testing.T) { bothForms(t, testDataChannelsAreBounded) }
+
+func testDataChannelsAreBounded(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	s := serve(t)
-	p := talkers(t, s, "an", "chi")
+	p := talkers(t, s, cfg, "an", "chi")
 	an, chi := p[0], p[1]
 	const more = 30
 	closed := make(chan struct{}, more)
@@ -173,14 +179,16 @@ func TestDataChannelsAreBounded(t *testing.T) {
 	chi.hears(meetingpeer.Reliable, "an:0:still here")
 }
 
-func TestDataNeedsPermission(t *testing.T) {
+func TestDataNeedsPermission(t *testing.T) { bothForms(t, testDataNeedsPermission) }
+
+func testDataNeedsPermission(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	s := serve(t)
-	p := talkers(t, s, "an", "chi")
+	p := talkers(t, s, cfg, "an", "chi")
 	an, chi := p[0], p[1]
 	req := everything("r", "silent")
 	req.Permission.PublishData = false
 	req.Route = route("silent")
-	silent := join(t, s, req, nil)
+	silent := join(t, s, req, cfg)
 	silent.negotiateNow()
 	silent.send(meetingpeer.Reliable, "|smuggled")
 	if err := silent.Sent(ctx(t), meetingpeer.Reliable); err != nil {

@@ -154,7 +154,7 @@ func FuzzReadOffer(f *testing.F) {
 	f.Add("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=video 0 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=inactive\r\na=msid\r\n")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, offer string) {
-		out, sections, err := readOffer(offer)
+		out, sections, err := readOffer(offer, maxSections)
 		if err != nil {
 			return
 		}

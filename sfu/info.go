@@ -256,11 +256,16 @@ type (
 		SDP string
 		ID  uint32
 	}
-	// EventAnswer answers an offer for the publisher connection.
+	// EventAnswer answers a client's offer.
 	EventAnswer struct {
-		SDP string
-		ID  uint32
+		SDP    string
+		ID     uint32
+		Tracks map[string]string // where one connection serves both ways: the SIDs of the tracks it sends, by MID
 	}
+	// EventSectionsRequired asks the client of a single connection for an offer
+	// that has so many sections to receive in more than the last; there may be
+	// enough of them.
+	EventSectionsRequired struct{ Audios, Videos int }
 	// EventCandidate brings an ICE candidate of ours, as RTCIceCandidateInit JSON.
 	EventCandidate struct {
 		Target Target
@@ -302,6 +307,7 @@ func (EventMetadataRefused) event()    {}
 func (EventMetadataUpdated) event()    {}
 func (EventOffer) event()              {}
 func (EventAnswer) event()             {}
+func (EventSectionsRequired) event()   {}
 func (EventCandidate) event()          {}
 func (EventSpeakers) event()           {}
 func (EventSubscriptionFailed) event() {}

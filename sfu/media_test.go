@@ -23,13 +23,16 @@ func TestMediaFlowsBothWays(t *testing.T) {
 	for name, c := range map[string]struct {
 		network webrtc.NetworkType
 		proto   webrtc.ICEProtocol
+		one     bool
 	}{
-		"udp": {webrtc.NetworkTypeUDP4, webrtc.ICEProtocolUDP},
-		"tcp": {webrtc.NetworkTypeTCP4, webrtc.ICEProtocolTCP},
+		"udp":                 {webrtc.NetworkTypeUDP4, webrtc.ICEProtocolUDP, false},
+		"tcp":                 {webrtc.NetworkTypeTCP4, webrtc.ICEProtocolTCP, false},
+		"udp, one connection": {webrtc.NetworkTypeUDP4, webrtc.ICEProtocolUDP, true},
+		"tcp, one connection": {webrtc.NetworkTypeTCP4, webrtc.ICEProtocolTCP, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t)
-			cfg := &meetingpeer.MediaConfig{Networks: []webrtc.NetworkType{c.network}}
+			cfg := &meetingpeer.MediaConfig{Networks: []webrtc.NetworkType{c.network}, OneConnection: c.one}
 			people := []*client{join(t, s, everything("r", "an"), cfg), join(t, s, everything("r", "chi"), cfg)}
 			for _, p := range people {
 				sound, _ := p.publish(microphone(p.p.Identity() + "-mic"))
@@ -44,6 +47,9 @@ func TestMediaFlowsBothWays(t *testing.T) {
 					tr := p.track()
 					if !strings.HasPrefix(tr.Stream, other.p.SID()+"|") || !strings.HasPrefix(tr.ID, "TR_") {
 						t.Errorf("stream %q, track %q of %s", tr.Stream, tr.ID, other.p.SID())
+					}
+					if at := p.TrackAt(tr.MID); c.one && at != tr.ID {
+						t.Errorf("section %s is said to carry %q, and carries %s", tr.MID, at, tr.ID)
 					}
 					first := p.next(tr, nil)
 					got[tr.Kind] = string(first.Payload)
@@ -67,9 +73,11 @@ func TestMediaFlowsBothWays(t *testing.T) {
 
 // A stream outlives the wrap of its 16-bit numbers, and half of it, and its
 // packets may still be asked for again.
-func TestLongStreamsGoOn(t *testing.T) {
+func TestLongStreamsGoOn(t *testing.T) { bothForms(t, testLongStreamsGoOn) }
+
+func testLongStreamsGoOn(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	s := serve(t)
-	an, chi := join(t, s, everything("r", "an"), nil), join(t, s, everything("r", "chi"), nil)
+	an, chi := join(t, s, everything("r", "an"), cfg), join(t, s, everything("r", "chi"), cfg)
 	pub, _ := an.publish(microphone("mic"))
 	const step, leaps = 997, 200 // three times around, for the packets of an hour
 	an.pump(pub, func(n int) *rtp.Packet {
@@ -195,15 +203,17 @@ func allPictures(t *testing.T, c *client, tr *meetingpeer.Track, count int) {
 }
 
 // What is lost on the way to a subscriber comes again from the SFU.
-func TestLossTowardsSubscriberIsMended(t *testing.T) {
+func TestLossTowardsSubscriberIsMended(t *testing.T) { bothForms(t, testLossTowardsSubscriberIsMended) }
+
+func testLossTowardsSubscriberIsMended(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	s := serve(t)
 	generator, err := nack.NewGeneratorInterceptor(nack.GeneratorInterval(20 * time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
 	loss := &lossy{seen: map[uint16]bool{}}
-	an := join(t, s, everything("r", "an"), nil)
-	chi := join(t, s, everything("r", "chi"), &meetingpeer.MediaConfig{Interceptors: []interceptor.Factory{loss, generator}})
+	an := join(t, s, everything("r", "an"), cfg)
+	chi := join(t, s, everything("r", "chi"), &meetingpeer.MediaConfig{OneConnection: cfg.OneConnection, Interceptors: []interceptor.Factory{loss, generator}})
 	pub, _ := an.publish(camera("cam"))
 	an.pump(pub, vp8)
 	allPictures(t, chi, chi.track(), 200)
@@ -213,15 +223,17 @@ func TestLossTowardsSubscriberIsMended(t *testing.T) {
 }
 
 // What is lost on the way from a publisher the SFU asks for.
-func TestLossFromPublisherIsMended(t *testing.T) {
+func TestLossFromPublisherIsMended(t *testing.T) { bothForms(t, testLossFromPublisherIsMended) }
+
+func testLossFromPublisherIsMended(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	s := serve(t)
 	responder, err := nack.NewResponderInterceptor()
 	if err != nil {
 		t.Fatal(err)
 	}
 	loss := &lossy{seen: map[uint16]bool{}}
-	an := join(t, s, everything("r", "an"), &meetingpeer.MediaConfig{Interceptors: []interceptor.Factory{loss, responder}})
-	chi := join(t, s, everything("r", "chi"), nil)
+	an := join(t, s, everything("r", "an"), &meetingpeer.MediaConfig{OneConnection: cfg.OneConnection, Interceptors: []interceptor.Factory{loss, responder}})
+	chi := join(t, s, everything("r", "chi"), cfg)
 	pub, _ := an.publish(camera("cam"))
 	an.pump(pub, vp8)
 	allPictures(t, chi, chi.track(), 200)
@@ -267,8 +279,12 @@ func isPLI(p rtcp.Packet) bool {
 // A subscriber's wish for a key frame reaches the publisher, but a subscriber
 // gone wild does not make it send key frames all the time.
 func TestKeyFramesAreAskedForWithMeasure(t *testing.T) {
+	bothForms(t, testKeyFramesAreAskedForWithMeasure)
+}
+
+func testKeyFramesAreAskedForWithMeasure(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	s := serve(t)
-	an, chi := join(t, s, everything("r", "an"), nil), join(t, s, everything("r", "chi"), nil)
+	an, chi := join(t, s, everything("r", "an"), cfg), join(t, s, everything("r", "chi"), cfg)
 	pub, _ := an.publish(camera("cam"))
 	an.pump(pub, vp8)
 	tr := chi.track()
@@ -310,9 +326,11 @@ func TestKeyFramesAreAskedForWithMeasure(t *testing.T) {
 
 // Muted means that nothing passes, whatever the client sends and whoever asks
 // for it again; what is said after unmuting follows without a gap.
-func TestMuteStopsForwarding(t *testing.T) {
+func TestMuteStopsForwarding(t *testing.T) { bothForms(t, testMuteStopsForwarding) }
+
+func testMuteStopsForwarding(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	s := serve(t)
-	an, chi := join(t, s, everything("r", "an"), nil), join(t, s, everything("r", "chi"), nil)
+	an, chi := join(t, s, everything("r", "an"), cfg), join(t, s, everything("r", "chi"), cfg)
 	pub, sid := an.publish(microphone("mic"))
 	var phase atomic.Value
 	phase.Store("before")

@@ -31,6 +31,8 @@ type Participant struct {
 	autoSubscribe  bool
 	streamPerTrack bool
 	route          func(kind DataKind, data []byte) ([]byte, []string, bool)
+	oneConnection  bool
+	first          *Offer       // may be nil
 	transports     []*transport // one or two
 	pub            *publisher
 	sub            *subscriber
@@ -69,7 +71,7 @@ type attachment struct {
 func newParticipant(r *room, req JoinRequest) *Participant {
 	p := &Participant{
 		room: r, sid: newID("PA_"), identity: req.Identity, joinedAt: time.Now(),
-		autoSubscribe: req.AutoSubscribe, streamPerTrack: req.StreamPerTrack, route: req.Route,
+		autoSubscribe: req.AutoSubscribe, streamPerTrack: req.StreamPerTrack, oneConnection: req.OneConnection, route: req.Route,
 		name: req.Name, metadata: req.Metadata, attributes: maps.Clone(req.Attributes), perm: req.Permission,
 		tracks: make(map[string]*track), subs: make(map[string]*downTrack), wanted: make(map[string]bool),
 		settings: make(map[string]TrackSettings),
@@ -77,8 +79,22 @@ func newParticipant(r *room, req JoinRequest) *Participant {
 	p.log = r.log.With("identity", p.identity, "sid", p.sid)
 	p.events.Store(&attachment{number: 1, emit: req.Events})
 	p.mayData.Store(req.Permission.PublishData)
-	p.connectTwice()
+	p.first = req.Offer
+	if p.oneConnection {
+		p.connectOnce()
+	} else {
+		p.connectTwice()
+	}
 	return p
+}
+
+// connectOnce gives the participant a connection for both roles.
+func (p *Participant) connectOnce() {
+	t := &transport{p: p, target: TargetPublisher}
+	p.transports = []*transport{t}
+	p.pub, p.sub = newPublisher(t), newSubscriber(t)
+	p.pub.placing = newPlacing(p.sub)
+	p.sub.terms = p.pub.placing
 }
 
 // connectTwice gives the participant a connection for each role.
@@ -91,6 +107,9 @@ func (p *Participant) connectTwice() {
 
 // SID is the participant's id, new with each join.
 func (p *Participant) SID() string { return p.sid }
+
+// OneConnection reports whether one connection serves the participant both ways.
+func (p *Participant) OneConnection() bool { return p.oneConnection }
 
 // Identity is the participant's identity.
 func (p *Participant) Identity() string { return p.identity }
@@ -272,7 +291,9 @@ func (e resumed) apply(r *room) {
 	n := p.events.Load().number + 1
 	p.events.Store(&attachment{number: n, emit: e.events})
 	p.emit(EventResumed{Room: r.info(), Self: p.info(), Others: r.othersOf(p), Gone: r.goneLately(p)})
-	p.armMedia()
+	if !p.oneConnection || !p.sub.up() { // a client that restarts ICE by itself may have no need to
+		p.armMedia()
+	}
 	p.sub.restart()
 	e.answer <- n
 }

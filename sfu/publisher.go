@@ -21,6 +21,7 @@ const (
 // client offers.
 type publisher struct {
 	*transport
+	placing  *placing // set at construction; nil when the connection is not shared
 	feedback *feedback
 	channels atomic.Int32  // data channels opened
 	pace     pace          // of data
@@ -54,31 +55,45 @@ func (b *publisher) offer(offer string, id uint32) {
 			b.fail(fmt.Errorf("client's offer: %w", err))
 			return
 		}
-		b.p.emit(EventAnswer{SDP: answer, ID: id})
+		answer.ID = id
+		b.p.emit(answer)
 		b.p.room.post(offerApplied{b.p, sections})
 	})
 }
 
-func (b *publisher) negotiate(offer string) (answer string, sections map[string]section, err error) {
-	offer, sections, err = readOffer(offer)
+func (b *publisher) negotiate(offer string) (answer EventAnswer, sections map[string]section, err error) {
+	most := maxSections
+	if b.placing != nil {
+		most = maxSharedSections
+	}
+	offer, sections, err = readOffer(offer, most)
 	if err != nil {
-		return "", nil, err
+		return answer, nil, err
 	}
 	pc, err := b.connect()
 	if err != nil {
-		return "", nil, err
+		return answer, nil, err
 	}
 	if err := pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
-		return "", nil, fmt.Errorf("apply offer: %w", err)
+		return answer, nil, fmt.Errorf("apply offer: %w", err)
+	}
+	if b.placing != nil {
+		if err := b.placing.offered(pc, sections); err != nil {
+			return answer, nil, err
+		}
 	}
 	local, err := pc.CreateAnswer(nil)
 	if err != nil {
-		return "", nil, fmt.Errorf("create answer: %w", err)
+		return answer, nil, fmt.Errorf("create answer: %w", err)
 	}
 	if err := pc.SetLocalDescription(local); err != nil {
-		return "", nil, fmt.Errorf("apply answer: %w", err)
+		return answer, nil, fmt.Errorf("apply answer: %w", err)
 	}
-	return local.SDP, sections, nil
+	answer.SDP = local.SDP
+	if b.placing != nil {
+		answer.Tracks = b.placing.mids(pc)
+	}
+	return answer, sections, nil
 }
 
 // startLayer starts a layer's loops, and the feedback with the first.

@@ -16,9 +16,11 @@ import (
 // Sender reports tie a stream's timestamps to a clock, by which sound and
 // picture are played in step (RFC 3550, 6.4.1). They reach subscribers in the
 // timestamps that subscribers see, also where those have been shifted.
-func TestSenderReportsAreTranslated(t *testing.T) {
+func TestSenderReportsAreTranslated(t *testing.T) { bothForms(t, testSenderReportsAreTranslated) }
+
+func testSenderReportsAreTranslated(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	s := serve(t)
-	an, chi := join(t, s, everything("r", "an"), nil), join(t, s, everything("r", "chi"), nil)
+	an, chi := join(t, s, everything("r", "an"), cfg), join(t, s, everything("r", "chi"), cfg)
 	pub, sid := an.publish(microphone("mic"))
 	source := an.pump(pub, opus)
 	tr := chi.track()
@@ -70,9 +72,11 @@ func TestSenderReportsAreTranslated(t *testing.T) {
 
 // A publisher learns how its packets arrive: by receiver reports and by
 // transport-wide feedback, from which it estimates its bandwidth.
-func TestPublisherGetsFeedback(t *testing.T) {
+func TestPublisherGetsFeedback(t *testing.T) { bothForms(t, testPublisherGetsFeedback) }
+
+func testPublisherGetsFeedback(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	s := serve(t)
-	an := join(t, s, everything("r", "an"), nil)
+	an := join(t, s, everything("r", "an"), cfg)
 	pub, _ := an.publish(camera("cam"))
 	twcc := pub.Extension(sdp.TransportCCURI)
 	if twcc == 0 {

@@ -269,6 +269,10 @@ func (e joined) apply(r *room) {
 	r.touch(p)
 	p.armMedia()
 	p.sub.start()
+	if p.first != nil {
+		p.pub.offer(p.first.SDP, p.first.ID)
+		p.first = nil
+	}
 	for _, t := range r.tracks {
 		r.subscribe(p, t)
 	}

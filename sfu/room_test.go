@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"commsd/internal/errcode"
+	"commsd/internal/testpeer/meetingpeer"
 	"commsd/sfu"
 )
 
@@ -100,9 +101,11 @@ func TestChangedNamesRooms(t *testing.T) {
 }
 
 // The newer of two equal identities stays: it is the same person come back.
-func TestSameIdentityPutsTheOlderOut(t *testing.T) {
+func TestSameIdentityPutsTheOlderOut(t *testing.T) { bothForms(t, testSameIdentityPutsTheOlderOut) }
+
+func testSameIdentityPutsTheOlderOut(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	s := serve(t)
-	first, second := join(t, s, everything("r", "an"), nil), join(t, s, everything("r", "an"), nil)
+	first, second := join(t, s, everything("r", "an"), cfg), join(t, s, everything("r", "an"), cfg)
 	if e := first.left(); e.Reason != sfu.ReasonDuplicate || e.Action != sfu.ActionDisconnect {
 		t.Fatalf("the first left with %+v", e)
 	}
@@ -220,9 +223,11 @@ func TestClientWithoutMediaIsSentAway(t *testing.T) {
 }
 
 // A lost signalling connection keeps its place for a while, and no longer.
-func TestLostSignalling(t *testing.T) {
+func TestLostSignalling(t *testing.T) { bothForms(t, testLostSignalling) }
+
+func testLostSignalling(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	s := serve(t, func(c *sfu.Config) { c.ResumeWindow = 100 * time.Millisecond })
-	an, chi := join(t, s, everything("r", "an"), nil), join(t, s, everything("r", "chi"), nil)
+	an, chi := join(t, s, everything("r", "an"), cfg), join(t, s, everything("r", "chi"), cfg)
 	an.up()
 	an.p.SignalLost(1)
 	attachment, err := an.p.Resume(ctx(t), an.note)
@@ -246,9 +251,11 @@ func TestLostSignalling(t *testing.T) {
 	}
 }
 
-func TestUnpublish(t *testing.T) {
+func TestUnpublish(t *testing.T) { bothForms(t, testUnpublish) }
+
+func testUnpublish(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	s := serve(t)
-	an, chi := join(t, s, everything("r", "an"), nil), join(t, s, everything("r", "chi"), nil)
+	an, chi := join(t, s, everything("r", "an"), cfg), join(t, s, everything("r", "chi"), cfg)
 	pub, sid := an.publish(microphone("mic"))
 	source := an.pump(pub, opus)
 	tr := chi.track()
@@ -278,10 +285,12 @@ func TestUnpublish(t *testing.T) {
 }
 
 // A client keeps the name that a section's first track had, and takes the next
-// one's from its stream.
-func TestTrackInPlaceOfAnother(t *testing.T) {
+// one's from its stream, or from the answer on a single connection.
+func TestTrackInPlaceOfAnother(t *testing.T) { bothForms(t, testTrackInPlaceOfAnother) }
+
+func testTrackInPlaceOfAnother(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	s := serve(t)
-	an, chi := join(t, s, everything("r", "an"), nil), join(t, s, everything("r", "chi"), nil)
+	an, chi := join(t, s, everything("r", "an"), cfg), join(t, s, everything("r", "chi"), cfg)
 	pub, _ := an.publish(microphone("mic"))
 	source := an.pump(pub, opus)
 	first := chi.track()
@@ -300,16 +309,22 @@ func TestTrackInPlaceOfAnother(t *testing.T) {
 	an.pump(pub, opus)
 	second := chi.track()
 	chi.next(second, nil)
-	if want := an.p.SID() + "|" + sid; second.Stream != want {
+	if cfg.OneConnection {
+		if second.MID != first.MID || chi.TrackAt(second.MID) != sid {
+			t.Errorf("section %s carries %q, want section %s to carry %q", second.MID, chi.TrackAt(second.MID), first.MID, sid)
+		}
+	} else if want := an.p.SID() + "|" + sid; second.Stream != want {
 		t.Errorf("the second track comes in stream %q, want %q", second.Stream, want)
 	}
 }
 
 // A track published muted may never send a packet; it can be taken away all
 // the same.
-func TestUnpublishWithoutMedia(t *testing.T) {
+func TestUnpublishWithoutMedia(t *testing.T) { bothForms(t, testUnpublishWithoutMedia) }
+
+func testUnpublishWithoutMedia(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	s := serve(t)
-	an, chi := join(t, s, everything("r", "an"), nil), join(t, s, everything("r", "chi"), nil)
+	an, chi := join(t, s, everything("r", "an"), cfg), join(t, s, everything("r", "chi"), cfg)
 	info := microphone("mic")
 	info.Muted = true
 	pub, sid := an.publish(info)
@@ -327,7 +342,9 @@ func TestUnpublishWithoutMedia(t *testing.T) {
 	})
 }
 
-func TestGrantsAreEnforced(t *testing.T) {
+func TestGrantsAreEnforced(t *testing.T) { bothForms(t, testGrantsAreEnforced) }
+
+func testGrantsAreEnforced(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	s := serve(t)
 	mute := everything("r", "mute")
 	mute.Permission.Publish, mute.Permission.UpdateMetadata, mute.Permission.PublishData = false, false, false
@@ -335,7 +352,7 @@ func TestGrantsAreEnforced(t *testing.T) {
 	speaker.Permission.Sources = []sfu.Source{sfu.SourceMicrophone}
 	deaf := everything("r", "deaf")
 	deaf.Permission.Subscribe = false
-	silent, talks, hears := join(t, s, mute, nil), join(t, s, speaker, nil), join(t, s, deaf, nil)
+	silent, talks, hears := join(t, s, mute, cfg), join(t, s, speaker, cfg), join(t, s, deaf, cfg)
 
 	silent.p.AddTrack(microphone("mic"))
 	if e := await[sfu.EventTrackRefused](silent, "a refusal", nil); e.CID != "mic" || e.Limit {
@@ -375,14 +392,21 @@ func TestGrantsAreEnforced(t *testing.T) {
 				t.Fatalf("%s is offered sound", c.p.Identity())
 			}
 		}
+		for _, e := range all[sfu.EventAnswer](c) {
+			if len(e.Tracks) > 0 {
+				t.Fatalf("%s is sent %v", c.p.Identity(), e.Tracks)
+			}
+		}
 	}
 }
 
-func TestSubscriptionsAreChosen(t *testing.T) {
+func TestSubscriptionsAreChosen(t *testing.T) { bothForms(t, testSubscriptionsAreChosen) }
+
+func testSubscriptionsAreChosen(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	s := serve(t)
 	req := everything("r", "chi")
 	req.AutoSubscribe = false
-	an, chi := join(t, s, everything("r", "an"), nil), join(t, s, req, nil)
+	an, chi := join(t, s, everything("r", "an"), cfg), join(t, s, req, cfg)
 	pub, sid := an.publish(microphone("mic"))
 	an.pump(pub, opus)
 	chi.awaitParticipant("an", "publishes", func(p sfu.ParticipantInfo) bool { return len(p.Tracks) == 1 && p.Tracks[0].MimeType != "" })
@@ -414,9 +438,11 @@ func TestSubscriptionsAreChosen(t *testing.T) {
 }
 
 // What a publisher calls its stream ends up in everybody's descriptions.
-func TestStreamNamesAreTame(t *testing.T) {
+func TestStreamNamesAreTame(t *testing.T) { bothForms(t, testStreamNamesAreTame) }
+
+func testStreamNamesAreTame(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	s := serve(t)
-	an, chi := join(t, s, everything("r", "an"), nil), join(t, s, everything("r", "chi"), nil)
+	an, chi := join(t, s, everything("r", "an"), cfg), join(t, s, everything("r", "chi"), cfg)
 	for cid, stream := range map[string]string{"1": "studio-1", "2": "a b", "3": "x\x00y", "4": "a=b\r\na=ice-lite", "5": "họp", "6": strings.Repeat("x", 65)} {
 		info := microphone(cid)
 		info.Stream = stream
@@ -492,18 +518,20 @@ func TestSpeakers(t *testing.T) {
 
 // Descriptions that are none end the place of who sent them and of nobody
 // else.
-func TestBadDescriptions(t *testing.T) {
+func TestBadDescriptions(t *testing.T) { bothForms(t, testBadDescriptions) }
+
+func testBadDescriptions(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	s := serve(t)
-	witness := join(t, s, everything("r", "witness"), nil)
+	witness := join(t, s, everything("r", "witness"), cfg)
 	for name, offer := range map[string]string{
 		"empty":         "",
 		"garbage":       "\x00\xff",
-		"too many":      "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n" + strings.Repeat("m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n", 97),
+		"too many":      "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n" + strings.Repeat("m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n", 193),
 		"long mid":      "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:" + strings.Repeat("x", 33) + "\r\n",
 		"no credential": "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := join(t, s, everything("r", "an"), nil)
+			c := join(t, s, everything("r", "an"), cfg)
 			c.p.Offer(offer, 1)
 			if e := c.left(); e.Reason != sfu.ReasonMediaFailure || e.Action != sfu.ActionReconnect {
 				t.Fatalf("left with %+v", e)

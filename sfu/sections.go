@@ -5,28 +5,35 @@ import (
 	"strings"
 
 	"github.com/pion/sdp/v3"
+	"github.com/pion/webrtc/v4"
 )
 
 const (
-	maxSections = 3 * maxTracks
-	maxMID      = 32 // bytes; others are told of it
+	// maxSections and maxSharedSections bound a connection that is offered by
+	// its client, which repeats them all in each offer; shared is one that also
+	// receives.
+	maxSections       = 3 * maxTracks
+	maxSharedSections = 6 * maxTracks
+	maxMID            = 32 // bytes; others are told of it
 )
 
-// section is what the room needs of a section of a client's offer.
+// section is what matters of a section of a client's offer.
 type section struct {
-	sending bool
-	cid     string // the client's id of the track that it sends
+	kind      Kind
+	sending   bool
+	receiving bool
+	cid       string // the client's id of the track that it sends
 }
 
-// readOffer checks the bounds of a client's offer, strips its candidates (see
+// readOffer checks the bounds of a client's offer, of most sections, strips its candidates (see
 // transport.candidate), and tells what its sections send, by MID.
-func readOffer(offer string) (stripped string, sections map[string]section, err error) {
+func readOffer(offer string, most int) (stripped string, sections map[string]section, err error) {
 	var d sdp.SessionDescription
 	if err := d.UnmarshalString(offer); err != nil {
 		return "", nil, fmt.Errorf("parse offer: %w", err)
 	}
-	if len(d.MediaDescriptions) > maxSections {
-		return "", nil, fmt.Errorf("offer has %d sections, more than %d", len(d.MediaDescriptions), maxSections)
+	if len(d.MediaDescriptions) > most {
+		return "", nil, fmt.Errorf("offer has %d sections, more than %d", len(d.MediaDescriptions), most)
 	}
 	sections = make(map[string]section)
 	for _, m := range d.MediaDescriptions {
@@ -38,8 +45,12 @@ func readOffer(offer string) (stripped string, sections map[string]section, err 
 			continue
 		}
 		_, recvonly := m.Attribute("recvonly")
+		_, sendonly := m.Attribute("sendonly")
 		_, inactive := m.Attribute("inactive")
-		s := section{sending: !recvonly && !inactive}
+		s := section{sending: !recvonly && !inactive, receiving: !sendonly && !inactive}
+		if m.MediaName.Media == "video" {
+			s.kind = Video
+		}
 		if msid, ok := m.Attribute("msid"); ok { // RFC 8830, 2: stream, then track
 			_, s.cid, _ = strings.Cut(msid, " ")
 		}
@@ -60,4 +71,11 @@ func stripCandidates(sdp string) string {
 		}
 	}
 	return b.String()
+}
+
+func kindOfCodec(t webrtc.RTPCodecType) Kind {
+	if t == webrtc.RTPCodecTypeVideo {
+		return Video
+	}
+	return Audio
 }

@@ -1,7 +1,7 @@
 // Package sfu forwards the media of meetings: a selective forwarding unit
 // (RFC 7667, 3.7) on Pion. A room has one event loop that owns who is in it
 // and who receives what; each participant has one PeerConnection to publish on
-// and one to receive on; packets go from a publisher's read loop straight to
+// and one to receive on, or one for both; packets go from a publisher's read loop straight to
 // its subscribers and never pass through a room's loop.
 //
 // It must not know HTTP, WebSockets, the words of the signalling protocol,
@@ -238,6 +238,11 @@ type JoinRequest struct {
 	// StreamPerTrack gives each track a stream of its own, for Firefox, which
 	// keeps the stream's name but not the track's.
 	StreamPerTrack bool
+	// OneConnection publishes and receives on one connection, which the client
+	// offers, instead of one for each.
+	OneConnection bool
+	// Offer is the client's first, where it came with the request.
+	Offer *Offer
 	// Events gets what the client must hear, EventJoined first and EventLeft
 	// last; a full room and a stopping server send EventLeft alone. It is called
 	// from several goroutines, must be safe for that, and must not block.
@@ -246,6 +251,12 @@ type JoinRequest struct {
 	// forwarded, to which identities or SIDs (none: everybody), and whether at
 	// all. It is called from the connection's goroutines.
 	Route func(kind DataKind, data []byte) (out []byte, to []string, ok bool)
+}
+
+// Offer is a client's offer.
+type Offer struct {
+	SDP string
+	ID  uint32
 }
 
 // Join takes a place in a room, which comes to life with its first

@@ -906,6 +906,52 @@ func (LeaveRequest_Action) EnumDescriptor() ([]byte, []int) {
 	return file_signal_proto_rawDescGZIP(), []int{29, 0}
 }
 
+type WrappedJoinRequest_Compression int32
+
+const (
+	WrappedJoinRequest_NONE WrappedJoinRequest_Compression = 0
+	WrappedJoinRequest_GZIP WrappedJoinRequest_Compression = 1
+)
+
+// Enum value maps for WrappedJoinRequest_Compression.
+var (
+	WrappedJoinRequest_Compression_name = map[int32]string{
+		0: "NONE",
+		1: "GZIP",
+	}
+	WrappedJoinRequest_Compression_value = map[string]int32{
+		"NONE": 0,
+		"GZIP": 1,
+	}
+)
+
+func (x WrappedJoinRequest_Compression) Enum() *WrappedJoinRequest_Compression {
+	p := new(WrappedJoinRequest_Compression)
+	*p = x
+	return p
+}
+
+func (x WrappedJoinRequest_Compression) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (WrappedJoinRequest_Compression) Descriptor() protoreflect.EnumDescriptor {
+	return file_signal_proto_enumTypes[17].Descriptor()
+}
+
+func (WrappedJoinRequest_Compression) Type() protoreflect.EnumType {
+	return &file_signal_proto_enumTypes[17]
+}
+
+func (x WrappedJoinRequest_Compression) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use WrappedJoinRequest_Compression.Descriptor instead.
+func (WrappedJoinRequest_Compression) EnumDescriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{51, 0}
+}
+
 type RequestResponse_Reason int32
 
 const (
@@ -951,11 +997,11 @@ func (x RequestResponse_Reason) String() string {
 }
 
 func (RequestResponse_Reason) Descriptor() protoreflect.EnumDescriptor {
-	return file_signal_proto_enumTypes[17].Descriptor()
+	return file_signal_proto_enumTypes[18].Descriptor()
 }
 
 func (RequestResponse_Reason) Type() protoreflect.EnumType {
-	return &file_signal_proto_enumTypes[17]
+	return &file_signal_proto_enumTypes[18]
 }
 
 func (x RequestResponse_Reason) Number() protoreflect.EnumNumber {
@@ -964,7 +1010,7 @@ func (x RequestResponse_Reason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RequestResponse_Reason.Descriptor instead.
 func (RequestResponse_Reason) EnumDescriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{51, 0}
+	return file_signal_proto_rawDescGZIP(), []int{56, 0}
 }
 
 type DataPacket_Kind int32
@@ -997,11 +1043,11 @@ func (x DataPacket_Kind) String() string {
 }
 
 func (DataPacket_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_signal_proto_enumTypes[18].Descriptor()
+	return file_signal_proto_enumTypes[19].Descriptor()
 }
 
 func (DataPacket_Kind) Type() protoreflect.EnumType {
-	return &file_signal_proto_enumTypes[18]
+	return &file_signal_proto_enumTypes[19]
 }
 
 func (x DataPacket_Kind) Number() protoreflect.EnumNumber {
@@ -1010,7 +1056,7 @@ func (x DataPacket_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DataPacket_Kind.Descriptor instead.
 func (DataPacket_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{52, 0}
+	return file_signal_proto_rawDescGZIP(), []int{57, 0}
 }
 
 // Client to server.
@@ -1347,6 +1393,7 @@ type SignalResponse struct {
 	//	*SignalResponse_SubscriptionResponse
 	//	*SignalResponse_RequestResponse
 	//	*SignalResponse_TrackSubscribed
+	//	*SignalResponse_MediaSectionsRequirement
 	Message       isSignalResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1587,6 +1634,15 @@ func (x *SignalResponse) GetTrackSubscribed() *TrackSubscribed {
 	return nil
 }
 
+func (x *SignalResponse) GetMediaSectionsRequirement() *MediaSectionsRequirement {
+	if x != nil {
+		if x, ok := x.Message.(*SignalResponse_MediaSectionsRequirement); ok {
+			return x.MediaSectionsRequirement
+		}
+	}
+	return nil
+}
+
 type isSignalResponse_Message interface {
 	isSignalResponse_Message()
 }
@@ -1679,6 +1735,10 @@ type SignalResponse_TrackSubscribed struct {
 	TrackSubscribed *TrackSubscribed `protobuf:"bytes,23,opt,name=track_subscribed,json=trackSubscribed,proto3,oneof"`
 }
 
+type SignalResponse_MediaSectionsRequirement struct {
+	MediaSectionsRequirement *MediaSectionsRequirement `protobuf:"bytes,25,opt,name=media_sections_requirement,json=mediaSectionsRequirement,proto3,oneof"`
+}
+
 func (*SignalResponse_Join) isSignalResponse_Message() {}
 
 func (*SignalResponse_Answer) isSignalResponse_Message() {}
@@ -1722,6 +1782,8 @@ func (*SignalResponse_SubscriptionResponse) isSignalResponse_Message() {}
 func (*SignalResponse_RequestResponse) isSignalResponse_Message() {}
 
 func (*SignalResponse_TrackSubscribed) isSignalResponse_Message() {}
+
+func (*SignalResponse_MediaSectionsRequirement) isSignalResponse_Message() {}
 
 type SessionDescription struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4971,6 +5033,363 @@ func (x *SyncState) GetDatachannelReceiveStates() []*DataChannelReceiveState {
 	return nil
 }
 
+// Version 1's query, in WrappedJoinRequest.
+type JoinRequest struct {
+	state                 protoimpl.MessageState `protogen:"open.v1"`
+	ClientInfo            *ClientInfo            `protobuf:"bytes,1,opt,name=client_info,json=clientInfo,proto3" json:"client_info,omitempty"`
+	ConnectionSettings    *ConnectionSettings    `protobuf:"bytes,2,opt,name=connection_settings,json=connectionSettings,proto3" json:"connection_settings,omitempty"`
+	Metadata              string                 `protobuf:"bytes,3,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	ParticipantAttributes map[string]string      `protobuf:"bytes,4,rep,name=participant_attributes,json=participantAttributes,proto3" json:"participant_attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	AddTrackRequests      []*AddTrackRequest     `protobuf:"bytes,5,rep,name=add_track_requests,json=addTrackRequests,proto3" json:"add_track_requests,omitempty"`
+	PublisherOffer        *SessionDescription    `protobuf:"bytes,6,opt,name=publisher_offer,json=publisherOffer,proto3" json:"publisher_offer,omitempty"`
+	Reconnect             bool                   `protobuf:"varint,7,opt,name=reconnect,proto3" json:"reconnect,omitempty"`
+	ParticipantSid        string                 `protobuf:"bytes,9,opt,name=participant_sid,json=participantSid,proto3" json:"participant_sid,omitempty"`
+	SyncState             *SyncState             `protobuf:"bytes,10,opt,name=sync_state,json=syncState,proto3" json:"sync_state,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
+}
+
+func (x *JoinRequest) Reset() {
+	*x = JoinRequest{}
+	mi := &file_signal_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinRequest) ProtoMessage() {}
+
+func (x *JoinRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
+func (*JoinRequest) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *JoinRequest) GetClientInfo() *ClientInfo {
+	if x != nil {
+		return x.ClientInfo
+	}
+	return nil
+}
+
+func (x *JoinRequest) GetConnectionSettings() *ConnectionSettings {
+	if x != nil {
+		return x.ConnectionSettings
+	}
+	return nil
+}
+
+func (x *JoinRequest) GetMetadata() string {
+	if x != nil {
+		return x.Metadata
+	}
+	return ""
+}
+
+func (x *JoinRequest) GetParticipantAttributes() map[string]string {
+	if x != nil {
+		return x.ParticipantAttributes
+	}
+	return nil
+}
+
+func (x *JoinRequest) GetAddTrackRequests() []*AddTrackRequest {
+	if x != nil {
+		return x.AddTrackRequests
+	}
+	return nil
+}
+
+func (x *JoinRequest) GetPublisherOffer() *SessionDescription {
+	if x != nil {
+		return x.PublisherOffer
+	}
+	return nil
+}
+
+func (x *JoinRequest) GetReconnect() bool {
+	if x != nil {
+		return x.Reconnect
+	}
+	return false
+}
+
+func (x *JoinRequest) GetParticipantSid() string {
+	if x != nil {
+		return x.ParticipantSid
+	}
+	return ""
+}
+
+func (x *JoinRequest) GetSyncState() *SyncState {
+	if x != nil {
+		return x.SyncState
+	}
+	return nil
+}
+
+type ClientInfo struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Version        string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	Protocol       int32                  `protobuf:"varint,3,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	Os             string                 `protobuf:"bytes,4,opt,name=os,proto3" json:"os,omitempty"`
+	Browser        string                 `protobuf:"bytes,7,opt,name=browser,proto3" json:"browser,omitempty"`
+	BrowserVersion string                 `protobuf:"bytes,8,opt,name=browser_version,json=browserVersion,proto3" json:"browser_version,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ClientInfo) Reset() {
+	*x = ClientInfo{}
+	mi := &file_signal_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientInfo) ProtoMessage() {}
+
+func (x *ClientInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientInfo.ProtoReflect.Descriptor instead.
+func (*ClientInfo) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *ClientInfo) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *ClientInfo) GetProtocol() int32 {
+	if x != nil {
+		return x.Protocol
+	}
+	return 0
+}
+
+func (x *ClientInfo) GetOs() string {
+	if x != nil {
+		return x.Os
+	}
+	return ""
+}
+
+func (x *ClientInfo) GetBrowser() string {
+	if x != nil {
+		return x.Browser
+	}
+	return ""
+}
+
+func (x *ClientInfo) GetBrowserVersion() string {
+	if x != nil {
+		return x.BrowserVersion
+	}
+	return ""
+}
+
+type ConnectionSettings struct {
+	state                protoimpl.MessageState `protogen:"open.v1"`
+	AutoSubscribe        bool                   `protobuf:"varint,1,opt,name=auto_subscribe,json=autoSubscribe,proto3" json:"auto_subscribe,omitempty"`
+	AdaptiveStream       bool                   `protobuf:"varint,2,opt,name=adaptive_stream,json=adaptiveStream,proto3" json:"adaptive_stream,omitempty"`
+	SubscriberAllowPause *bool                  `protobuf:"varint,3,opt,name=subscriber_allow_pause,json=subscriberAllowPause,proto3,oneof" json:"subscriber_allow_pause,omitempty"`
+	DisableIceLite       bool                   `protobuf:"varint,4,opt,name=disable_ice_lite,json=disableIceLite,proto3" json:"disable_ice_lite,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
+}
+
+func (x *ConnectionSettings) Reset() {
+	*x = ConnectionSettings{}
+	mi := &file_signal_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConnectionSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConnectionSettings) ProtoMessage() {}
+
+func (x *ConnectionSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConnectionSettings.ProtoReflect.Descriptor instead.
+func (*ConnectionSettings) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *ConnectionSettings) GetAutoSubscribe() bool {
+	if x != nil {
+		return x.AutoSubscribe
+	}
+	return false
+}
+
+func (x *ConnectionSettings) GetAdaptiveStream() bool {
+	if x != nil {
+		return x.AdaptiveStream
+	}
+	return false
+}
+
+func (x *ConnectionSettings) GetSubscriberAllowPause() bool {
+	if x != nil && x.SubscriberAllowPause != nil {
+		return *x.SubscriberAllowPause
+	}
+	return false
+}
+
+func (x *ConnectionSettings) GetDisableIceLite() bool {
+	if x != nil {
+		return x.DisableIceLite
+	}
+	return false
+}
+
+type WrappedJoinRequest struct {
+	state         protoimpl.MessageState         `protogen:"open.v1"`
+	Compression   WrappedJoinRequest_Compression `protobuf:"varint,1,opt,name=compression,proto3,enum=commsd.lk.WrappedJoinRequest_Compression" json:"compression,omitempty"`
+	JoinRequest   []byte                         `protobuf:"bytes,2,opt,name=join_request,json=joinRequest,proto3" json:"join_request,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WrappedJoinRequest) Reset() {
+	*x = WrappedJoinRequest{}
+	mi := &file_signal_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WrappedJoinRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WrappedJoinRequest) ProtoMessage() {}
+
+func (x *WrappedJoinRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WrappedJoinRequest.ProtoReflect.Descriptor instead.
+func (*WrappedJoinRequest) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *WrappedJoinRequest) GetCompression() WrappedJoinRequest_Compression {
+	if x != nil {
+		return x.Compression
+	}
+	return WrappedJoinRequest_NONE
+}
+
+func (x *WrappedJoinRequest) GetJoinRequest() []byte {
+	if x != nil {
+		return x.JoinRequest
+	}
+	return nil
+}
+
+type MediaSectionsRequirement struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NumAudios     uint32                 `protobuf:"varint,1,opt,name=num_audios,json=numAudios,proto3" json:"num_audios,omitempty"`
+	NumVideos     uint32                 `protobuf:"varint,2,opt,name=num_videos,json=numVideos,proto3" json:"num_videos,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MediaSectionsRequirement) Reset() {
+	*x = MediaSectionsRequirement{}
+	mi := &file_signal_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MediaSectionsRequirement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MediaSectionsRequirement) ProtoMessage() {}
+
+func (x *MediaSectionsRequirement) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MediaSectionsRequirement.ProtoReflect.Descriptor instead.
+func (*MediaSectionsRequirement) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *MediaSectionsRequirement) GetNumAudios() uint32 {
+	if x != nil {
+		return x.NumAudios
+	}
+	return 0
+}
+
+func (x *MediaSectionsRequirement) GetNumVideos() uint32 {
+	if x != nil {
+		return x.NumVideos
+	}
+	return 0
+}
+
 type SimulateScenario struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Scenario:
@@ -4991,7 +5410,7 @@ type SimulateScenario struct {
 
 func (x *SimulateScenario) Reset() {
 	*x = SimulateScenario{}
-	mi := &file_signal_proto_msgTypes[48]
+	mi := &file_signal_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5003,7 +5422,7 @@ func (x *SimulateScenario) String() string {
 func (*SimulateScenario) ProtoMessage() {}
 
 func (x *SimulateScenario) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[48]
+	mi := &file_signal_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5016,7 +5435,7 @@ func (x *SimulateScenario) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulateScenario.ProtoReflect.Descriptor instead.
 func (*SimulateScenario) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{48}
+	return file_signal_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SimulateScenario) GetScenario() isSimulateScenario_Scenario {
@@ -5175,7 +5594,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_signal_proto_msgTypes[49]
+	mi := &file_signal_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5187,7 +5606,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[49]
+	mi := &file_signal_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5200,7 +5619,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{49}
+	return file_signal_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Ping) GetTimestamp() int64 {
@@ -5227,7 +5646,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_signal_proto_msgTypes[50]
+	mi := &file_signal_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5239,7 +5658,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[50]
+	mi := &file_signal_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5252,7 +5671,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{50}
+	return file_signal_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Pong) GetLastPingTimestamp() int64 {
@@ -5289,7 +5708,7 @@ type RequestResponse struct {
 
 func (x *RequestResponse) Reset() {
 	*x = RequestResponse{}
-	mi := &file_signal_proto_msgTypes[51]
+	mi := &file_signal_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5301,7 +5720,7 @@ func (x *RequestResponse) String() string {
 func (*RequestResponse) ProtoMessage() {}
 
 func (x *RequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[51]
+	mi := &file_signal_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5314,7 +5733,7 @@ func (x *RequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestResponse.ProtoReflect.Descriptor instead.
 func (*RequestResponse) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{51}
+	return file_signal_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *RequestResponse) GetRequestId() uint32 {
@@ -5459,7 +5878,7 @@ type DataPacket struct {
 
 func (x *DataPacket) Reset() {
 	*x = DataPacket{}
-	mi := &file_signal_proto_msgTypes[52]
+	mi := &file_signal_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5471,7 +5890,7 @@ func (x *DataPacket) String() string {
 func (*DataPacket) ProtoMessage() {}
 
 func (x *DataPacket) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[52]
+	mi := &file_signal_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5484,7 +5903,7 @@ func (x *DataPacket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataPacket.ProtoReflect.Descriptor instead.
 func (*DataPacket) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{52}
+	return file_signal_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DataPacket) GetKind() DataPacket_Kind {
@@ -5566,7 +5985,7 @@ type UserPacket struct {
 
 func (x *UserPacket) Reset() {
 	*x = UserPacket{}
-	mi := &file_signal_proto_msgTypes[53]
+	mi := &file_signal_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5578,7 +5997,7 @@ func (x *UserPacket) String() string {
 func (*UserPacket) ProtoMessage() {}
 
 func (x *UserPacket) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[53]
+	mi := &file_signal_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5591,7 +6010,7 @@ func (x *UserPacket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserPacket.ProtoReflect.Descriptor instead.
 func (*UserPacket) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{53}
+	return file_signal_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *UserPacket) GetParticipantSid() string {
@@ -5679,7 +6098,7 @@ type CreateRoomRequest struct {
 
 func (x *CreateRoomRequest) Reset() {
 	*x = CreateRoomRequest{}
-	mi := &file_signal_proto_msgTypes[54]
+	mi := &file_signal_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5691,7 +6110,7 @@ func (x *CreateRoomRequest) String() string {
 func (*CreateRoomRequest) ProtoMessage() {}
 
 func (x *CreateRoomRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[54]
+	mi := &file_signal_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5704,7 +6123,7 @@ func (x *CreateRoomRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRoomRequest.ProtoReflect.Descriptor instead.
 func (*CreateRoomRequest) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{54}
+	return file_signal_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *CreateRoomRequest) GetName() string {
@@ -5751,7 +6170,7 @@ type ListRoomsRequest struct {
 
 func (x *ListRoomsRequest) Reset() {
 	*x = ListRoomsRequest{}
-	mi := &file_signal_proto_msgTypes[55]
+	mi := &file_signal_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5763,7 +6182,7 @@ func (x *ListRoomsRequest) String() string {
 func (*ListRoomsRequest) ProtoMessage() {}
 
 func (x *ListRoomsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[55]
+	mi := &file_signal_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5776,7 +6195,7 @@ func (x *ListRoomsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoomsRequest.ProtoReflect.Descriptor instead.
 func (*ListRoomsRequest) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{55}
+	return file_signal_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ListRoomsRequest) GetNames() []string {
@@ -5795,7 +6214,7 @@ type ListRoomsResponse struct {
 
 func (x *ListRoomsResponse) Reset() {
 	*x = ListRoomsResponse{}
-	mi := &file_signal_proto_msgTypes[56]
+	mi := &file_signal_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5807,7 +6226,7 @@ func (x *ListRoomsResponse) String() string {
 func (*ListRoomsResponse) ProtoMessage() {}
 
 func (x *ListRoomsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[56]
+	mi := &file_signal_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5820,7 +6239,7 @@ func (x *ListRoomsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoomsResponse.ProtoReflect.Descriptor instead.
 func (*ListRoomsResponse) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{56}
+	return file_signal_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ListRoomsResponse) GetRooms() []*Room {
@@ -5839,7 +6258,7 @@ type DeleteRoomRequest struct {
 
 func (x *DeleteRoomRequest) Reset() {
 	*x = DeleteRoomRequest{}
-	mi := &file_signal_proto_msgTypes[57]
+	mi := &file_signal_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5851,7 +6270,7 @@ func (x *DeleteRoomRequest) String() string {
 func (*DeleteRoomRequest) ProtoMessage() {}
 
 func (x *DeleteRoomRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[57]
+	mi := &file_signal_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5864,7 +6283,7 @@ func (x *DeleteRoomRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRoomRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRoomRequest) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{57}
+	return file_signal_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *DeleteRoomRequest) GetRoom() string {
@@ -5882,7 +6301,7 @@ type DeleteRoomResponse struct {
 
 func (x *DeleteRoomResponse) Reset() {
 	*x = DeleteRoomResponse{}
-	mi := &file_signal_proto_msgTypes[58]
+	mi := &file_signal_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5894,7 +6313,7 @@ func (x *DeleteRoomResponse) String() string {
 func (*DeleteRoomResponse) ProtoMessage() {}
 
 func (x *DeleteRoomResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[58]
+	mi := &file_signal_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5907,7 +6326,7 @@ func (x *DeleteRoomResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRoomResponse.ProtoReflect.Descriptor instead.
 func (*DeleteRoomResponse) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{58}
+	return file_signal_proto_rawDescGZIP(), []int{63}
 }
 
 type ListParticipantsRequest struct {
@@ -5919,7 +6338,7 @@ type ListParticipantsRequest struct {
 
 func (x *ListParticipantsRequest) Reset() {
 	*x = ListParticipantsRequest{}
-	mi := &file_signal_proto_msgTypes[59]
+	mi := &file_signal_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5931,7 +6350,7 @@ func (x *ListParticipantsRequest) String() string {
 func (*ListParticipantsRequest) ProtoMessage() {}
 
 func (x *ListParticipantsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[59]
+	mi := &file_signal_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5944,7 +6363,7 @@ func (x *ListParticipantsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListParticipantsRequest.ProtoReflect.Descriptor instead.
 func (*ListParticipantsRequest) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{59}
+	return file_signal_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ListParticipantsRequest) GetRoom() string {
@@ -5963,7 +6382,7 @@ type ListParticipantsResponse struct {
 
 func (x *ListParticipantsResponse) Reset() {
 	*x = ListParticipantsResponse{}
-	mi := &file_signal_proto_msgTypes[60]
+	mi := &file_signal_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5975,7 +6394,7 @@ func (x *ListParticipantsResponse) String() string {
 func (*ListParticipantsResponse) ProtoMessage() {}
 
 func (x *ListParticipantsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[60]
+	mi := &file_signal_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5988,7 +6407,7 @@ func (x *ListParticipantsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListParticipantsResponse.ProtoReflect.Descriptor instead.
 func (*ListParticipantsResponse) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{60}
+	return file_signal_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ListParticipantsResponse) GetParticipants() []*ParticipantInfo {
@@ -6008,7 +6427,7 @@ type RoomParticipantIdentity struct {
 
 func (x *RoomParticipantIdentity) Reset() {
 	*x = RoomParticipantIdentity{}
-	mi := &file_signal_proto_msgTypes[61]
+	mi := &file_signal_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6020,7 +6439,7 @@ func (x *RoomParticipantIdentity) String() string {
 func (*RoomParticipantIdentity) ProtoMessage() {}
 
 func (x *RoomParticipantIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[61]
+	mi := &file_signal_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6033,7 +6452,7 @@ func (x *RoomParticipantIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoomParticipantIdentity.ProtoReflect.Descriptor instead.
 func (*RoomParticipantIdentity) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{61}
+	return file_signal_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *RoomParticipantIdentity) GetRoom() string {
@@ -6058,7 +6477,7 @@ type RemoveParticipantResponse struct {
 
 func (x *RemoveParticipantResponse) Reset() {
 	*x = RemoveParticipantResponse{}
-	mi := &file_signal_proto_msgTypes[62]
+	mi := &file_signal_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6070,7 +6489,7 @@ func (x *RemoveParticipantResponse) String() string {
 func (*RemoveParticipantResponse) ProtoMessage() {}
 
 func (x *RemoveParticipantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[62]
+	mi := &file_signal_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6083,7 +6502,7 @@ func (x *RemoveParticipantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveParticipantResponse.ProtoReflect.Descriptor instead.
 func (*RemoveParticipantResponse) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{62}
+	return file_signal_proto_rawDescGZIP(), []int{67}
 }
 
 type MuteRoomTrackRequest struct {
@@ -6098,7 +6517,7 @@ type MuteRoomTrackRequest struct {
 
 func (x *MuteRoomTrackRequest) Reset() {
 	*x = MuteRoomTrackRequest{}
-	mi := &file_signal_proto_msgTypes[63]
+	mi := &file_signal_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6110,7 +6529,7 @@ func (x *MuteRoomTrackRequest) String() string {
 func (*MuteRoomTrackRequest) ProtoMessage() {}
 
 func (x *MuteRoomTrackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[63]
+	mi := &file_signal_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6123,7 +6542,7 @@ func (x *MuteRoomTrackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MuteRoomTrackRequest.ProtoReflect.Descriptor instead.
 func (*MuteRoomTrackRequest) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{63}
+	return file_signal_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *MuteRoomTrackRequest) GetRoom() string {
@@ -6163,7 +6582,7 @@ type MuteRoomTrackResponse struct {
 
 func (x *MuteRoomTrackResponse) Reset() {
 	*x = MuteRoomTrackResponse{}
-	mi := &file_signal_proto_msgTypes[64]
+	mi := &file_signal_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6175,7 +6594,7 @@ func (x *MuteRoomTrackResponse) String() string {
 func (*MuteRoomTrackResponse) ProtoMessage() {}
 
 func (x *MuteRoomTrackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[64]
+	mi := &file_signal_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6188,7 +6607,7 @@ func (x *MuteRoomTrackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MuteRoomTrackResponse.ProtoReflect.Descriptor instead.
 func (*MuteRoomTrackResponse) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{64}
+	return file_signal_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *MuteRoomTrackResponse) GetTrack() *TrackInfo {
@@ -6212,7 +6631,7 @@ type UpdateParticipantRequest struct {
 
 func (x *UpdateParticipantRequest) Reset() {
 	*x = UpdateParticipantRequest{}
-	mi := &file_signal_proto_msgTypes[65]
+	mi := &file_signal_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6224,7 +6643,7 @@ func (x *UpdateParticipantRequest) String() string {
 func (*UpdateParticipantRequest) ProtoMessage() {}
 
 func (x *UpdateParticipantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[65]
+	mi := &file_signal_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6237,7 +6656,7 @@ func (x *UpdateParticipantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateParticipantRequest.ProtoReflect.Descriptor instead.
 func (*UpdateParticipantRequest) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{65}
+	return file_signal_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *UpdateParticipantRequest) GetRoom() string {
@@ -6295,7 +6714,7 @@ type UpdateSubscriptionsRequest struct {
 
 func (x *UpdateSubscriptionsRequest) Reset() {
 	*x = UpdateSubscriptionsRequest{}
-	mi := &file_signal_proto_msgTypes[66]
+	mi := &file_signal_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6307,7 +6726,7 @@ func (x *UpdateSubscriptionsRequest) String() string {
 func (*UpdateSubscriptionsRequest) ProtoMessage() {}
 
 func (x *UpdateSubscriptionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[66]
+	mi := &file_signal_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6320,7 +6739,7 @@ func (x *UpdateSubscriptionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSubscriptionsRequest.ProtoReflect.Descriptor instead.
 func (*UpdateSubscriptionsRequest) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{66}
+	return file_signal_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *UpdateSubscriptionsRequest) GetRoom() string {
@@ -6366,7 +6785,7 @@ type UpdateSubscriptionsResponse struct {
 
 func (x *UpdateSubscriptionsResponse) Reset() {
 	*x = UpdateSubscriptionsResponse{}
-	mi := &file_signal_proto_msgTypes[67]
+	mi := &file_signal_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6378,7 +6797,7 @@ func (x *UpdateSubscriptionsResponse) String() string {
 func (*UpdateSubscriptionsResponse) ProtoMessage() {}
 
 func (x *UpdateSubscriptionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[67]
+	mi := &file_signal_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6391,7 +6810,7 @@ func (x *UpdateSubscriptionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSubscriptionsResponse.ProtoReflect.Descriptor instead.
 func (*UpdateSubscriptionsResponse) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{67}
+	return file_signal_proto_rawDescGZIP(), []int{72}
 }
 
 type SendDataRequest struct {
@@ -6409,7 +6828,7 @@ type SendDataRequest struct {
 
 func (x *SendDataRequest) Reset() {
 	*x = SendDataRequest{}
-	mi := &file_signal_proto_msgTypes[68]
+	mi := &file_signal_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6421,7 +6840,7 @@ func (x *SendDataRequest) String() string {
 func (*SendDataRequest) ProtoMessage() {}
 
 func (x *SendDataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[68]
+	mi := &file_signal_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6434,7 +6853,7 @@ func (x *SendDataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendDataRequest.ProtoReflect.Descriptor instead.
 func (*SendDataRequest) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{68}
+	return file_signal_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *SendDataRequest) GetRoom() string {
@@ -6494,7 +6913,7 @@ type SendDataResponse struct {
 
 func (x *SendDataResponse) Reset() {
 	*x = SendDataResponse{}
-	mi := &file_signal_proto_msgTypes[69]
+	mi := &file_signal_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6506,7 +6925,7 @@ func (x *SendDataResponse) String() string {
 func (*SendDataResponse) ProtoMessage() {}
 
 func (x *SendDataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[69]
+	mi := &file_signal_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6519,7 +6938,7 @@ func (x *SendDataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendDataResponse.ProtoReflect.Descriptor instead.
 func (*SendDataResponse) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{69}
+	return file_signal_proto_rawDescGZIP(), []int{74}
 }
 
 type UpdateRoomMetadataRequest struct {
@@ -6532,7 +6951,7 @@ type UpdateRoomMetadataRequest struct {
 
 func (x *UpdateRoomMetadataRequest) Reset() {
 	*x = UpdateRoomMetadataRequest{}
-	mi := &file_signal_proto_msgTypes[70]
+	mi := &file_signal_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6544,7 +6963,7 @@ func (x *UpdateRoomMetadataRequest) String() string {
 func (*UpdateRoomMetadataRequest) ProtoMessage() {}
 
 func (x *UpdateRoomMetadataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[70]
+	mi := &file_signal_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6557,7 +6976,7 @@ func (x *UpdateRoomMetadataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateRoomMetadataRequest.ProtoReflect.Descriptor instead.
 func (*UpdateRoomMetadataRequest) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{70}
+	return file_signal_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *UpdateRoomMetadataRequest) GetRoom() string {
@@ -6597,7 +7016,7 @@ const file_signal_proto_rawDesc = "" +
 	"\bping_req\x18\x10 \x01(\v2\x0f.commsd.lk.PingH\x00R\apingReq\x12P\n" +
 	"\x12update_audio_track\x18\x11 \x01(\v2 .commsd.lk.UpdateLocalAudioTrackH\x00R\x10updateAudioTrack\x12P\n" +
 	"\x12update_video_track\x18\x12 \x01(\v2 .commsd.lk.UpdateLocalVideoTrackH\x00R\x10updateVideoTrackB\t\n" +
-	"\amessage\"\xbf\v\n" +
+	"\amessage\"\xa4\f\n" +
 	"\x0eSignalResponse\x12-\n" +
 	"\x04join\x18\x01 \x01(\v2\x17.commsd.lk.JoinResponseH\x00R\x04join\x127\n" +
 	"\x06answer\x18\x02 \x01(\v2\x1d.commsd.lk.SessionDescriptionH\x00R\x06answer\x125\n" +
@@ -6622,7 +7041,8 @@ const file_signal_proto_rawDesc = "" +
 	"\tpong_resp\x18\x14 \x01(\v2\x0f.commsd.lk.PongH\x00R\bpongResp\x12V\n" +
 	"\x15subscription_response\x18\x15 \x01(\v2\x1f.commsd.lk.SubscriptionResponseH\x00R\x14subscriptionResponse\x12G\n" +
 	"\x10request_response\x18\x16 \x01(\v2\x1a.commsd.lk.RequestResponseH\x00R\x0frequestResponse\x12G\n" +
-	"\x10track_subscribed\x18\x17 \x01(\v2\x1a.commsd.lk.TrackSubscribedH\x00R\x0ftrackSubscribedB\t\n" +
+	"\x10track_subscribed\x18\x17 \x01(\v2\x1a.commsd.lk.TrackSubscribedH\x00R\x0ftrackSubscribed\x12c\n" +
+	"\x1amedia_sections_requirement\x18\x19 \x01(\v2#.commsd.lk.MediaSectionsRequirementH\x00R\x18mediaSectionsRequirementB\t\n" +
 	"\amessage\"\xe3\x01\n" +
 	"\x12SessionDescription\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x10\n" +
@@ -6946,7 +7366,47 @@ const file_signal_proto_rawDesc = "" +
 	"\rdata_channels\x18\x04 \x03(\v2\x1a.commsd.lk.DataChannelInfoR\fdataChannels\x123\n" +
 	"\x05offer\x18\x05 \x01(\v2\x1d.commsd.lk.SessionDescriptionR\x05offer\x12.\n" +
 	"\x13track_sids_disabled\x18\x06 \x03(\tR\x11trackSidsDisabled\x12`\n" +
-	"\x1adatachannel_receive_states\x18\a \x03(\v2\".commsd.lk.DataChannelReceiveStateR\x18datachannelReceiveStates\"\x9d\x04\n" +
+	"\x1adatachannel_receive_states\x18\a \x03(\v2\".commsd.lk.DataChannelReceiveStateR\x18datachannelReceiveStates\"\xf3\x04\n" +
+	"\vJoinRequest\x126\n" +
+	"\vclient_info\x18\x01 \x01(\v2\x15.commsd.lk.ClientInfoR\n" +
+	"clientInfo\x12N\n" +
+	"\x13connection_settings\x18\x02 \x01(\v2\x1d.commsd.lk.ConnectionSettingsR\x12connectionSettings\x12\x1a\n" +
+	"\bmetadata\x18\x03 \x01(\tR\bmetadata\x12h\n" +
+	"\x16participant_attributes\x18\x04 \x03(\v21.commsd.lk.JoinRequest.ParticipantAttributesEntryR\x15participantAttributes\x12H\n" +
+	"\x12add_track_requests\x18\x05 \x03(\v2\x1a.commsd.lk.AddTrackRequestR\x10addTrackRequests\x12F\n" +
+	"\x0fpublisher_offer\x18\x06 \x01(\v2\x1d.commsd.lk.SessionDescriptionR\x0epublisherOffer\x12\x1c\n" +
+	"\treconnect\x18\a \x01(\bR\treconnect\x12'\n" +
+	"\x0fparticipant_sid\x18\t \x01(\tR\x0eparticipantSid\x123\n" +
+	"\n" +
+	"sync_state\x18\n" +
+	" \x01(\v2\x14.commsd.lk.SyncStateR\tsyncState\x1aH\n" +
+	"\x1aParticipantAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x95\x01\n" +
+	"\n" +
+	"ClientInfo\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12\x1a\n" +
+	"\bprotocol\x18\x03 \x01(\x05R\bprotocol\x12\x0e\n" +
+	"\x02os\x18\x04 \x01(\tR\x02os\x12\x18\n" +
+	"\abrowser\x18\a \x01(\tR\abrowser\x12'\n" +
+	"\x0fbrowser_version\x18\b \x01(\tR\x0ebrowserVersion\"\xe4\x01\n" +
+	"\x12ConnectionSettings\x12%\n" +
+	"\x0eauto_subscribe\x18\x01 \x01(\bR\rautoSubscribe\x12'\n" +
+	"\x0fadaptive_stream\x18\x02 \x01(\bR\x0eadaptiveStream\x129\n" +
+	"\x16subscriber_allow_pause\x18\x03 \x01(\bH\x00R\x14subscriberAllowPause\x88\x01\x01\x12(\n" +
+	"\x10disable_ice_lite\x18\x04 \x01(\bR\x0edisableIceLiteB\x19\n" +
+	"\x17_subscriber_allow_pause\"\xa7\x01\n" +
+	"\x12WrappedJoinRequest\x12K\n" +
+	"\vcompression\x18\x01 \x01(\x0e2).commsd.lk.WrappedJoinRequest.CompressionR\vcompression\x12!\n" +
+	"\fjoin_request\x18\x02 \x01(\fR\vjoinRequest\"!\n" +
+	"\vCompression\x12\b\n" +
+	"\x04NONE\x10\x00\x12\b\n" +
+	"\x04GZIP\x10\x01\"X\n" +
+	"\x18MediaSectionsRequirement\x12\x1d\n" +
+	"\n" +
+	"num_audios\x18\x01 \x01(\rR\tnumAudios\x12\x1d\n" +
+	"\n" +
+	"num_videos\x18\x02 \x01(\rR\tnumVideos\"\x9d\x04\n" +
 	"\x10SimulateScenario\x12'\n" +
 	"\x0espeaker_update\x18\x01 \x01(\x05H\x00R\rspeakerUpdate\x12#\n" +
 	"\fnode_failure\x18\x02 \x01(\bH\x00R\vnodeFailure\x12\x1e\n" +
@@ -7162,8 +7622,8 @@ func file_signal_proto_rawDescGZIP() []byte {
 	return file_signal_proto_rawDescData
 }
 
-var file_signal_proto_enumTypes = make([]protoimpl.EnumInfo, 19)
-var file_signal_proto_msgTypes = make([]protoimpl.MessageInfo, 75)
+var file_signal_proto_enumTypes = make([]protoimpl.EnumInfo, 20)
+var file_signal_proto_msgTypes = make([]protoimpl.MessageInfo, 81)
 var file_signal_proto_goTypes = []any{
 	(SignalTarget)(0),                    // 0: commsd.lk.SignalTarget
 	(TrackType)(0),                       // 1: commsd.lk.TrackType
@@ -7182,208 +7642,223 @@ var file_signal_proto_goTypes = []any{
 	(ParticipantInfo_Kind)(0),            // 14: commsd.lk.ParticipantInfo.Kind
 	(ServerInfo_Edition)(0),              // 15: commsd.lk.ServerInfo.Edition
 	(LeaveRequest_Action)(0),             // 16: commsd.lk.LeaveRequest.Action
-	(RequestResponse_Reason)(0),          // 17: commsd.lk.RequestResponse.Reason
-	(DataPacket_Kind)(0),                 // 18: commsd.lk.DataPacket.Kind
-	(*SignalRequest)(nil),                // 19: commsd.lk.SignalRequest
-	(*SignalResponse)(nil),               // 20: commsd.lk.SignalResponse
-	(*SessionDescription)(nil),           // 21: commsd.lk.SessionDescription
-	(*TrickleRequest)(nil),               // 22: commsd.lk.TrickleRequest
-	(*VideoLayer)(nil),                   // 23: commsd.lk.VideoLayer
-	(*SimulcastCodec)(nil),               // 24: commsd.lk.SimulcastCodec
-	(*Encryption)(nil),                   // 25: commsd.lk.Encryption
-	(*AddTrackRequest)(nil),              // 26: commsd.lk.AddTrackRequest
-	(*MuteTrackRequest)(nil),             // 27: commsd.lk.MuteTrackRequest
-	(*Room)(nil),                         // 28: commsd.lk.Room
-	(*Codec)(nil),                        // 29: commsd.lk.Codec
-	(*ParticipantPermission)(nil),        // 30: commsd.lk.ParticipantPermission
-	(*ParticipantInfo)(nil),              // 31: commsd.lk.ParticipantInfo
-	(*SimulcastCodecInfo)(nil),           // 32: commsd.lk.SimulcastCodecInfo
-	(*TimedVersion)(nil),                 // 33: commsd.lk.TimedVersion
-	(*TrackInfo)(nil),                    // 34: commsd.lk.TrackInfo
-	(*ICEServer)(nil),                    // 35: commsd.lk.ICEServer
-	(*ServerInfo)(nil),                   // 36: commsd.lk.ServerInfo
-	(*JoinResponse)(nil),                 // 37: commsd.lk.JoinResponse
-	(*ReconnectResponse)(nil),            // 38: commsd.lk.ReconnectResponse
-	(*TrackPublishedResponse)(nil),       // 39: commsd.lk.TrackPublishedResponse
-	(*TrackUnpublishedResponse)(nil),     // 40: commsd.lk.TrackUnpublishedResponse
-	(*TrackSubscribed)(nil),              // 41: commsd.lk.TrackSubscribed
-	(*ParticipantUpdate)(nil),            // 42: commsd.lk.ParticipantUpdate
-	(*ParticipantTracks)(nil),            // 43: commsd.lk.ParticipantTracks
-	(*UpdateSubscription)(nil),           // 44: commsd.lk.UpdateSubscription
-	(*UpdateTrackSettings)(nil),          // 45: commsd.lk.UpdateTrackSettings
-	(*UpdateLocalAudioTrack)(nil),        // 46: commsd.lk.UpdateLocalAudioTrack
-	(*UpdateLocalVideoTrack)(nil),        // 47: commsd.lk.UpdateLocalVideoTrack
-	(*LeaveRequest)(nil),                 // 48: commsd.lk.LeaveRequest
-	(*UpdateParticipantMetadata)(nil),    // 49: commsd.lk.UpdateParticipantMetadata
-	(*SpeakerInfo)(nil),                  // 50: commsd.lk.SpeakerInfo
-	(*SpeakersChanged)(nil),              // 51: commsd.lk.SpeakersChanged
-	(*RoomUpdate)(nil),                   // 52: commsd.lk.RoomUpdate
-	(*ConnectionQualityInfo)(nil),        // 53: commsd.lk.ConnectionQualityInfo
-	(*ConnectionQualityUpdate)(nil),      // 54: commsd.lk.ConnectionQualityUpdate
-	(*TrackPermission)(nil),              // 55: commsd.lk.TrackPermission
-	(*SubscriptionPermission)(nil),       // 56: commsd.lk.SubscriptionPermission
-	(*SubscriptionPermissionUpdate)(nil), // 57: commsd.lk.SubscriptionPermissionUpdate
-	(*StreamStateInfo)(nil),              // 58: commsd.lk.StreamStateInfo
-	(*StreamStateUpdate)(nil),            // 59: commsd.lk.StreamStateUpdate
-	(*SubscribedQuality)(nil),            // 60: commsd.lk.SubscribedQuality
-	(*SubscribedCodec)(nil),              // 61: commsd.lk.SubscribedCodec
-	(*SubscribedQualityUpdate)(nil),      // 62: commsd.lk.SubscribedQualityUpdate
-	(*SubscriptionResponse)(nil),         // 63: commsd.lk.SubscriptionResponse
-	(*DataChannelReceiveState)(nil),      // 64: commsd.lk.DataChannelReceiveState
-	(*DataChannelInfo)(nil),              // 65: commsd.lk.DataChannelInfo
-	(*SyncState)(nil),                    // 66: commsd.lk.SyncState
-	(*SimulateScenario)(nil),             // 67: commsd.lk.SimulateScenario
-	(*Ping)(nil),                         // 68: commsd.lk.Ping
-	(*Pong)(nil),                         // 69: commsd.lk.Pong
-	(*RequestResponse)(nil),              // 70: commsd.lk.RequestResponse
-	(*DataPacket)(nil),                   // 71: commsd.lk.DataPacket
-	(*UserPacket)(nil),                   // 72: commsd.lk.UserPacket
-	(*CreateRoomRequest)(nil),            // 73: commsd.lk.CreateRoomRequest
-	(*ListRoomsRequest)(nil),             // 74: commsd.lk.ListRoomsRequest
-	(*ListRoomsResponse)(nil),            // 75: commsd.lk.ListRoomsResponse
-	(*DeleteRoomRequest)(nil),            // 76: commsd.lk.DeleteRoomRequest
-	(*DeleteRoomResponse)(nil),           // 77: commsd.lk.DeleteRoomResponse
-	(*ListParticipantsRequest)(nil),      // 78: commsd.lk.ListParticipantsRequest
-	(*ListParticipantsResponse)(nil),     // 79: commsd.lk.ListParticipantsResponse
-	(*RoomParticipantIdentity)(nil),      // 80: commsd.lk.RoomParticipantIdentity
-	(*RemoveParticipantResponse)(nil),    // 81: commsd.lk.RemoveParticipantResponse
-	(*MuteRoomTrackRequest)(nil),         // 82: commsd.lk.MuteRoomTrackRequest
-	(*MuteRoomTrackResponse)(nil),        // 83: commsd.lk.MuteRoomTrackResponse
-	(*UpdateParticipantRequest)(nil),     // 84: commsd.lk.UpdateParticipantRequest
-	(*UpdateSubscriptionsRequest)(nil),   // 85: commsd.lk.UpdateSubscriptionsRequest
-	(*UpdateSubscriptionsResponse)(nil),  // 86: commsd.lk.UpdateSubscriptionsResponse
-	(*SendDataRequest)(nil),              // 87: commsd.lk.SendDataRequest
-	(*SendDataResponse)(nil),             // 88: commsd.lk.SendDataResponse
-	(*UpdateRoomMetadataRequest)(nil),    // 89: commsd.lk.UpdateRoomMetadataRequest
-	nil,                                  // 90: commsd.lk.SessionDescription.MidToTrackIdEntry
-	nil,                                  // 91: commsd.lk.ParticipantInfo.AttributesEntry
-	nil,                                  // 92: commsd.lk.UpdateParticipantMetadata.AttributesEntry
-	nil,                                  // 93: commsd.lk.UpdateParticipantRequest.AttributesEntry
+	(WrappedJoinRequest_Compression)(0),  // 17: commsd.lk.WrappedJoinRequest.Compression
+	(RequestResponse_Reason)(0),          // 18: commsd.lk.RequestResponse.Reason
+	(DataPacket_Kind)(0),                 // 19: commsd.lk.DataPacket.Kind
+	(*SignalRequest)(nil),                // 20: commsd.lk.SignalRequest
+	(*SignalResponse)(nil),               // 21: commsd.lk.SignalResponse
+	(*SessionDescription)(nil),           // 22: commsd.lk.SessionDescription
+	(*TrickleRequest)(nil),               // 23: commsd.lk.TrickleRequest
+	(*VideoLayer)(nil),                   // 24: commsd.lk.VideoLayer
+	(*SimulcastCodec)(nil),               // 25: commsd.lk.SimulcastCodec
+	(*Encryption)(nil),                   // 26: commsd.lk.Encryption
+	(*AddTrackRequest)(nil),              // 27: commsd.lk.AddTrackRequest
+	(*MuteTrackRequest)(nil),             // 28: commsd.lk.MuteTrackRequest
+	(*Room)(nil),                         // 29: commsd.lk.Room
+	(*Codec)(nil),                        // 30: commsd.lk.Codec
+	(*ParticipantPermission)(nil),        // 31: commsd.lk.ParticipantPermission
+	(*ParticipantInfo)(nil),              // 32: commsd.lk.ParticipantInfo
+	(*SimulcastCodecInfo)(nil),           // 33: commsd.lk.SimulcastCodecInfo
+	(*TimedVersion)(nil),                 // 34: commsd.lk.TimedVersion
+	(*TrackInfo)(nil),                    // 35: commsd.lk.TrackInfo
+	(*ICEServer)(nil),                    // 36: commsd.lk.ICEServer
+	(*ServerInfo)(nil),                   // 37: commsd.lk.ServerInfo
+	(*JoinResponse)(nil),                 // 38: commsd.lk.JoinResponse
+	(*ReconnectResponse)(nil),            // 39: commsd.lk.ReconnectResponse
+	(*TrackPublishedResponse)(nil),       // 40: commsd.lk.TrackPublishedResponse
+	(*TrackUnpublishedResponse)(nil),     // 41: commsd.lk.TrackUnpublishedResponse
+	(*TrackSubscribed)(nil),              // 42: commsd.lk.TrackSubscribed
+	(*ParticipantUpdate)(nil),            // 43: commsd.lk.ParticipantUpdate
+	(*ParticipantTracks)(nil),            // 44: commsd.lk.ParticipantTracks
+	(*UpdateSubscription)(nil),           // 45: commsd.lk.UpdateSubscription
+	(*UpdateTrackSettings)(nil),          // 46: commsd.lk.UpdateTrackSettings
+	(*UpdateLocalAudioTrack)(nil),        // 47: commsd.lk.UpdateLocalAudioTrack
+	(*UpdateLocalVideoTrack)(nil),        // 48: commsd.lk.UpdateLocalVideoTrack
+	(*LeaveRequest)(nil),                 // 49: commsd.lk.LeaveRequest
+	(*UpdateParticipantMetadata)(nil),    // 50: commsd.lk.UpdateParticipantMetadata
+	(*SpeakerInfo)(nil),                  // 51: commsd.lk.SpeakerInfo
+	(*SpeakersChanged)(nil),              // 52: commsd.lk.SpeakersChanged
+	(*RoomUpdate)(nil),                   // 53: commsd.lk.RoomUpdate
+	(*ConnectionQualityInfo)(nil),        // 54: commsd.lk.ConnectionQualityInfo
+	(*ConnectionQualityUpdate)(nil),      // 55: commsd.lk.ConnectionQualityUpdate
+	(*TrackPermission)(nil),              // 56: commsd.lk.TrackPermission
+	(*SubscriptionPermission)(nil),       // 57: commsd.lk.SubscriptionPermission
+	(*SubscriptionPermissionUpdate)(nil), // 58: commsd.lk.SubscriptionPermissionUpdate
+	(*StreamStateInfo)(nil),              // 59: commsd.lk.StreamStateInfo
+	(*StreamStateUpdate)(nil),            // 60: commsd.lk.StreamStateUpdate
+	(*SubscribedQuality)(nil),            // 61: commsd.lk.SubscribedQuality
+	(*SubscribedCodec)(nil),              // 62: commsd.lk.SubscribedCodec
+	(*SubscribedQualityUpdate)(nil),      // 63: commsd.lk.SubscribedQualityUpdate
+	(*SubscriptionResponse)(nil),         // 64: commsd.lk.SubscriptionResponse
+	(*DataChannelReceiveState)(nil),      // 65: commsd.lk.DataChannelReceiveState
+	(*DataChannelInfo)(nil),              // 66: commsd.lk.DataChannelInfo
+	(*SyncState)(nil),                    // 67: commsd.lk.SyncState
+	(*JoinRequest)(nil),                  // 68: commsd.lk.JoinRequest
+	(*ClientInfo)(nil),                   // 69: commsd.lk.ClientInfo
+	(*ConnectionSettings)(nil),           // 70: commsd.lk.ConnectionSettings
+	(*WrappedJoinRequest)(nil),           // 71: commsd.lk.WrappedJoinRequest
+	(*MediaSectionsRequirement)(nil),     // 72: commsd.lk.MediaSectionsRequirement
+	(*SimulateScenario)(nil),             // 73: commsd.lk.SimulateScenario
+	(*Ping)(nil),                         // 74: commsd.lk.Ping
+	(*Pong)(nil),                         // 75: commsd.lk.Pong
+	(*RequestResponse)(nil),              // 76: commsd.lk.RequestResponse
+	(*DataPacket)(nil),                   // 77: commsd.lk.DataPacket
+	(*UserPacket)(nil),                   // 78: commsd.lk.UserPacket
+	(*CreateRoomRequest)(nil),            // 79: commsd.lk.CreateRoomRequest
+	(*ListRoomsRequest)(nil),             // 80: commsd.lk.ListRoomsRequest
+	(*ListRoomsResponse)(nil),            // 81: commsd.lk.ListRoomsResponse
+	(*DeleteRoomRequest)(nil),            // 82: commsd.lk.DeleteRoomRequest
+	(*DeleteRoomResponse)(nil),           // 83: commsd.lk.DeleteRoomResponse
+	(*ListParticipantsRequest)(nil),      // 84: commsd.lk.ListParticipantsRequest
+	(*ListParticipantsResponse)(nil),     // 85: commsd.lk.ListParticipantsResponse
+	(*RoomParticipantIdentity)(nil),      // 86: commsd.lk.RoomParticipantIdentity
+	(*RemoveParticipantResponse)(nil),    // 87: commsd.lk.RemoveParticipantResponse
+	(*MuteRoomTrackRequest)(nil),         // 88: commsd.lk.MuteRoomTrackRequest
+	(*MuteRoomTrackResponse)(nil),        // 89: commsd.lk.MuteRoomTrackResponse
+	(*UpdateParticipantRequest)(nil),     // 90: commsd.lk.UpdateParticipantRequest
+	(*UpdateSubscriptionsRequest)(nil),   // 91: commsd.lk.UpdateSubscriptionsRequest
+	(*UpdateSubscriptionsResponse)(nil),  // 92: commsd.lk.UpdateSubscriptionsResponse
+	(*SendDataRequest)(nil),              // 93: commsd.lk.SendDataRequest
+	(*SendDataResponse)(nil),             // 94: commsd.lk.SendDataResponse
+	(*UpdateRoomMetadataRequest)(nil),    // 95: commsd.lk.UpdateRoomMetadataRequest
+	nil,                                  // 96: commsd.lk.SessionDescription.MidToTrackIdEntry
+	nil,                                  // 97: commsd.lk.ParticipantInfo.AttributesEntry
+	nil,                                  // 98: commsd.lk.UpdateParticipantMetadata.AttributesEntry
+	nil,                                  // 99: commsd.lk.JoinRequest.ParticipantAttributesEntry
+	nil,                                  // 100: commsd.lk.UpdateParticipantRequest.AttributesEntry
 }
 var file_signal_proto_depIdxs = []int32{
-	21,  // 0: commsd.lk.SignalRequest.offer:type_name -> commsd.lk.SessionDescription
-	21,  // 1: commsd.lk.SignalRequest.answer:type_name -> commsd.lk.SessionDescription
-	22,  // 2: commsd.lk.SignalRequest.trickle:type_name -> commsd.lk.TrickleRequest
-	26,  // 3: commsd.lk.SignalRequest.add_track:type_name -> commsd.lk.AddTrackRequest
-	27,  // 4: commsd.lk.SignalRequest.mute:type_name -> commsd.lk.MuteTrackRequest
-	44,  // 5: commsd.lk.SignalRequest.subscription:type_name -> commsd.lk.UpdateSubscription
-	45,  // 6: commsd.lk.SignalRequest.track_setting:type_name -> commsd.lk.UpdateTrackSettings
-	48,  // 7: commsd.lk.SignalRequest.leave:type_name -> commsd.lk.LeaveRequest
-	56,  // 8: commsd.lk.SignalRequest.subscription_permission:type_name -> commsd.lk.SubscriptionPermission
-	66,  // 9: commsd.lk.SignalRequest.sync_state:type_name -> commsd.lk.SyncState
-	67,  // 10: commsd.lk.SignalRequest.simulate:type_name -> commsd.lk.SimulateScenario
-	49,  // 11: commsd.lk.SignalRequest.update_metadata:type_name -> commsd.lk.UpdateParticipantMetadata
-	68,  // 12: commsd.lk.SignalRequest.ping_req:type_name -> commsd.lk.Ping
-	46,  // 13: commsd.lk.SignalRequest.update_audio_track:type_name -> commsd.lk.UpdateLocalAudioTrack
-	47,  // 14: commsd.lk.SignalRequest.update_video_track:type_name -> commsd.lk.UpdateLocalVideoTrack
-	37,  // 15: commsd.lk.SignalResponse.join:type_name -> commsd.lk.JoinResponse
-	21,  // 16: commsd.lk.SignalResponse.answer:type_name -> commsd.lk.SessionDescription
-	21,  // 17: commsd.lk.SignalResponse.offer:type_name -> commsd.lk.SessionDescription
-	22,  // 18: commsd.lk.SignalResponse.trickle:type_name -> commsd.lk.TrickleRequest
-	42,  // 19: commsd.lk.SignalResponse.update:type_name -> commsd.lk.ParticipantUpdate
-	39,  // 20: commsd.lk.SignalResponse.track_published:type_name -> commsd.lk.TrackPublishedResponse
-	48,  // 21: commsd.lk.SignalResponse.leave:type_name -> commsd.lk.LeaveRequest
-	27,  // 22: commsd.lk.SignalResponse.mute:type_name -> commsd.lk.MuteTrackRequest
-	51,  // 23: commsd.lk.SignalResponse.speakers_changed:type_name -> commsd.lk.SpeakersChanged
-	52,  // 24: commsd.lk.SignalResponse.room_update:type_name -> commsd.lk.RoomUpdate
-	54,  // 25: commsd.lk.SignalResponse.connection_quality:type_name -> commsd.lk.ConnectionQualityUpdate
-	59,  // 26: commsd.lk.SignalResponse.stream_state_update:type_name -> commsd.lk.StreamStateUpdate
-	62,  // 27: commsd.lk.SignalResponse.subscribed_quality_update:type_name -> commsd.lk.SubscribedQualityUpdate
-	57,  // 28: commsd.lk.SignalResponse.subscription_permission_update:type_name -> commsd.lk.SubscriptionPermissionUpdate
-	40,  // 29: commsd.lk.SignalResponse.track_unpublished:type_name -> commsd.lk.TrackUnpublishedResponse
-	38,  // 30: commsd.lk.SignalResponse.reconnect:type_name -> commsd.lk.ReconnectResponse
-	69,  // 31: commsd.lk.SignalResponse.pong_resp:type_name -> commsd.lk.Pong
-	63,  // 32: commsd.lk.SignalResponse.subscription_response:type_name -> commsd.lk.SubscriptionResponse
-	70,  // 33: commsd.lk.SignalResponse.request_response:type_name -> commsd.lk.RequestResponse
-	41,  // 34: commsd.lk.SignalResponse.track_subscribed:type_name -> commsd.lk.TrackSubscribed
-	90,  // 35: commsd.lk.SessionDescription.mid_to_track_id:type_name -> commsd.lk.SessionDescription.MidToTrackIdEntry
-	0,   // 36: commsd.lk.TrickleRequest.target:type_name -> commsd.lk.SignalTarget
-	3,   // 37: commsd.lk.VideoLayer.quality:type_name -> commsd.lk.VideoQuality
-	23,  // 38: commsd.lk.SimulcastCodec.layers:type_name -> commsd.lk.VideoLayer
-	11,  // 39: commsd.lk.SimulcastCodec.video_layer_mode:type_name -> commsd.lk.VideoLayer.Mode
-	1,   // 40: commsd.lk.AddTrackRequest.type:type_name -> commsd.lk.TrackType
-	2,   // 41: commsd.lk.AddTrackRequest.source:type_name -> commsd.lk.TrackSource
-	23,  // 42: commsd.lk.AddTrackRequest.layers:type_name -> commsd.lk.VideoLayer
-	24,  // 43: commsd.lk.AddTrackRequest.simulcast_codecs:type_name -> commsd.lk.SimulcastCodec
-	12,  // 44: commsd.lk.AddTrackRequest.encryption:type_name -> commsd.lk.Encryption.Type
-	4,   // 45: commsd.lk.AddTrackRequest.backup_codec_policy:type_name -> commsd.lk.BackupCodecPolicy
-	5,   // 46: commsd.lk.AddTrackRequest.audio_features:type_name -> commsd.lk.AudioTrackFeature
-	29,  // 47: commsd.lk.Room.enabled_codecs:type_name -> commsd.lk.Codec
-	2,   // 48: commsd.lk.ParticipantPermission.can_publish_sources:type_name -> commsd.lk.TrackSource
-	13,  // 49: commsd.lk.ParticipantInfo.state:type_name -> commsd.lk.ParticipantInfo.State
-	34,  // 50: commsd.lk.ParticipantInfo.tracks:type_name -> commsd.lk.TrackInfo
-	30,  // 51: commsd.lk.ParticipantInfo.permission:type_name -> commsd.lk.ParticipantPermission
-	14,  // 52: commsd.lk.ParticipantInfo.kind:type_name -> commsd.lk.ParticipantInfo.Kind
-	91,  // 53: commsd.lk.ParticipantInfo.attributes:type_name -> commsd.lk.ParticipantInfo.AttributesEntry
-	7,   // 54: commsd.lk.ParticipantInfo.disconnect_reason:type_name -> commsd.lk.DisconnectReason
-	23,  // 55: commsd.lk.SimulcastCodecInfo.layers:type_name -> commsd.lk.VideoLayer
-	11,  // 56: commsd.lk.SimulcastCodecInfo.video_layer_mode:type_name -> commsd.lk.VideoLayer.Mode
-	1,   // 57: commsd.lk.TrackInfo.type:type_name -> commsd.lk.TrackType
-	2,   // 58: commsd.lk.TrackInfo.source:type_name -> commsd.lk.TrackSource
-	23,  // 59: commsd.lk.TrackInfo.layers:type_name -> commsd.lk.VideoLayer
-	32,  // 60: commsd.lk.TrackInfo.codecs:type_name -> commsd.lk.SimulcastCodecInfo
-	12,  // 61: commsd.lk.TrackInfo.encryption:type_name -> commsd.lk.Encryption.Type
-	33,  // 62: commsd.lk.TrackInfo.version:type_name -> commsd.lk.TimedVersion
-	5,   // 63: commsd.lk.TrackInfo.audio_features:type_name -> commsd.lk.AudioTrackFeature
-	4,   // 64: commsd.lk.TrackInfo.backup_codec_policy:type_name -> commsd.lk.BackupCodecPolicy
-	15,  // 65: commsd.lk.ServerInfo.edition:type_name -> commsd.lk.ServerInfo.Edition
-	28,  // 66: commsd.lk.JoinResponse.room:type_name -> commsd.lk.Room
-	31,  // 67: commsd.lk.JoinResponse.participant:type_name -> commsd.lk.ParticipantInfo
-	31,  // 68: commsd.lk.JoinResponse.other_participants:type_name -> commsd.lk.ParticipantInfo
-	35,  // 69: commsd.lk.JoinResponse.ice_servers:type_name -> commsd.lk.ICEServer
-	36,  // 70: commsd.lk.JoinResponse.server_info:type_name -> commsd.lk.ServerInfo
-	29,  // 71: commsd.lk.JoinResponse.enabled_publish_codecs:type_name -> commsd.lk.Codec
-	35,  // 72: commsd.lk.ReconnectResponse.ice_servers:type_name -> commsd.lk.ICEServer
-	36,  // 73: commsd.lk.ReconnectResponse.server_info:type_name -> commsd.lk.ServerInfo
-	34,  // 74: commsd.lk.TrackPublishedResponse.track:type_name -> commsd.lk.TrackInfo
-	31,  // 75: commsd.lk.ParticipantUpdate.participants:type_name -> commsd.lk.ParticipantInfo
-	43,  // 76: commsd.lk.UpdateSubscription.participant_tracks:type_name -> commsd.lk.ParticipantTracks
-	3,   // 77: commsd.lk.UpdateTrackSettings.quality:type_name -> commsd.lk.VideoQuality
-	5,   // 78: commsd.lk.UpdateLocalAudioTrack.features:type_name -> commsd.lk.AudioTrackFeature
-	7,   // 79: commsd.lk.LeaveRequest.reason:type_name -> commsd.lk.DisconnectReason
-	16,  // 80: commsd.lk.LeaveRequest.action:type_name -> commsd.lk.LeaveRequest.Action
-	92,  // 81: commsd.lk.UpdateParticipantMetadata.attributes:type_name -> commsd.lk.UpdateParticipantMetadata.AttributesEntry
-	50,  // 82: commsd.lk.SpeakersChanged.speakers:type_name -> commsd.lk.SpeakerInfo
-	28,  // 83: commsd.lk.RoomUpdate.room:type_name -> commsd.lk.Room
-	6,   // 84: commsd.lk.ConnectionQualityInfo.quality:type_name -> commsd.lk.ConnectionQuality
-	53,  // 85: commsd.lk.ConnectionQualityUpdate.updates:type_name -> commsd.lk.ConnectionQualityInfo
-	55,  // 86: commsd.lk.SubscriptionPermission.track_permissions:type_name -> commsd.lk.TrackPermission
-	9,   // 87: commsd.lk.StreamStateInfo.state:type_name -> commsd.lk.StreamState
-	58,  // 88: commsd.lk.StreamStateUpdate.stream_states:type_name -> commsd.lk.StreamStateInfo
-	3,   // 89: commsd.lk.SubscribedQuality.quality:type_name -> commsd.lk.VideoQuality
-	60,  // 90: commsd.lk.SubscribedCodec.qualities:type_name -> commsd.lk.SubscribedQuality
-	60,  // 91: commsd.lk.SubscribedQualityUpdate.subscribed_qualities:type_name -> commsd.lk.SubscribedQuality
-	61,  // 92: commsd.lk.SubscribedQualityUpdate.subscribed_codecs:type_name -> commsd.lk.SubscribedCodec
-	8,   // 93: commsd.lk.SubscriptionResponse.err:type_name -> commsd.lk.SubscriptionError
-	0,   // 94: commsd.lk.DataChannelInfo.target:type_name -> commsd.lk.SignalTarget
-	21,  // 95: commsd.lk.SyncState.answer:type_name -> commsd.lk.SessionDescription
-	44,  // 96: commsd.lk.SyncState.subscription:type_name -> commsd.lk.UpdateSubscription
-	39,  // 97: commsd.lk.SyncState.publish_tracks:type_name -> commsd.lk.TrackPublishedResponse
-	65,  // 98: commsd.lk.SyncState.data_channels:type_name -> commsd.lk.DataChannelInfo
-	21,  // 99: commsd.lk.SyncState.offer:type_name -> commsd.lk.SessionDescription
-	64,  // 100: commsd.lk.SyncState.datachannel_receive_states:type_name -> commsd.lk.DataChannelReceiveState
-	10,  // 101: commsd.lk.SimulateScenario.switch_candidate_protocol:type_name -> commsd.lk.CandidateProtocol
-	17,  // 102: commsd.lk.RequestResponse.reason:type_name -> commsd.lk.RequestResponse.Reason
-	22,  // 103: commsd.lk.RequestResponse.trickle:type_name -> commsd.lk.TrickleRequest
-	26,  // 104: commsd.lk.RequestResponse.add_track:type_name -> commsd.lk.AddTrackRequest
-	27,  // 105: commsd.lk.RequestResponse.mute:type_name -> commsd.lk.MuteTrackRequest
-	49,  // 106: commsd.lk.RequestResponse.update_metadata:type_name -> commsd.lk.UpdateParticipantMetadata
-	46,  // 107: commsd.lk.RequestResponse.update_audio_track:type_name -> commsd.lk.UpdateLocalAudioTrack
-	47,  // 108: commsd.lk.RequestResponse.update_video_track:type_name -> commsd.lk.UpdateLocalVideoTrack
-	18,  // 109: commsd.lk.DataPacket.kind:type_name -> commsd.lk.DataPacket.Kind
-	72,  // 110: commsd.lk.DataPacket.user:type_name -> commsd.lk.UserPacket
-	28,  // 111: commsd.lk.ListRoomsResponse.rooms:type_name -> commsd.lk.Room
-	31,  // 112: commsd.lk.ListParticipantsResponse.participants:type_name -> commsd.lk.ParticipantInfo
-	34,  // 113: commsd.lk.MuteRoomTrackResponse.track:type_name -> commsd.lk.TrackInfo
-	30,  // 114: commsd.lk.UpdateParticipantRequest.permission:type_name -> commsd.lk.ParticipantPermission
-	93,  // 115: commsd.lk.UpdateParticipantRequest.attributes:type_name -> commsd.lk.UpdateParticipantRequest.AttributesEntry
-	43,  // 116: commsd.lk.UpdateSubscriptionsRequest.participant_tracks:type_name -> commsd.lk.ParticipantTracks
-	18,  // 117: commsd.lk.SendDataRequest.kind:type_name -> commsd.lk.DataPacket.Kind
-	118, // [118:118] is the sub-list for method output_type
-	118, // [118:118] is the sub-list for method input_type
-	118, // [118:118] is the sub-list for extension type_name
-	118, // [118:118] is the sub-list for extension extendee
-	0,   // [0:118] is the sub-list for field type_name
+	22,  // 0: commsd.lk.SignalRequest.offer:type_name -> commsd.lk.SessionDescription
+	22,  // 1: commsd.lk.SignalRequest.answer:type_name -> commsd.lk.SessionDescription
+	23,  // 2: commsd.lk.SignalRequest.trickle:type_name -> commsd.lk.TrickleRequest
+	27,  // 3: commsd.lk.SignalRequest.add_track:type_name -> commsd.lk.AddTrackRequest
+	28,  // 4: commsd.lk.SignalRequest.mute:type_name -> commsd.lk.MuteTrackRequest
+	45,  // 5: commsd.lk.SignalRequest.subscription:type_name -> commsd.lk.UpdateSubscription
+	46,  // 6: commsd.lk.SignalRequest.track_setting:type_name -> commsd.lk.UpdateTrackSettings
+	49,  // 7: commsd.lk.SignalRequest.leave:type_name -> commsd.lk.LeaveRequest
+	57,  // 8: commsd.lk.SignalRequest.subscription_permission:type_name -> commsd.lk.SubscriptionPermission
+	67,  // 9: commsd.lk.SignalRequest.sync_state:type_name -> commsd.lk.SyncState
+	73,  // 10: commsd.lk.SignalRequest.simulate:type_name -> commsd.lk.SimulateScenario
+	50,  // 11: commsd.lk.SignalRequest.update_metadata:type_name -> commsd.lk.UpdateParticipantMetadata
+	74,  // 12: commsd.lk.SignalRequest.ping_req:type_name -> commsd.lk.Ping
+	47,  // 13: commsd.lk.SignalRequest.update_audio_track:type_name -> commsd.lk.UpdateLocalAudioTrack
+	48,  // 14: commsd.lk.SignalRequest.update_video_track:type_name -> commsd.lk.UpdateLocalVideoTrack
+	38,  // 15: commsd.lk.SignalResponse.join:type_name -> commsd.lk.JoinResponse
+	22,  // 16: commsd.lk.SignalResponse.answer:type_name -> commsd.lk.SessionDescription
+	22,  // 17: commsd.lk.SignalResponse.offer:type_name -> commsd.lk.SessionDescription
+	23,  // 18: commsd.lk.SignalResponse.trickle:type_name -> commsd.lk.TrickleRequest
+	43,  // 19: commsd.lk.SignalResponse.update:type_name -> commsd.lk.ParticipantUpdate
+	40,  // 20: commsd.lk.SignalResponse.track_published:type_name -> commsd.lk.TrackPublishedResponse
+	49,  // 21: commsd.lk.SignalResponse.leave:type_name -> commsd.lk.LeaveRequest
+	28,  // 22: commsd.lk.SignalResponse.mute:type_name -> commsd.lk.MuteTrackRequest
+	52,  // 23: commsd.lk.SignalResponse.speakers_changed:type_name -> commsd.lk.SpeakersChanged
+	53,  // 24: commsd.lk.SignalResponse.room_update:type_name -> commsd.lk.RoomUpdate
+	55,  // 25: commsd.lk.SignalResponse.connection_quality:type_name -> commsd.lk.ConnectionQualityUpdate
+	60,  // 26: commsd.lk.SignalResponse.stream_state_update:type_name -> commsd.lk.StreamStateUpdate
+	63,  // 27: commsd.lk.SignalResponse.subscribed_quality_update:type_name -> commsd.lk.SubscribedQualityUpdate
+	58,  // 28: commsd.lk.SignalResponse.subscription_permission_update:type_name -> commsd.lk.SubscriptionPermissionUpdate
+	41,  // 29: commsd.lk.SignalResponse.track_unpublished:type_name -> commsd.lk.TrackUnpublishedResponse
+	39,  // 30: commsd.lk.SignalResponse.reconnect:type_name -> commsd.lk.ReconnectResponse
+	75,  // 31: commsd.lk.SignalResponse.pong_resp:type_name -> commsd.lk.Pong
+	64,  // 32: commsd.lk.SignalResponse.subscription_response:type_name -> commsd.lk.SubscriptionResponse
+	76,  // 33: commsd.lk.SignalResponse.request_response:type_name -> commsd.lk.RequestResponse
+	42,  // 34: commsd.lk.SignalResponse.track_subscribed:type_name -> commsd.lk.TrackSubscribed
+	72,  // 35: commsd.lk.SignalResponse.media_sections_requirement:type_name -> commsd.lk.MediaSectionsRequirement
+	96,  // 36: commsd.lk.SessionDescription.mid_to_track_id:type_name -> commsd.lk.SessionDescription.MidToTrackIdEntry
+	0,   // 37: commsd.lk.TrickleRequest.target:type_name -> commsd.lk.SignalTarget
+	3,   // 38: commsd.lk.VideoLayer.quality:type_name -> commsd.lk.VideoQuality
+	24,  // 39: commsd.lk.SimulcastCodec.layers:type_name -> commsd.lk.VideoLayer
+	11,  // 40: commsd.lk.SimulcastCodec.video_layer_mode:type_name -> commsd.lk.VideoLayer.Mode
+	1,   // 41: commsd.lk.AddTrackRequest.type:type_name -> commsd.lk.TrackType
+	2,   // 42: commsd.lk.AddTrackRequest.source:type_name -> commsd.lk.TrackSource
+	24,  // 43: commsd.lk.AddTrackRequest.layers:type_name -> commsd.lk.VideoLayer
+	25,  // 44: commsd.lk.AddTrackRequest.simulcast_codecs:type_name -> commsd.lk.SimulcastCodec
+	12,  // 45: commsd.lk.AddTrackRequest.encryption:type_name -> commsd.lk.Encryption.Type
+	4,   // 46: commsd.lk.AddTrackRequest.backup_codec_policy:type_name -> commsd.lk.BackupCodecPolicy
+	5,   // 47: commsd.lk.AddTrackRequest.audio_features:type_name -> commsd.lk.AudioTrackFeature
+	30,  // 48: commsd.lk.Room.enabled_codecs:type_name -> commsd.lk.Codec
+	2,   // 49: commsd.lk.ParticipantPermission.can_publish_sources:type_name -> commsd.lk.TrackSource
+	13,  // 50: commsd.lk.ParticipantInfo.state:type_name -> commsd.lk.ParticipantInfo.State
+	35,  // 51: commsd.lk.ParticipantInfo.tracks:type_name -> commsd.lk.TrackInfo
+	31,  // 52: commsd.lk.ParticipantInfo.permission:type_name -> commsd.lk.ParticipantPermission
+	14,  // 53: commsd.lk.ParticipantInfo.kind:type_name -> commsd.lk.ParticipantInfo.Kind
+	97,  // 54: commsd.lk.ParticipantInfo.attributes:type_name -> commsd.lk.ParticipantInfo.AttributesEntry
+	7,   // 55: commsd.lk.ParticipantInfo.disconnect_reason:type_name -> commsd.lk.DisconnectReason
+	24,  // 56: commsd.lk.SimulcastCodecInfo.layers:type_name -> commsd.lk.VideoLayer
+	11,  // 57: commsd.lk.SimulcastCodecInfo.video_layer_mode:type_name -> commsd.lk.VideoLayer.Mode
+	1,   // 58: commsd.lk.TrackInfo.type:type_name -> commsd.lk.TrackType
+	2,   // 59: commsd.lk.TrackInfo.source:type_name -> commsd.lk.TrackSource
+	24,  // 60: commsd.lk.TrackInfo.layers:type_name -> commsd.lk.VideoLayer
+	33,  // 61: commsd.lk.TrackInfo.codecs:type_name -> commsd.lk.SimulcastCodecInfo
+	12,  // 62: commsd.lk.TrackInfo.encryption:type_name -> commsd.lk.Encryption.Type
+	34,  // 63: commsd.lk.TrackInfo.version:type_name -> commsd.lk.TimedVersion
+	5,   // 64: commsd.lk.TrackInfo.audio_features:type_name -> commsd.lk.AudioTrackFeature
+	4,   // 65: commsd.lk.TrackInfo.backup_codec_policy:type_name -> commsd.lk.BackupCodecPolicy
+	15,  // 66: commsd.lk.ServerInfo.edition:type_name -> commsd.lk.ServerInfo.Edition
+	29,  // 67: commsd.lk.JoinResponse.room:type_name -> commsd.lk.Room
+	32,  // 68: commsd.lk.JoinResponse.participant:type_name -> commsd.lk.ParticipantInfo
+	32,  // 69: commsd.lk.JoinResponse.other_participants:type_name -> commsd.lk.ParticipantInfo
+	36,  // 70: commsd.lk.JoinResponse.ice_servers:type_name -> commsd.lk.ICEServer
+	37,  // 71: commsd.lk.JoinResponse.server_info:type_name -> commsd.lk.ServerInfo
+	30,  // 72: commsd.lk.JoinResponse.enabled_publish_codecs:type_name -> commsd.lk.Codec
+	36,  // 73: commsd.lk.ReconnectResponse.ice_servers:type_name -> commsd.lk.ICEServer
+	37,  // 74: commsd.lk.ReconnectResponse.server_info:type_name -> commsd.lk.ServerInfo
+	35,  // 75: commsd.lk.TrackPublishedResponse.track:type_name -> commsd.lk.TrackInfo
+	32,  // 76: commsd.lk.ParticipantUpdate.participants:type_name -> commsd.lk.ParticipantInfo
+	44,  // 77: commsd.lk.UpdateSubscription.participant_tracks:type_name -> commsd.lk.ParticipantTracks
+	3,   // 78: commsd.lk.UpdateTrackSettings.quality:type_name -> commsd.lk.VideoQuality
+	5,   // 79: commsd.lk.UpdateLocalAudioTrack.features:type_name -> commsd.lk.AudioTrackFeature
+	7,   // 80: commsd.lk.LeaveRequest.reason:type_name -> commsd.lk.DisconnectReason
+	16,  // 81: commsd.lk.LeaveRequest.action:type_name -> commsd.lk.LeaveRequest.Action
+	98,  // 82: commsd.lk.UpdateParticipantMetadata.attributes:type_name -> commsd.lk.UpdateParticipantMetadata.AttributesEntry
+	51,  // 83: commsd.lk.SpeakersChanged.speakers:type_name -> commsd.lk.SpeakerInfo
+	29,  // 84: commsd.lk.RoomUpdate.room:type_name -> commsd.lk.Room
+	6,   // 85: commsd.lk.ConnectionQualityInfo.quality:type_name -> commsd.lk.ConnectionQuality
+	54,  // 86: commsd.lk.ConnectionQualityUpdate.updates:type_name -> commsd.lk.ConnectionQualityInfo
+	56,  // 87: commsd.lk.SubscriptionPermission.track_permissions:type_name -> commsd.lk.TrackPermission
+	9,   // 88: commsd.lk.StreamStateInfo.state:type_name -> commsd.lk.StreamState
+	59,  // 89: commsd.lk.StreamStateUpdate.stream_states:type_name -> commsd.lk.StreamStateInfo
+	3,   // 90: commsd.lk.SubscribedQuality.quality:type_name -> commsd.lk.VideoQuality
+	61,  // 91: commsd.lk.SubscribedCodec.qualities:type_name -> commsd.lk.SubscribedQuality
+	61,  // 92: commsd.lk.SubscribedQualityUpdate.subscribed_qualities:type_name -> commsd.lk.SubscribedQuality
+	62,  // 93: commsd.lk.SubscribedQualityUpdate.subscribed_codecs:type_name -> commsd.lk.SubscribedCodec
+	8,   // 94: commsd.lk.SubscriptionResponse.err:type_name -> commsd.lk.SubscriptionError
+	0,   // 95: commsd.lk.DataChannelInfo.target:type_name -> commsd.lk.SignalTarget
+	22,  // 96: commsd.lk.SyncState.answer:type_name -> commsd.lk.SessionDescription
+	45,  // 97: commsd.lk.SyncState.subscription:type_name -> commsd.lk.UpdateSubscription
+	40,  // 98: commsd.lk.SyncState.publish_tracks:type_name -> commsd.lk.TrackPublishedResponse
+	66,  // 99: commsd.lk.SyncState.data_channels:type_name -> commsd.lk.DataChannelInfo
+	22,  // 100: commsd.lk.SyncState.offer:type_name -> commsd.lk.SessionDescription
+	65,  // 101: commsd.lk.SyncState.datachannel_receive_states:type_name -> commsd.lk.DataChannelReceiveState
+	69,  // 102: commsd.lk.JoinRequest.client_info:type_name -> commsd.lk.ClientInfo
+	70,  // 103: commsd.lk.JoinRequest.connection_settings:type_name -> commsd.lk.ConnectionSettings
+	99,  // 104: commsd.lk.JoinRequest.participant_attributes:type_name -> commsd.lk.JoinRequest.ParticipantAttributesEntry
+	27,  // 105: commsd.lk.JoinRequest.add_track_requests:type_name -> commsd.lk.AddTrackRequest
+	22,  // 106: commsd.lk.JoinRequest.publisher_offer:type_name -> commsd.lk.SessionDescription
+	67,  // 107: commsd.lk.JoinRequest.sync_state:type_name -> commsd.lk.SyncState
+	17,  // 108: commsd.lk.WrappedJoinRequest.compression:type_name -> commsd.lk.WrappedJoinRequest.Compression
+	10,  // 109: commsd.lk.SimulateScenario.switch_candidate_protocol:type_name -> commsd.lk.CandidateProtocol
+	18,  // 110: commsd.lk.RequestResponse.reason:type_name -> commsd.lk.RequestResponse.Reason
+	23,  // 111: commsd.lk.RequestResponse.trickle:type_name -> commsd.lk.TrickleRequest
+	27,  // 112: commsd.lk.RequestResponse.add_track:type_name -> commsd.lk.AddTrackRequest
+	28,  // 113: commsd.lk.RequestResponse.mute:type_name -> commsd.lk.MuteTrackRequest
+	50,  // 114: commsd.lk.RequestResponse.update_metadata:type_name -> commsd.lk.UpdateParticipantMetadata
+	47,  // 115: commsd.lk.RequestResponse.update_audio_track:type_name -> commsd.lk.UpdateLocalAudioTrack
+	48,  // 116: commsd.lk.RequestResponse.update_video_track:type_name -> commsd.lk.UpdateLocalVideoTrack
+	19,  // 117: commsd.lk.DataPacket.kind:type_name -> commsd.lk.DataPacket.Kind
+	78,  // 118: commsd.lk.DataPacket.user:type_name -> commsd.lk.UserPacket
+	29,  // 119: commsd.lk.ListRoomsResponse.rooms:type_name -> commsd.lk.Room
+	32,  // 120: commsd.lk.ListParticipantsResponse.participants:type_name -> commsd.lk.ParticipantInfo
+	35,  // 121: commsd.lk.MuteRoomTrackResponse.track:type_name -> commsd.lk.TrackInfo
+	31,  // 122: commsd.lk.UpdateParticipantRequest.permission:type_name -> commsd.lk.ParticipantPermission
+	100, // 123: commsd.lk.UpdateParticipantRequest.attributes:type_name -> commsd.lk.UpdateParticipantRequest.AttributesEntry
+	44,  // 124: commsd.lk.UpdateSubscriptionsRequest.participant_tracks:type_name -> commsd.lk.ParticipantTracks
+	19,  // 125: commsd.lk.SendDataRequest.kind:type_name -> commsd.lk.DataPacket.Kind
+	126, // [126:126] is the sub-list for method output_type
+	126, // [126:126] is the sub-list for method input_type
+	126, // [126:126] is the sub-list for extension type_name
+	126, // [126:126] is the sub-list for extension extendee
+	0,   // [0:126] is the sub-list for field type_name
 }
 
 func init() { file_signal_proto_init() }
@@ -7432,8 +7907,10 @@ func file_signal_proto_init() {
 		(*SignalResponse_SubscriptionResponse)(nil),
 		(*SignalResponse_RequestResponse)(nil),
 		(*SignalResponse_TrackSubscribed)(nil),
+		(*SignalResponse_MediaSectionsRequirement)(nil),
 	}
-	file_signal_proto_msgTypes[48].OneofWrappers = []any{
+	file_signal_proto_msgTypes[50].OneofWrappers = []any{}
+	file_signal_proto_msgTypes[53].OneofWrappers = []any{
 		(*SimulateScenario_SpeakerUpdate)(nil),
 		(*SimulateScenario_NodeFailure)(nil),
 		(*SimulateScenario_Migration)(nil),
@@ -7444,7 +7921,7 @@ func file_signal_proto_init() {
 		(*SimulateScenario_DisconnectSignalOnResumeNoMessages)(nil),
 		(*SimulateScenario_LeaveRequestFullReconnect)(nil),
 	}
-	file_signal_proto_msgTypes[51].OneofWrappers = []any{
+	file_signal_proto_msgTypes[56].OneofWrappers = []any{
 		(*RequestResponse_Trickle)(nil),
 		(*RequestResponse_AddTrack)(nil),
 		(*RequestResponse_Mute)(nil),
@@ -7452,18 +7929,18 @@ func file_signal_proto_init() {
 		(*RequestResponse_UpdateAudioTrack)(nil),
 		(*RequestResponse_UpdateVideoTrack)(nil),
 	}
-	file_signal_proto_msgTypes[52].OneofWrappers = []any{
+	file_signal_proto_msgTypes[57].OneofWrappers = []any{
 		(*DataPacket_User)(nil),
 	}
-	file_signal_proto_msgTypes[53].OneofWrappers = []any{}
-	file_signal_proto_msgTypes[68].OneofWrappers = []any{}
+	file_signal_proto_msgTypes[58].OneofWrappers = []any{}
+	file_signal_proto_msgTypes[73].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_signal_proto_rawDesc), len(file_signal_proto_rawDesc)),
-			NumEnums:      19,
-			NumMessages:   75,
+			NumEnums:      20,
+			NumMessages:   81,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

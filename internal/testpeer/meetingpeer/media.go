@@ -37,17 +37,24 @@ type MediaConfig struct {
 	// Candidate, when set, changes each candidate of the server's: a test may put
 	// something of its own between the two.
 	Candidate func(init string) string
+	// OneConnection publishes and receives on one connection.
+	OneConnection bool
 	// Offer and Answer carry descriptions to the server. They are required.
 	Offer, Answer func(sdp string, id uint32) error
 }
 
+// firstSections is how many sections to receive in, of each kind, are in the
+// first offer of a single connection, as browsers have them.
+const firstSections = 3
+
 // Media is the media half of a client: one PeerConnection to publish on and
-// one to receive on. Its methods may be called from any goroutine.
+// one to receive on, or one for both. Its methods may be called from any
+// goroutine.
 type Media struct {
 	// Set at construction.
 	cfg  MediaConfig
 	pub  *webrtc.PeerConnection
-	sub  *webrtc.PeerConnection
+	sub  *webrtc.PeerConnection // pub itself when there is one
 	own  map[string]*webrtc.DataChannel // by label
 	open map[string]chan struct{}       // closed once own's channel is open
 
@@ -55,7 +62,9 @@ type Media struct {
 	data   chan Data
 	up     chan struct{} // closed once sub is connected
 	upOnce sync.Once
-	loops  sync.WaitGroup // readers
+	loops  sync.WaitGroup // readers and negotiations
+	life   context.Context
+	end    context.CancelFunc
 
 	negotiating sync.Mutex  // held from an offer to its answer
 	answers     chan answer // has room for one
@@ -63,6 +72,8 @@ type Media struct {
 	mu      sync.Mutex
 	offerID uint32                                               // guarded by mu
 	early   map[*webrtc.PeerConnection][]webrtc.ICECandidateInit // guarded by mu; before their description
+	mids    map[string]string                                    // guarded by mu; what the last answer sends where
+	failed  []error                                              // guarded by mu; of negotiations nobody waits for
 }
 
 type answer struct {
@@ -76,13 +87,14 @@ type Data struct {
 	Payload []byte
 }
 
-// NewMedia makes both connections and offers nothing yet. Close ends it.
+// NewMedia makes the connections and offers nothing yet. Close ends it.
 func NewMedia(cfg MediaConfig) (*Media, error) {
 	m := &Media{
 		cfg: cfg, own: make(map[string]*webrtc.DataChannel), open: make(map[string]chan struct{}),
 		tracks: make(chan *Track, 64), data: make(chan Data, 1024), up: make(chan struct{}), answers: make(chan answer, 1),
 		early: make(map[*webrtc.PeerConnection][]webrtc.ICECandidateInit),
 	}
+	m.life, m.end = context.WithCancel(context.Background())
 	api, err := cfg.api()
 	if err != nil {
 		return nil, err
@@ -90,8 +102,10 @@ func NewMedia(cfg MediaConfig) (*Media, error) {
 	if m.pub, err = api.NewPeerConnection(webrtc.Configuration{}); err != nil {
 		return nil, fmt.Errorf("meetingpeer: %w", err)
 	}
-	if m.sub, err = api.NewPeerConnection(webrtc.Configuration{}); err != nil {
-		return nil, errors.Join(err, m.pub.Close())
+	if m.sub = m.pub; !cfg.OneConnection {
+		if m.sub, err = api.NewPeerConnection(webrtc.Configuration{}); err != nil {
+			return nil, errors.Join(err, m.pub.Close())
+		}
 	}
 	ordered, unordered, none := true, false, uint16(0)
 	for label, init := range map[string]*webrtc.DataChannelInit{
@@ -104,6 +118,14 @@ func NewMedia(cfg MediaConfig) (*Media, error) {
 		opened := make(chan struct{})
 		dc.OnOpen(func() { close(opened) })
 		m.own[label], m.open[label] = dc, opened
+		if cfg.OneConnection {
+			m.hear(dc)
+		}
+	}
+	if cfg.OneConnection {
+		if err := m.addSections(firstSections, firstSections); err != nil {
+			return nil, errors.Join(err, m.pub.Close())
+		}
 	}
 	m.sub.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
 		if s == webrtc.PeerConnectionStateConnected {
@@ -111,16 +133,33 @@ func NewMedia(cfg MediaConfig) (*Media, error) {
 		}
 	})
 	m.sub.OnTrack(m.received)
-	m.sub.OnDataChannel(func(dc *webrtc.DataChannel) {
-		label := dc.Label()
-		dc.OnMessage(func(msg webrtc.DataChannelMessage) {
-			select {
-			case m.data <- Data{label, msg.Data}:
-			default: // the test has stopped listening
-			}
-		})
-	})
+	m.sub.OnDataChannel(m.hear)
 	return m, nil
+}
+
+func (m *Media) hear(dc *webrtc.DataChannel) {
+	label := dc.Label()
+	dc.OnMessage(func(msg webrtc.DataChannelMessage) {
+		select {
+		case m.data <- Data{label, msg.Data}:
+		default: // the test has stopped listening
+		}
+	})
+}
+
+// addSections adds sections to receive in.
+func (m *Media) addSections(audios, videos int) error {
+	receive := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}
+	for i := range audios + videos {
+		kind := webrtc.RTPCodecTypeAudio
+		if i >= audios {
+			kind = webrtc.RTPCodecTypeVideo
+		}
+		if _, err := m.pub.AddTransceiverFromKind(kind, receive); err != nil {
+			return fmt.Errorf("meetingpeer: section: %w", err)
+		}
+	}
+	return nil
 }
 
 func (cfg MediaConfig) api() (*webrtc.API, error) {
@@ -160,30 +199,100 @@ func (cfg MediaConfig) api() (*webrtc.API, error) {
 
 // Close ends both connections and waits for the readers.
 func (m *Media) Close() error {
-	err := errors.Join(m.pub.GracefulClose(), m.sub.GracefulClose())
+	m.end()
+	err := m.pub.GracefulClose()
+	if m.sub != m.pub {
+		err = errors.Join(err, m.sub.GracefulClose())
+	}
 	m.loops.Wait()
 	return err
 }
 
 // Negotiate offers the publisher connection as it stands and waits for the
 // answer.
-func (m *Media) Negotiate(ctx context.Context) error {
+func (m *Media) Negotiate(ctx context.Context) error { return m.negotiate(ctx, nil) }
+
+// RestartICE is Negotiate with an ICE restart.
+func (m *Media) RestartICE(ctx context.Context) error {
+	return m.negotiate(ctx, &webrtc.OfferOptions{ICERestart: true})
+}
+
+func (m *Media) negotiate(ctx context.Context, options *webrtc.OfferOptions) error {
 	m.negotiating.Lock()
 	defer m.negotiating.Unlock()
-	offer, err := m.pub.CreateOffer(nil)
+	sdp, id, err := m.offer(options)
 	if err != nil {
-		return fmt.Errorf("meetingpeer: offer: %w", err)
-	}
-	if err := m.pub.SetLocalDescription(offer); err != nil {
-		return fmt.Errorf("meetingpeer: offer: %w", err)
-	}
-	m.mu.Lock()
-	m.offerID++
-	id := m.offerID
-	m.mu.Unlock()
-	if err := m.cfg.Offer(offer.SDP, id); err != nil {
 		return err
 	}
+	if err := m.cfg.Offer(sdp, id); err != nil {
+		return err
+	}
+	return m.answered(ctx, id)
+}
+
+// Begin starts to negotiate with an offer that the caller brings to the
+// server. What fails later is told by Failed.
+func (m *Media) Begin() (sdp string, id uint32, err error) {
+	m.negotiating.Lock()
+	if sdp, id, err = m.offer(nil); err != nil {
+		m.negotiating.Unlock()
+		return "", 0, err
+	}
+	m.loops.Go(func() {
+		defer m.negotiating.Unlock()
+		m.note(m.answered(m.life, id))
+	})
+	return sdp, id, nil
+}
+
+// HandleSections adds sections to receive in and offers them.
+func (m *Media) HandleSections(audios, videos int) error {
+	if !m.cfg.OneConnection {
+		return errors.New("meetingpeer: asked for sections on a connection that only publishes")
+	}
+	m.loops.Go(func() {
+		m.negotiating.Lock()
+		err := m.addSections(audios, videos)
+		m.negotiating.Unlock()
+		if err == nil {
+			err = m.Negotiate(m.life)
+		}
+		m.note(err)
+	})
+	return nil
+}
+
+func (m *Media) note(err error) {
+	if err == nil || m.life.Err() != nil {
+		return
+	}
+	m.mu.Lock()
+	m.failed = append(m.failed, err)
+	m.mu.Unlock()
+}
+
+// Failed lists what went wrong in negotiations that nobody waited for.
+func (m *Media) Failed() []error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]error(nil), m.failed...)
+}
+
+func (m *Media) offer(options *webrtc.OfferOptions) (sdp string, id uint32, err error) {
+	offer, err := m.pub.CreateOffer(options)
+	if err != nil {
+		return "", 0, fmt.Errorf("meetingpeer: offer: %w", err)
+	}
+	if err := m.pub.SetLocalDescription(offer); err != nil {
+		return "", 0, fmt.Errorf("meetingpeer: offer: %w", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.offerID++
+	return offer.SDP, m.offerID, nil
+}
+
+func (m *Media) answered(ctx context.Context, id uint32) error {
 	for {
 		select {
 		case a := <-m.answers:
@@ -201,8 +310,12 @@ func (m *Media) Negotiate(ctx context.Context) error {
 	}
 }
 
-// HandleAnswer takes the server's answer to Negotiate's offer.
-func (m *Media) HandleAnswer(sdp string, id uint32) error {
+// HandleAnswer takes the server's answer to the last offer; mids names the
+// tracks of a single connection.
+func (m *Media) HandleAnswer(sdp string, id uint32, mids map[string]string) error {
+	m.mu.Lock()
+	m.mids = mids
+	m.mu.Unlock()
 	select {
 	case m.answers <- answer{sdp, id}:
 		return nil
@@ -266,6 +379,14 @@ func (m *Media) late(pc *webrtc.PeerConnection) error {
 		}
 	}
 	return nil
+}
+
+// TrackAt is the SID of the track that the last answer sends in the section,
+// "" for none.
+func (m *Media) TrackAt(mid string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mids[mid]
 }
 
 // Up is closed once the subscriber connection is connected.

@@ -191,7 +191,9 @@ func (p *Peer) handle(m *lk.SignalResponse) error {
 	case *lk.SignalResponse_Offer:
 		return p.HandleOffer(m.Offer.GetSdp(), m.Offer.GetId())
 	case *lk.SignalResponse_Answer:
-		return p.HandleAnswer(m.Answer.GetSdp(), m.Answer.GetId())
+		return p.HandleAnswer(m.Answer.GetSdp(), m.Answer.GetId(), m.Answer.GetMidToTrackId())
+	case *lk.SignalResponse_MediaSectionsRequirement:
+		return p.HandleSections(int(m.MediaSectionsRequirement.GetNumAudios()), int(m.MediaSectionsRequirement.GetNumVideos()))
 	case *lk.SignalResponse_Trickle:
 		return p.HandleCandidate(m.Trickle.GetTarget() == lk.SignalTarget_SUBSCRIBER, m.Trickle.GetCandidateInit())
 	}

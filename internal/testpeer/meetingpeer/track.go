@@ -14,6 +14,7 @@ import (
 // Track is a track that is received.
 type Track struct {
 	ID, Stream string // as the SDP names them
+	MID        string
 	Kind       webrtc.RTPCodecType
 	SSRC       uint32
 	Packets    chan *rtp.Packet // closed when the track ends
@@ -23,7 +24,7 @@ type Track struct {
 // received reads a track of the subscriber connection.
 func (m *Media) received(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
 	t := &Track{
-		ID: remote.ID(), Stream: remote.StreamID(), Kind: remote.Kind(), SSRC: uint32(remote.SSRC()),
+		ID: remote.ID(), Stream: remote.StreamID(), MID: receiver.RTPTransceiver().Mid(), Kind: remote.Kind(), SSRC: uint32(remote.SSRC()),
 		Packets: make(chan *rtp.Packet, 4096), RTCP: make(chan rtcp.Packet, 256),
 	}
 	m.loops.Go(func() {
@@ -108,7 +109,7 @@ func (m *Media) AddTrack(cid string, kind webrtc.RTPCodecType) (*Publication, er
 	if err != nil {
 		return nil, fmt.Errorf("meetingpeer: %w", err)
 	}
-	sender, err := m.pub.AddTrack(local)
+	sender, err := m.send(local)
 	if err != nil {
 		return nil, fmt.Errorf("meetingpeer: %w", err)
 	}
@@ -124,6 +125,21 @@ func (m *Media) AddTrack(cid string, kind webrtc.RTPCodecType) (*Publication, er
 		}
 	})
 	return p, nil
+}
+
+// send adds a track, in a section of its own where the connection has others to
+// receive in, as browsers do.
+func (m *Media) send(local webrtc.TrackLocal) (*webrtc.RTPSender, error) {
+	if !m.cfg.OneConnection {
+		return m.pub.AddTrack(local)
+	}
+	m.negotiating.Lock() // Pion offers a transceiver whole or not at all
+	defer m.negotiating.Unlock()
+	tr, err := m.pub.AddTransceiverFromTrack(local, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
+	if err != nil {
+		return nil, err
+	}
+	return tr.Sender(), nil
 }
 
 // RemoveTrack takes a track off the publisher connection; Negotiate tells the
