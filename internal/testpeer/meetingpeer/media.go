@@ -54,7 +54,7 @@ type Media struct {
 	// Set at construction.
 	cfg  MediaConfig
 	pub  *webrtc.PeerConnection
-	sub  *webrtc.PeerConnection // pub itself when there is one
+	sub  *webrtc.PeerConnection         // pub itself when there is one
 	own  map[string]*webrtc.DataChannel // by label
 	open map[string]chan struct{}       // closed once own's channel is open
 
