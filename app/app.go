@@ -164,6 +164,9 @@ func (a *App) stop(ctx context.Context, n *node, endFront func(), fronts *errgro
 	}
 	drains.Wait()
 	shutdown(drain, n.public, a.log)
+	if n.cluster != nil {
+		shutdown(drain, n.cluster, a.log)
+	}
 	endFront()
 	err := fronts.Wait()
 	endCore()

@@ -27,6 +27,7 @@ type Config struct {
 	Database      DatabaseConfig   `yaml:"database"`
 	Redis         RedisConfig      `yaml:"redis"`
 	Blobs         BlobsConfig      `yaml:"blobs"`
+	Cluster       ClusterConfig    `yaml:"cluster"`
 	Chat          ChatConfig       `yaml:"chat"`
 	Media         MediaConfig      `yaml:"media"`
 	TURN          TURNConfig       `yaml:"turn"`
@@ -83,6 +84,12 @@ type RedisConfig struct {
 // BlobsConfig selects where bytes over 32 KiB are kept.
 type BlobsConfig struct {
 	URL string `yaml:"url"` // empty: files in data_dir; s3://…
+}
+
+// ClusterConfig says how other nodes on the same database reach this one.
+type ClusterConfig struct {
+	Listen    string `yaml:"listen"`    // empty: they do not
+	Advertise string `yaml:"advertise"` // host:port that they connect to; empty: where it listens
 }
 
 // ChatConfig limits what one person or one socket may ask of everybody else.
@@ -298,6 +305,7 @@ func (c *Config) listeners() []listener {
 	return []listener{
 		{key: "http.listen", value: c.HTTP.Listen},
 		{key: "admin.listen", value: c.Admin.Listen},
+		{key: "cluster.listen", value: c.Cluster.Listen, optional: true},
 		{key: "media.udp_listen", value: c.Media.UDPListen, optional: true, media: true},
 		{key: "media.tcp_listen", value: c.Media.TCPListen, optional: true, media: true},
 		{key: "mail.smtp_listen", value: c.Mail.SMTPListen, optional: true},
@@ -344,6 +352,9 @@ func (c *Config) Validate() error {
 		return err
 	}
 	if err := c.validateURLs(); err != nil {
+		return err
+	}
+	if err := c.validateCluster(); err != nil {
 		return err
 	}
 	if err := c.validateMedia(); err != nil {
@@ -457,6 +468,30 @@ func (c *Config) validateURLs() error {
 		if err != nil || !slices.Contains(k.schemes, u.Scheme) {
 			return keyErrorf(k.key, "does not begin with %s://; write it like %s, or leave it empty", k.schemes[0], k.example)
 		}
+	}
+	return nil
+}
+
+func (c *Config) validateCluster() error {
+	if c.Cluster.Listen == "" {
+		if c.Cluster.Advertise != "" {
+			return keyErrorf("cluster.advertise", "is set and cluster.listen is not; name the address that this node listens on for other nodes")
+		}
+		return nil
+	}
+	if c.Database.URL == "" {
+		return keyErrorf("cluster.listen", "is for several nodes on one PostgreSQL; set database.url, or leave it empty")
+	}
+	if a := c.Cluster.Advertise; a != "" {
+		host, port, err := net.SplitHostPort(a)
+		if n, numeric := strconv.Atoi(port); err != nil || host == "" || numeric != nil || n < 1 || n > 65535 {
+			return keyErrorf("cluster.advertise", "%q is no host:port; write one such as 10.0.0.5:8082", a)
+		}
+		return nil
+	}
+	host, _, _ := net.SplitHostPort(c.Cluster.Listen) // validateListeners has looked at it
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		return keyErrorf("cluster.advertise", "is empty, and cluster.listen names no single address; write the host:port that other nodes reach this one by, such as 10.0.0.5:8082")
 	}
 	return nil
 }

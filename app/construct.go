@@ -79,7 +79,7 @@ func (a *App) construct(ctx context.Context, n *node, listeners map[string]net.L
 	dir.Routes(api)
 	messages.Routes(api)
 	post.Routes(api)
-	if err := a.constructMeetings(ctx, n, api, auditLog, dir, messages); err != nil {
+	if err := a.constructMeetings(ctx, n, api, auditLog, dir, messages, listeners); err != nil {
 		return nil, err
 	}
 	pages, err := web.Handler(a.public)

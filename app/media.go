@@ -2,14 +2,19 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
+	"net"
 
 	"commsd/audit"
 	"commsd/chat"
 	"commsd/directory"
 	"commsd/internal/httpapi"
+	"commsd/internal/sqldb"
+	"commsd/internal/tlscert"
 	"commsd/meeting"
 	"commsd/sfu"
 	"commsd/signaling"
+	"commsd/signaling/owner"
 )
 
 // openMedia binds the media ports, before anything is made on disk.
@@ -41,7 +46,7 @@ func (n *node) releaseMedia() {
 // constructMeetings makes meetings and the signalling that carries them:
 // the gate first, which the media server asks; then signaling, which the
 // meetings ask who is inside.
-func (a *App) constructMeetings(ctx context.Context, n *node, api *httpapi.API, auditLog *audit.Log, dir *directory.Service, messages *chat.Service) error {
+func (a *App) constructMeetings(ctx context.Context, n *node, api *httpapi.API, auditLog *audit.Log, dir *directory.Service, messages *chat.Service, listeners map[string]net.Listener) error {
 	gate, err := meeting.NewGate(meeting.GateConfig{
 		DB: n.db, Audit: auditLog, Sessions: dir, Secrets: n.secret, Log: a.log, Now: a.opts.Now,
 	})
@@ -49,6 +54,10 @@ func (a *App) constructMeetings(ctx context.Context, n *node, api *httpapi.API, 
 		return err
 	}
 	secret, err := gate.Secret(ctx)
+	if err != nil {
+		return err
+	}
+	own, peers, err := a.openCluster(ctx, n)
 	if err != nil {
 		return err
 	}
@@ -61,7 +70,7 @@ func (a *App) constructMeetings(ctx context.Context, n *node, api *httpapi.API, 
 			operator, ok := operators[key]
 			return []byte(operator), ok
 		},
-		Admission: gate, SFU: n.media, Log: a.log, Registerer: a.reg, Now: a.opts.Now,
+		Admission: gate, SFU: n.media, Owner: own, Peers: peers, Log: a.log, Registerer: a.reg, Now: a.opts.Now,
 	})
 	if err != nil {
 		return err
@@ -77,7 +86,33 @@ func (a *App) constructMeetings(ctx context.Context, n *node, api *httpapi.API, 
 	n.fronts = append(n.fronts, service{"signaling", rooms.Run}, service{"meeting", meetings.Run})
 	n.revokes = append(n.revokes, rooms.Revoke)
 	n.drains = append(n.drains, rooms.Drain)
+	if ln := listeners["cluster.listen"]; ln != nil {
+		n.cluster = newServer(recoverPanics(rooms.NodeHandler(api.Handler()), a.log), a.log)
+		n.cluster.TLSConfig = peers
+		n.fronts = append(n.fronts, service{"cluster", func(context.Context) error { return n.cluster.ServeTLS(ln, "", "") }})
+	}
 	rooms.Routes(api)
 	meetings.Routes(api)
 	return nil
+}
+
+// openCluster makes what the nodes of one PostgreSQL share their rooms by;
+// without one this node is alone, and it makes nothing.
+func (a *App) openCluster(ctx context.Context, n *node) (*owner.Owner, *tls.Config, error) {
+	if n.db.Dialect() != sqldb.PostgreSQL {
+		return nil, nil, nil
+	}
+	address := a.cfg.Cluster.Advertise
+	if address == "" && n.addrs["cluster.listen"] != nil {
+		address = n.addrs["cluster.listen"].String() // with the port that the kernel chose
+	}
+	if address == "" {
+		a.log.Info("other nodes on this database, if there are any, cannot reach meetings of this one", "cure", "set cluster.listen on every node")
+	}
+	own, err := owner.New(owner.Config{DB: n.db, Address: address, Log: a.log, Registerer: a.reg})
+	if err != nil {
+		return nil, nil, err
+	}
+	peers, err := tlscert.Peers(ctx, n.secret)
+	return own, peers, err
 }

@@ -31,6 +31,7 @@ func twoNodes(t *testing.T) (a, b *apptest.Node) {
 		cfg := apptest.Config(filepath.Join(dir, name))
 		cfg.SecretKeyFile = filepath.Join(dir, "secret.key")
 		cfg.Database.URL, cfg.Redis.URL, cfg.Blobs.URL = database, redis, bucket
+		cfg.Cluster.Listen = "127.0.0.1:0"
 		return apptest.StartConfig(t, cfg)
 	}
 	return start("a"), start("b")

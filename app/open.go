@@ -45,6 +45,7 @@ type node struct {
 
 	public  *http.Server
 	admin   *http.Server
+	cluster *http.Server   // for other nodes; nil: they do not reach this one
 	closers []func() error // in the order of opening
 }
 

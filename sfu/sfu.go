@@ -302,6 +302,17 @@ func (s *SFU) CloseRoom(room string) bool {
 	return ok && r.post(roomClosed{reason: ReasonRoomClosed, action: ActionDisconnect})
 }
 
+// MoveRoom ends the place of everybody in room, whose clients are to join
+// again: the room is another node's from now on.
+func (s *SFU) MoveRoom(room string) {
+	s.mu.Lock()
+	r, ok := s.rooms[room]
+	s.mu.Unlock()
+	if ok {
+		r.post(roomClosed{reason: ReasonShutdown, action: ActionReconnect})
+	}
+}
+
 // Inside lists the identities of those in room, in no order.
 func (s *SFU) Inside(room string) []string {
 	s.mu.Lock()

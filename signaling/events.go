@@ -68,6 +68,7 @@ func (ses *session) event(so *socket, e sfu.Event) {
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_SubscribedQualityUpdate{SubscribedQualityUpdate: subscribedQuality(e)}})
 	case sfu.EventLeft:
 		ses.svc.forget(ses.p.SID())
+		ses.hold.Release()
 		action := lk.LeaveRequest_DISCONNECT
 		if e.Action == sfu.ActionReconnect {
 			action = lk.LeaveRequest_RECONNECT

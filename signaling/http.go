@@ -10,6 +10,7 @@ import (
 	"commsd/internal/errcode"
 	"commsd/internal/httpapi"
 	"commsd/internal/wsconn"
+	"commsd/signaling/owner"
 )
 
 // readLimit bounds one message of a client: the SDP of a full publisher is
@@ -132,19 +133,58 @@ func tokenOf(r *http.Request) string {
 	return t
 }
 
-// serveSocket upgrades to the protocol, and returns when the socket has closed.
+// serveSocket has the node of the token's room upgrade to the protocol, and
+// returns when the socket has closed.
 func (s *Service) serveSocket(w http.ResponseWriter, r *http.Request) {
-	revocations := s.revocations.Load()
-	claims, err := s.authorize(r.Context(), tokenOf(r))
+	claims, err := accesstoken.Parse(tokenOf(r), s.cfg.Keys, s.now())
 	if err != nil {
-		s.metrics.joins.WithLabelValues(errcode.Of(err).String()).Inc()
-		status, message := refusal(err)
-		refuse(w, status, message)
+		s.refuseJoin(w, err)
 		return
 	}
+	// Whoever closes the room finds it here from now on, if it is here.
+	hold := s.cfg.Owner.Held(claims.Video.Room)
+	revocations := s.revocations.Load()
+	if err := s.admit(r.Context(), claims); err != nil {
+		hold.Release()
+		s.refuseJoin(w, err)
+		return
+	}
+	if hold != nil || s.cfg.Owner == nil {
+		s.upgrade(w, r, claims, hold, revocations)
+		return
+	}
+	err = s.atOwner(w, r, claims.Video.Room, true, nil, func(hold *owner.Hold) {
+		// The room has become ours after the admission, which its end may have
+		// crossed.
+		revocations := s.revocations.Load()
+		if err := s.admit(r.Context(), claims); err != nil {
+			hold.Release()
+			s.refuseJoin(w, err)
+			return
+		}
+		s.upgrade(w, r, claims, hold, revocations)
+	})
+	if err != nil {
+		s.refuseJoin(w, err)
+	}
+}
+
+func (s *Service) refuseJoin(w http.ResponseWriter, err error) {
+	s.metrics.joins.WithLabelValues(errcode.Of(err).String()).Inc()
+	status, message := refusal(err)
+	refuse(w, status, message)
+}
+
+// upgrade serves the socket of claims that have been admitted, in a room that is
+// on this node.
+func (s *Service) upgrade(w http.ResponseWriter, r *http.Request, claims accesstoken.Claims, hold *owner.Hold, revocations uint64) {
 	s.mu.Lock()
 	if s.stopping {
 		s.mu.Unlock()
+		hold.Release()
+		if isForwarded(r) {
+			w.Header().Set(movedHeader, "1")
+		}
 		refuseStopping(w)
 		return
 	}
@@ -153,12 +193,13 @@ func (s *Service) serveSocket(w http.ResponseWriter, r *http.Request) {
 	defer s.sockets.Done()
 	ws, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
+		hold.Release()
 		return // the upgrader has answered
 	}
 	conn := wsconn.New(ws, wsconn.Config{
 		ReadLimit: readLimit, QueueBytes: queueBytes, PingInterval: s.cfg.PingEvery, PongTimeout: s.cfg.PongTimeout,
 	})
-	s.serve(conn, claims, revocations, readOptions(r))
+	s.serve(conn, claims, hold, revocations, readOptions(r))
 }
 
 func refuseStopping(w http.ResponseWriter) {

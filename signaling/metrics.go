@@ -9,6 +9,8 @@ import (
 type metrics struct {
 	joins    *prometheus.CounterVec // by result
 	messages prometheus.Counter
+
+	forwarded *prometheus.CounterVec // by result
 }
 
 // newMetrics registers with r, which may be nil.
@@ -20,11 +22,14 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		messages: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "commsd_signaling_messages_received_total", Help: "Messages received from clients.",
 		}),
+		forwarded: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "commsd_signaling_forwarded_total", Help: "Requests and sockets handed on to the node that has the room, by result.",
+		}, []string{"result"}),
 	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.joins, m.messages} {
+	for _, c := range []prometheus.Collector{m.joins, m.messages, m.forwarded} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}

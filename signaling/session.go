@@ -16,6 +16,7 @@ import (
 	lk "commsd/internal/lkproto"
 	"commsd/internal/wsconn"
 	"commsd/sfu"
+	"commsd/signaling/owner"
 )
 
 // The protocol's numbers.
@@ -41,6 +42,7 @@ type session struct {
 	p    *sfu.Participant // set before the first socket is read
 	log  *slog.Logger
 	data *relay
+	hold *owner.Hold // of the room, until the place ends; nil on a node that is alone
 
 	mu     sync.Mutex
 	claims accesstoken.Claims // guarded by mu
@@ -121,15 +123,16 @@ func (so *socket) leave(reason lk.DisconnectReason, action lk.LeaveRequest_Actio
 }
 
 // serve runs one socket from its first message to its end. Its claims were
-// admitted when s.revocations said revocations.
-func (s *Service) serve(conn *wsconn.Conn, claims accesstoken.Claims, revocations uint64, opt options) {
+// admitted when s.revocations said revocations. It releases hold.
+func (s *Service) serve(conn *wsconn.Conn, claims accesstoken.Claims, hold *owner.Hold, revocations uint64, opt options) {
 	so := &socket{conn: conn, log: s.log.With("room", claims.Video.Room, "identity", claims.Identity)}
 	var ses *session
 	var attachment int
 	if opt.reconnect {
 		ses, attachment = s.resume(so, claims, opt)
+		hold.Release() // the place has its own
 	} else {
-		ses, attachment = s.join(so, claims, opt)
+		ses, attachment = s.join(so, claims, hold, opt)
 	}
 	if ses == nil {
 		// The refusal is queued; the socket is read until the client has it.
@@ -142,6 +145,9 @@ func (s *Service) serve(conn *wsconn.Conn, claims accesstoken.Claims, revocation
 		if err := s.admit(s.stop, claims); err != nil {
 			ses.putOut(err)
 		}
+	}
+	if !ses.hold.Valid() { // the room was lost meanwhile, and this place not found
+		ses.p.End(sfu.ReasonShutdown, sfu.ActionReconnect)
 	}
 	ctx, cancel := context.WithCancel(s.stop)
 	var refresh sync.WaitGroup
@@ -162,9 +168,9 @@ func (s *Service) serve(conn *wsconn.Conn, claims accesstoken.Claims, revocation
 	ses.p.SignalLost(attachment)
 }
 
-// join takes a place for the token's holder.
-func (s *Service) join(so *socket, claims accesstoken.Claims, opt options) (*session, int) {
-	ses := &session{svc: s, log: so.log, data: &relay{identity: claims.Identity, log: so.log}}
+// join takes a place for the token's holder, which keeps hold until it ends.
+func (s *Service) join(so *socket, claims accesstoken.Claims, hold *owner.Hold, opt options) (*session, int) {
+	ses := &session{svc: s, log: so.log, hold: hold, data: &relay{identity: claims.Identity, log: so.log}}
 	g := claims.Video
 	ctx, cancel := context.WithTimeout(s.stop, 5*time.Second)
 	defer cancel()
@@ -183,6 +189,7 @@ func (s *Service) join(so *socket, claims accesstoken.Claims, opt options) (*ses
 		Route: ses.data.route,
 	})
 	if err != nil {
+		hold.Release()
 		s.metrics.joins.WithLabelValues(errcode.Of(err).String()).Inc()
 		so.log.Warn("join failed", "err", err)
 		so.leave(lk.DisconnectReason_JOIN_FAILURE, lk.LeaveRequest_RECONNECT)

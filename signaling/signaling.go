@@ -9,9 +9,11 @@ package signaling
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +23,7 @@ import (
 	"commsd/identity"
 	"commsd/internal/accesstoken"
 	"commsd/sfu"
+	"commsd/signaling/owner"
 )
 
 // Admission decides whether the holder of a token, whose signature has been
@@ -38,6 +41,13 @@ type Config struct {
 	Keys      func(key string) ([]byte, bool)
 	Admission Admission
 	SFU       *sfu.SFU
+
+	// Owner decides which of several nodes a room lives on; nil: this one is
+	// alone. Run runs it.
+	Owner *owner.Owner
+	// Peers is how this node proves to others that it is one; required with
+	// Owner.
+	Peers *tls.Config
 
 	// Node names this node in logs of clients; empty is fine.
 	Node string
@@ -63,6 +73,7 @@ type Service struct {
 	log     *slog.Logger
 	now     func() time.Time
 	metrics *metrics
+	peers   *http.Transport // reaches other nodes; nil: there are none
 
 	mu       sync.Mutex
 	sessions map[string]*session // guarded by mu; by participant SID
@@ -72,6 +83,8 @@ type Service struct {
 	sockets     sync.WaitGroup // handlers of open sockets; Run waits for it
 	stop        context.Context
 	stopAll     context.CancelFunc
+	tunnels     context.Context // of sockets that other nodes serve
+	cutTunnels  context.CancelFunc
 }
 
 // New validates cfg. It starts nothing.
@@ -83,6 +96,8 @@ func New(cfg Config) (*Service, error) {
 		return nil, errors.New("signaling: Config.Admission is missing")
 	case cfg.SFU == nil:
 		return nil, errors.New("signaling: Config.SFU is missing")
+	case cfg.Owner != nil && cfg.Peers == nil:
+		return nil, errors.New("signaling: Config.Peers is missing")
 	}
 	if cfg.RefreshEvery == 0 {
 		cfg.RefreshEvery = 5 * time.Minute
@@ -106,19 +121,41 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signaling: %w", err)
 	}
-	s := &Service{cfg: cfg, log: cfg.Log, now: cfg.Now, metrics: m, sessions: make(map[string]*session)}
+	s := &Service{cfg: cfg, log: cfg.Log, now: cfg.Now, metrics: m, peers: newPeers(cfg), sessions: make(map[string]*session)}
 	s.stop, s.stopAll = context.WithCancel(context.Background())
+	s.tunnels, s.cutTunnels = context.WithCancel(s.stop)
 	return s, nil
 }
 
 // Run keeps sockets open until ctx ends, then closes them and waits for their
 // handlers. The SFU must still be running meanwhile.
 func (s *Service) Run(ctx context.Context) error {
-	<-ctx.Done()
+	var owning sync.WaitGroup
+	owned, endOwning := context.WithCancel(context.WithoutCancel(ctx))
+	defer endOwning()
+	failed := make(chan error, 1)
+	if s.cfg.Owner != nil {
+		defer s.peers.CloseIdleConnections()
+		owning.Go(func() { failed <- s.cfg.Owner.Run(owned, s.loseRooms) })
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
 	s.refuseMore()
 	s.stopAll()
 	s.sockets.Wait()
-	return nil
+	if s.cfg.Owner != nil {
+		// A node that does not renew its lease any more serves nobody.
+		s.cfg.SFU.Drain()
+		last, cancel := context.WithTimeout(owned, 2*time.Second)
+		s.cfg.Owner.Drain(last)
+		cancel()
+	}
+	endOwning()
+	owning.Wait()
+	return err
 }
 
 func (s *Service) refuseMore() {
@@ -134,22 +171,28 @@ func (s *Service) isStopping() bool {
 }
 
 // Drain tells every client to join again, which a balancer leads to another
-// node or this one answers once it is back, and returns when their sockets
-// have closed or ctx ends.
+// node or this one answers once it is back, gives up the rooms as soon as nobody
+// is in them, and returns when the sockets have closed or ctx ends.
 func (s *Service) Drain(ctx context.Context) {
 	s.refuseMore()
+	s.cutTunnels() // those clients resume their places through another node
 	s.cfg.SFU.Drain()
-	done := make(chan struct{})
+	var done sync.WaitGroup
+	if s.cfg.Owner != nil {
+		done.Go(func() { s.cfg.Owner.Drain(ctx) })
+	}
+	closed := make(chan struct{})
 	go func() {
-		defer close(done)
+		defer close(closed)
 		s.sockets.Wait()
 	}()
 	select {
-	case <-done:
+	case <-closed:
 	case <-ctx.Done():
 		s.stopAll() // so that the wait above ends too
-		<-done
+		<-closed
 	}
+	done.Wait()
 }
 
 // Revoke ends the places of an account, of one of its sessions, or those that
@@ -172,21 +215,9 @@ func (s *Service) Revoke(r identity.Revocation) {
 	}
 }
 
-// CloseRoom puts everyone out of a room, telling them that it was closed. It
-// answers nil when nobody is inside.
-func (s *Service) CloseRoom(_ context.Context, room string) error {
-	s.revocations.Add(1) // before the room closes: who comes in later asks again
-	s.cfg.SFU.CloseRoom(room)
-	return nil
-}
-
-// Inside lists the identities of those inside, none for an empty room.
-func (s *Service) Inside(_ context.Context, room string) ([]string, error) {
-	return s.cfg.SFU.Inside(room), nil
-}
-
-// Changed waits until somebody has come into a room or left one, and names the
-// rooms where that happened since the last call. One caller at a time.
+// Changed waits until somebody has come into a room of this node or left one,
+// and names the rooms where that happened since the last call: of several nodes
+// the one that has a room follows it. One caller at a time.
 func (s *Service) Changed(ctx context.Context) ([]string, error) { return s.cfg.SFU.Changed(ctx) }
 
 func (s *Service) session(sid string) *session {
