@@ -119,6 +119,16 @@ type RoomInfo struct {
 	Created      time.Time
 	Participants int
 	Publishers   int
+	RoomOptions
+}
+
+// RoomOptions is what a room may be told at its making.
+type RoomOptions struct {
+	// EmptyTimeout is how long a room that CreateRoom made waits for its first
+	// participant, DepartureTimeout for another one after the last has left.
+	EmptyTimeout, DepartureTimeout time.Duration
+	MaxParticipants                int // 0: Config.MaxParticipants alone
+	Metadata                       string
 }
 
 // Speaker is how loud a participant is.
@@ -281,6 +291,26 @@ type (
 	// EventTrackSubscribed says that somebody receives one's track for the
 	// first time.
 	EventTrackSubscribed struct{ TrackSID string }
+	// EventRoom says that the room changed: its metadata, or how many are inside.
+	EventRoom struct {
+		Room RoomInfo
+		Memo *Memo
+	}
+	// EventTrackUnpublished says that the server took one's track away, since it
+	// may not be published any more.
+	EventTrackUnpublished struct{ TrackSID string }
+	// EventTrackMuted says that the server muted one's track.
+	EventTrackMuted struct {
+		TrackSID string
+		Muted    bool
+	}
+	// EventSubscriptionAllowed says that a track may not be received, or may be
+	// after all.
+	EventSubscriptionAllowed struct {
+		TrackSID       string
+		ParticipantSID string // of the publisher
+		Allowed        bool
+	}
 	// EventStreamState tells a subscriber which of its streams are held back for
 	// want of bandwidth, and which flow again.
 	EventStreamState struct{ States []StreamState }
@@ -298,20 +328,23 @@ type (
 	}
 )
 
-func (EventJoined) event()             {}
-func (EventResumed) event()            {}
-func (EventParticipants) event()       {}
-func (EventTrackPublished) event()     {}
-func (EventTrackRefused) event()       {}
-func (EventMetadataRefused) event()    {}
-func (EventMetadataUpdated) event()    {}
-func (EventOffer) event()              {}
-func (EventAnswer) event()             {}
-func (EventSectionsRequired) event()   {}
-func (EventCandidate) event()          {}
-func (EventSpeakers) event()           {}
-func (EventSubscriptionFailed) event() {}
-func (EventTrackSubscribed) event()    {}
-func (EventStreamState) event()        {}
-func (EventSubscribedQuality) event()  {}
-func (EventLeft) event()               {}
+func (EventJoined) event()              {}
+func (EventResumed) event()             {}
+func (EventParticipants) event()        {}
+func (EventTrackPublished) event()      {}
+func (EventTrackRefused) event()        {}
+func (EventMetadataRefused) event()     {}
+func (EventMetadataUpdated) event()     {}
+func (EventOffer) event()               {}
+func (EventAnswer) event()              {}
+func (EventCandidate) event()           {}
+func (EventSpeakers) event()            {}
+func (EventSubscriptionFailed) event()  {}
+func (EventTrackSubscribed) event()     {}
+func (EventRoom) event()                {}
+func (EventTrackUnpublished) event()    {}
+func (EventTrackMuted) event()          {}
+func (EventSubscriptionAllowed) event() {}
+func (EventStreamState) event()         {}
+func (EventSubscribedQuality) event()   {}
+func (EventLeft) event()                {}

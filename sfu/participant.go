@@ -57,6 +57,8 @@ type Participant struct {
 	subs       map[string]*downTrack
 	wanted     map[string]bool          // what was asked for, by track SID
 	settings   map[string]TrackSettings // by track SID
+	access     *access                  // who may receive its tracks; nil: everybody
+	refused    map[string]bool          // tracks it was told that it may not receive
 	away       *time.Timer              // while signalling is lost
 	media      *time.Timer              // while there is no media connection
 	mediaWaits int                      // count of timers media has had
@@ -73,7 +75,7 @@ func newParticipant(r *room, req JoinRequest) *Participant {
 		room: r, sid: newID("PA_"), identity: req.Identity, joinedAt: time.Now(),
 		autoSubscribe: req.AutoSubscribe, streamPerTrack: req.StreamPerTrack, oneConnection: req.OneConnection, route: req.Route,
 		name: req.Name, metadata: req.Metadata, attributes: maps.Clone(req.Attributes), perm: req.Permission,
-		tracks: make(map[string]*track), subs: make(map[string]*downTrack), wanted: make(map[string]bool),
+		tracks: make(map[string]*track), subs: make(map[string]*downTrack), wanted: make(map[string]bool), refused: make(map[string]bool),
 		settings: make(map[string]TrackSettings),
 	}
 	p.log = r.log.With("identity", p.identity, "sid", p.sid)
@@ -350,6 +352,16 @@ func (e metadataUpdated) apply(r *room) {
 		p.emit(EventMetadataRefused{RequestID: u.RequestID})
 		return
 	}
+	if !p.describe(u) {
+		p.emit(EventMetadataRefused{RequestID: u.RequestID, Limit: true})
+		return
+	}
+	p.emit(EventMetadataUpdated{RequestID: u.RequestID})
+	r.touch(p)
+}
+
+// describe changes what is said of p, unless that is too much.
+func (p *Participant) describe(u MetadataUpdate) bool {
 	metadata, name, attributes := p.metadata, p.name, maps.Clone(p.attributes)
 	if u.Metadata != nil {
 		metadata = *u.Metadata
@@ -370,10 +382,8 @@ func (e metadataUpdated) apply(r *room) {
 		size += len(k) + len(v)
 	}
 	if size > maxMetadata || len(name) > maxNameLength {
-		p.emit(EventMetadataRefused{RequestID: u.RequestID, Limit: true})
-		return
+		return false
 	}
 	p.metadata, p.name, p.attributes = metadata, name, attributes
-	p.emit(EventMetadataUpdated{RequestID: u.RequestID})
-	r.touch(p)
+	return true
 }

@@ -22,7 +22,7 @@ type room struct {
 	done    chan struct{} // closed when the loop has ended
 
 	// Guarded by sfu.mu.
-	expected int // joins that the loop has not seen
+	expected int // joins and calls that the loop has not seen
 
 	// Written by run, read by anyone.
 	members atomic.Pointer[[]*Participant]
@@ -36,6 +36,11 @@ type room struct {
 	closing    bool // everybody goes: nobody is left to be told of it
 	speaking   map[*Participant]Speaker
 	speakers   *time.Ticker // while there is audio
+	options    RoomOptions
+	made       bool        // by CreateRoom: it outlives its last participant for a while
+	empty      *time.Timer // while a made room has nobody
+	waits      int         // count of timers empty has had
+	visited    bool        // somebody has been inside
 
 	allocations *time.Ticker // while there is video
 	allocated   time.Time    // when its media was last looked at
@@ -92,11 +97,14 @@ func (r *room) run() {
 			r.allocateAll()
 		}
 		r.settle()
-		if len(r.bySID) == 0 && r.retire() {
+		if len(r.bySID) == 0 && !r.keep() && r.retire() {
 			for _, t := range []*time.Ticker{r.speakers, r.allocations} {
 				if t != nil {
 					t.Stop()
 				}
+			}
+			if r.empty != nil {
+				r.empty.Stop()
 			}
 			r.log.Info("room closed", "sid", r.sid, "lasted", time.Since(r.created).Round(time.Second))
 			return
@@ -116,7 +124,7 @@ func (r *room) retire() bool {
 }
 
 func (r *room) info() RoomInfo {
-	i := RoomInfo{SID: r.sid, Name: r.name, Created: r.created}
+	i := RoomInfo{SID: r.sid, Name: r.name, Created: r.created, RoomOptions: r.options}
 	for _, p := range r.bySID {
 		if !p.perm.Hidden {
 			i.Participants++
@@ -189,7 +197,7 @@ func (r *room) release(p *Participant) {
 
 // wants tells whether p is to receive t.
 func (r *room) wants(p *Participant, t *track) bool {
-	if t.owner == p || !p.perm.Subscribe || t.owner.perm.Hidden || len(*t.layers.Load()) == 0 {
+	if t.owner == p || t.owner.perm.Hidden || len(*t.layers.Load()) == 0 || !r.allowed(p, t) {
 		return false
 	}
 	if wanted, said := p.wanted[t.info.SID]; said {
@@ -200,6 +208,10 @@ func (r *room) wants(p *Participant, t *track) bool {
 
 // subscribe begins or ends what p receives of t, as p wants it.
 func (r *room) subscribe(p *Participant, t *track) {
+	if slices.Contains(r.news.arrived, t) {
+		return // tell comes back to it, once everybody knows of the track
+	}
+	r.tellAllowed(p, t)
 	d, has := p.subs[t.info.SID]
 	switch want := r.wants(p, t); {
 	case want && !has:
@@ -233,6 +245,7 @@ func (r *room) dropTrack(t *track) {
 		}
 		delete(p.wanted, t.info.SID)
 		delete(p.settings, t.info.SID)
+		delete(p.refused, t.info.SID)
 	}
 }
 
@@ -252,12 +265,13 @@ func (e joined) apply(r *room) {
 	if old := r.byIdentity[p.identity]; old != nil {
 		r.leave(old, ReasonDuplicate, ActionDisconnect)
 	}
-	if len(r.bySID) >= r.sfu.cfg.MaxParticipants {
+	if most := r.options.MaxParticipants; len(r.bySID) >= r.sfu.cfg.MaxParticipants || most > 0 && len(r.bySID) >= most {
 		p.emit(EventLeft{Reason: ReasonRoomFull, Action: ActionDisconnect})
 		r.release(p)
 		return
 	}
 	p.state, p.version = Joined, 1
+	r.occupy()
 	r.serial++
 	p.since = r.serial
 	delete(r.news.departed, p.identity)
@@ -293,7 +307,7 @@ type roomClosed struct {
 }
 
 func (e roomClosed) apply(r *room) {
-	r.closing = true
+	r.closing, r.made = true, false
 	for _, p := range r.bySID {
 		r.leave(p, e.reason, e.action)
 	}

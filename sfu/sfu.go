@@ -46,6 +46,9 @@ type Config struct {
 	MachineAddresses bool
 	// MaxParticipants bounds one room on one node; 0 means 1000.
 	MaxParticipants int
+	// MaxRooms bounds the rooms of this node that CreateRoom adds to; 0 means
+	// 10000.
+	MaxRooms int
 	// ResumeWindow is how long a participant keeps its place after its
 	// signalling connection broke; 0 means 20 s.
 	ResumeWindow time.Duration
@@ -126,6 +129,9 @@ func New(cfg Config) (*SFU, error) {
 	}
 	if cfg.SpeakerInterval == 0 {
 		cfg.SpeakerInterval = 400 * time.Millisecond
+	}
+	if cfg.MaxRooms <= 0 {
+		cfg.MaxRooms = 10000
 	}
 	if cfg.UpdateInterval == 0 {
 		cfg.UpdateInterval = 100 * time.Millisecond
@@ -268,29 +274,36 @@ func (s *SFU) Join(ctx context.Context, req JoinRequest) (*Participant, error) {
 	case <-ctx.Done():
 		return nil, errcode.Wrap(ctx.Err(), errcode.Unavailable, "media is not served yet")
 	}
-	s.mu.Lock()
-	if s.draining {
-		s.mu.Unlock()
-		return nil, errcode.New(errcode.Unavailable, "the server is stopping")
+	r, err := s.room(req.Room, true)
+	if err != nil {
+		return nil, err
 	}
-	r, ok := s.rooms[req.Room]
-	if !ok {
-		r = newRoom(s, req.Room)
-		s.rooms[req.Room] = r
-		s.metrics.rooms.Inc()
-		s.running.Add(1)
-		go func() {
-			defer s.running.Done()
-			r.run()
-		}()
-	}
-	r.expected++ // keeps the room alive until the loop has seen the join
-	s.mu.Unlock()
 	p := newParticipant(r, req)
 	if !r.post(joined{p}) {
 		return nil, errcode.New(errcode.Unavailable, "the room is closing")
 	}
 	return p, nil
+}
+
+// room finds a room, or makes it. The caller must post an event that takes the
+// room's expected count down again: it keeps the room alive until then.
+func (s *SFU) room(name string, fresh bool) (*room, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.rooms[name]
+	switch {
+	case s.draining:
+		return nil, errcode.New(errcode.Unavailable, "the server is stopping")
+	case !ok && !fresh:
+		return nil, errcode.New(errcode.NotFound, "nobody is in such a room")
+	case !ok:
+		r = newRoom(s, name)
+		s.rooms[name] = r
+		s.metrics.rooms.Inc()
+		s.running.Go(r.run)
+	}
+	r.expected++
+	return r, nil
 }
 
 // CloseRoom ends the place of everybody in room. It reports whether the room

@@ -232,23 +232,26 @@ type trackMuted struct {
 }
 
 func (e trackMuted) apply(r *room) {
-	t := e.p.tracks[e.sid]
-	if t == nil || t.info.Muted == e.muted {
-		return
+	if t := e.p.tracks[e.sid]; t != nil && t.info.Muted != e.muted {
+		r.mute(t, e.muted)
 	}
-	t.info.Muted = e.muted
+}
+
+// mute mutes or unmutes t for everybody.
+func (r *room) mute(t *track, muted bool) {
+	t.info.Muted = muted
 	t.info.Version++
 	// Nothing flows between the two steps, either way: what a subscriber gets
 	// next starts anew, and no number it may ask for stands for a packet that
 	// was sent while muted.
-	if e.muted {
+	if muted {
 		t.muted.Store(true)
 	}
 	for _, d := range *t.subs.Load() {
 		d.pause()
 	}
-	t.muted.Store(e.muted)
-	r.touch(e.p)
+	t.muted.Store(muted)
+	r.touch(t.owner)
 }
 
 type trackUpdated struct {
@@ -288,6 +291,9 @@ func (e subscribed) apply(r *room) {
 			continue
 		}
 		e.p.wanted[sid] = e.on
+		if e.on {
+			delete(e.p.refused, sid) // who asks again is told again
+		}
 		r.subscribe(e.p, t)
 	}
 }

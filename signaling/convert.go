@@ -58,6 +58,18 @@ func int32s[E ~int32](in []E) []int32 {
 	return out
 }
 
+func room(r sfu.RoomInfo) *lk.Room {
+	out := &lk.Room{
+		Sid: r.SID, Name: r.Name, CreationTime: r.Created.Unix(), CreationTimeMs: r.Created.UnixMilli(), Metadata: r.Metadata,
+		NumParticipants: uint32(r.Participants), NumPublishers: uint32(r.Publishers), MaxParticipants: uint32(r.MaxParticipants),
+		EmptyTimeout: uint32(r.EmptyTimeout.Seconds()), DepartureTimeout: uint32(r.DepartureTimeout.Seconds()),
+	}
+	for _, mime := range sfu.Codecs() {
+		out.EnabledCodecs = append(out.EnabledCodecs, &lk.Codec{Mime: mime})
+	}
+	return out
+}
+
 func participants(all []sfu.ParticipantInfo) []*lk.ParticipantInfo {
 	out := make([]*lk.ParticipantInfo, 0, len(all))
 	for _, p := range all {
@@ -71,17 +83,45 @@ func participant(p sfu.ParticipantInfo) *lk.ParticipantInfo {
 		Sid: p.SID, Identity: p.Identity, Name: p.Name, Metadata: p.Metadata, Attributes: maps.Clone(p.Attributes),
 		State: lk.ParticipantInfo_State(p.State), JoinedAt: p.JoinedAt.Unix(), JoinedAtMs: p.JoinedAt.UnixMilli(),
 		Version: p.Version, IsPublisher: p.Publisher, DisconnectReason: reason(p.Reason),
-		// Unset, a client refuses to publish.
-		Permission: &lk.ParticipantPermission{
-			CanSubscribe: p.Permission.Subscribe, CanPublish: p.Permission.Publish, CanPublishData: p.Permission.PublishData,
-			CanUpdateMetadata: p.Permission.UpdateMetadata, Hidden: p.Permission.Hidden,
-		},
-	}
-	for _, s := range p.Permission.Sources {
-		out.Permission.CanPublishSources = append(out.Permission.CanPublishSources, source(s))
+		Permission: permission(p.Permission), // unset, a client refuses to publish
 	}
 	for _, t := range p.Tracks {
 		out.Tracks = append(out.Tracks, track(t))
+	}
+	return out
+}
+
+func permission(p sfu.Permission) *lk.ParticipantPermission {
+	out := &lk.ParticipantPermission{
+		CanSubscribe: p.Subscribe, CanPublish: p.Publish, CanPublishData: p.PublishData, CanUpdateMetadata: p.UpdateMetadata, Hidden: p.Hidden,
+	}
+	for _, s := range p.Sources {
+		out.CanPublishSources = append(out.CanPublishSources, source(s))
+	}
+	return out
+}
+
+func permissionOf(p *lk.ParticipantPermission) sfu.Permission {
+	out := sfu.Permission{
+		Subscribe: p.GetCanSubscribe(), Publish: p.GetCanPublish(), PublishData: p.GetCanPublishData(),
+		UpdateMetadata: p.GetCanUpdateMetadata(), Hidden: p.GetHidden(),
+	}
+	for _, s := range p.GetCanPublishSources() {
+		out.Sources = append(out.Sources, sourceOf(s))
+	}
+	return out
+}
+
+// subscriptionPermission reads who may receive a participant's tracks, within
+// bounds: who and what is too much to be heard is not let in.
+func subscriptionPermission(s *lk.SubscriptionPermission) sfu.SubscriptionPermission {
+	out := sfu.SubscriptionPermission{All: s.GetAllParticipants()}
+	grants, tracks := s.GetTrackPermissions(), 0
+	for _, g := range grants[:min(len(grants), maxTrackSIDs)] {
+		sids := g.GetTrackSids()
+		sids = sids[:min(len(sids), maxTrackSIDs-tracks)]
+		tracks += len(sids)
+		out.Grants = append(out.Grants, sfu.TrackGrant{Identity: g.GetParticipantIdentity(), SID: g.GetParticipantSid(), All: g.GetAllTracks(), Tracks: sids})
 	}
 	return out
 }

@@ -17,6 +17,7 @@ func (ses *session) event(so *socket, e sfu.Event) {
 		}}})
 		all := append(append(participants(e.Gone), participants(e.Others)...), participant(e.Self))
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Update{Update: &lk.ParticipantUpdate{Participants: all}}})
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_RoomUpdate{RoomUpdate: &lk.RoomUpdate{Room: room(e.Room)}}})
 	case sfu.EventParticipants:
 		so.sendShared(once(e.Memo, func() *lk.SignalResponse {
 			return &lk.SignalResponse{Message: &lk.SignalResponse_Update{Update: &lk.ParticipantUpdate{Participants: participants(e.Participants)}}}
@@ -62,6 +63,18 @@ func (ses *session) event(so *socket, e sfu.Event) {
 		}}})
 	case sfu.EventTrackSubscribed:
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_TrackSubscribed{TrackSubscribed: &lk.TrackSubscribed{TrackSid: e.TrackSID}}})
+	case sfu.EventRoom:
+		so.sendShared(once(e.Memo, func() *lk.SignalResponse {
+			return &lk.SignalResponse{Message: &lk.SignalResponse_RoomUpdate{RoomUpdate: &lk.RoomUpdate{Room: room(e.Room)}}}
+		}))
+	case sfu.EventTrackUnpublished:
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_TrackUnpublished{TrackUnpublished: &lk.TrackUnpublishedResponse{TrackSid: e.TrackSID}}})
+	case sfu.EventTrackMuted:
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Mute{Mute: &lk.MuteTrackRequest{Sid: e.TrackSID, Muted: e.Muted}}})
+	case sfu.EventSubscriptionAllowed:
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_SubscriptionPermissionUpdate{SubscriptionPermissionUpdate: &lk.SubscriptionPermissionUpdate{
+			ParticipantSid: e.ParticipantSID, TrackSid: e.TrackSID, Allowed: e.Allowed,
+		}}})
 	case sfu.EventStreamState:
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_StreamStateUpdate{StreamStateUpdate: streamStates(e)}})
 	case sfu.EventSubscribedQuality:
@@ -92,19 +105,13 @@ func (ses *session) serverInfo() *lk.ServerInfo {
 
 func (ses *session) joinResponse(e sfu.EventJoined) *lk.JoinResponse {
 	j := &lk.JoinResponse{
-		Room: &lk.Room{
-			Sid: e.Room.SID, Name: e.Room.Name, CreationTime: e.Room.Created.Unix(), CreationTimeMs: e.Room.Created.UnixMilli(),
-			NumParticipants: uint32(e.Room.Participants), NumPublishers: uint32(e.Room.Publishers),
-		},
+		Room:        room(e.Room),
 		Participant: participant(e.Self), OtherParticipants: participants(e.Others),
 		ServerVersion: serverVersion, ServerInfo: ses.serverInfo(),
 		// No STUN or TURN server that the operator did not name. The message is
 		// never nil, so that clients do not fall back to servers of their own.
 		SubscriberPrimary: true, PingInterval: pingInterval, PingTimeout: pingTimeout,
 	}
-	for _, mime := range sfu.Codecs() {
-		j.EnabledPublishCodecs = append(j.EnabledPublishCodecs, &lk.Codec{Mime: mime})
-	}
-	j.Room.EnabledCodecs = j.EnabledPublishCodecs
+	j.EnabledPublishCodecs = j.Room.EnabledCodecs
 	return j
 }

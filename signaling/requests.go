@@ -82,9 +82,10 @@ func (ses *session) handle(_ context.Context, so *socket, m wsconn.Message) erro
 		p.Leave()
 	case *lk.SignalRequest_Simulate:
 		ses.simulate(so, r.Simulate)
-	case *lk.SignalRequest_SyncState, *lk.SignalRequest_SubscriptionPermission, nil:
-		// Sync state repeats what a session that resumes still knows; who may
-		// subscribe to what comes with the media plane's own issue.
+	case *lk.SignalRequest_SubscriptionPermission:
+		p.AllowSubscribers(subscriptionPermission(r.SubscriptionPermission))
+	case *lk.SignalRequest_SyncState, nil:
+		// Sync state repeats what a session that resumes still knows.
 	}
 	return nil
 }
