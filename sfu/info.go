@@ -337,6 +337,7 @@ func (EventMetadataRefused) event()     {}
 func (EventMetadataUpdated) event()     {}
 func (EventOffer) event()               {}
 func (EventAnswer) event()              {}
+func (EventSectionsRequired) event()    {}
 func (EventCandidate) event()           {}
 func (EventSpeakers) event()            {}
 func (EventSubscriptionFailed) event()  {}
