@@ -110,7 +110,9 @@ type MediaConfig struct {
 	Advertise []string          `yaml:"advertise"` // addresses that clients reach this node by
 	APIKeys   map[string]string `yaml:"api_keys"`  // LiveKit API keys of outside programs: key → secret
 
-	MaxParticipants int `yaml:"max_participants"` // of one room
+	MaxParticipants int           `yaml:"max_participants"` // of one room
+	UDPSockets      int           `yaml:"udp_sockets"`      // that share the UDP port; 0: as many as processors
+	SendHold        time.Duration `yaml:"send_hold"`        // a packet may wait this long for the rest of its frame; 0: it does not
 }
 
 // TURNConfig is the embedded relay.
@@ -247,7 +249,7 @@ func Default() Config {
 		Chat: ChatConfig{
 			MaxTextBytes: 16 << 10, MaxMembers: 1000, SendsPerSecond: 10, SendBurst: 100, QueueBytes: 512 << 10, MaxSockets: 50, DrainSpread: time.Minute,
 		},
-		Media: MediaConfig{UDPListen: "127.0.0.1:7882", TCPListen: "127.0.0.1:7881", MaxParticipants: 1000},
+		Media: MediaConfig{UDPListen: "127.0.0.1:7882", TCPListen: "127.0.0.1:7881", MaxParticipants: 1000, SendHold: 500 * time.Microsecond},
 		Mail: MailConfig{
 			SMTPListen: "127.0.0.1:2525", SubmissionListen: "127.0.0.1:2587", SubmissionsListen: "127.0.0.1:2465",
 			IMAPListen: "127.0.0.1:2143", IMAPSListen: "127.0.0.1:2993",
@@ -535,6 +537,8 @@ func (c *Config) validateLimits() error {
 		{"chat.max_sockets", c.Chat.MaxSockets >= 1, "1"},
 		{"chat.drain_spread", c.Chat.DrainSpread >= time.Second, "1s"},
 		{"media.max_participants", c.Media.MaxParticipants >= 2, "2"},
+		{"media.udp_sockets", c.Media.UDPSockets >= 0, "0"},
+		{"media.send_hold", c.Media.SendHold >= 0, "0"},
 		{"mail.max_connections", c.Mail.MaxConnections >= 1, "1"},
 		{"mail.max_connections_per_address", c.Mail.MaxConnectionsPerAddress >= 1, "1"},
 		{"mail.max_failed_sign_ins", c.Mail.MaxFailedSignIns >= 1, "1"},

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"net"
@@ -21,6 +22,7 @@ import (
 func (a *App) openMedia(n *node) error {
 	forwarder, err := sfu.New(sfu.Config{
 		UDPListen: a.cfg.Media.UDPListen, TCPListen: a.cfg.Media.TCPListen, Advertise: a.cfg.Media.Advertise,
+		UDPSockets: a.cfg.Media.UDPSockets, SendHold: cmp.Or(a.cfg.Media.SendHold, -1), // 0 is the default there
 		MaxParticipants: a.cfg.Media.MaxParticipants, MachineAddresses: a.cfg.Demo, Log: a.log, Registerer: a.reg,
 	})
 	if err != nil {

@@ -11,6 +11,8 @@ type metrics struct {
 	rooms, participants              prometheus.Gauge
 	received, forwarded              prometheus.Counter
 	resent, nacks, plis, dataDropped prometheus.Counter
+
+	udpSends, udpUnsent, udpStrangers, udpOverrun prometheus.Counter
 }
 
 // newMetrics registers with r, which may be nil.
@@ -30,12 +32,18 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		nacks:        counter("nacks_sent_total", "Packets asked of publishers again."),
 		plis:         counter("key_frames_requested_total", "Key frames asked of publishers."),
 		dataDropped:  counter("data_dropped_total", "Data packets not forwarded because a subscriber was too slow."),
+
+		udpSends:     counter("udp_sends_total", "System calls that sent UDP packets; a frame's packets share one."),
+		udpUnsent:    counter("udp_packets_unsent_total", "UDP packets that the kernel did not take."),
+		udpStrangers: counter("udp_packets_unknown_total", "UDP packets that belong to no connection."),
+		udpOverrun:   counter("udp_packets_overrun_total", "UDP packets dropped because their connection was read too slowly."),
 	}
 	if r == nil {
 		return m, nil
 	}
 	var err error
-	for _, c := range []prometheus.Collector{m.rooms, m.participants, m.received, m.forwarded, m.resent, m.nacks, m.plis, m.dataDropped} {
+	for _, c := range []prometheus.Collector{m.rooms, m.participants, m.received, m.forwarded, m.resent, m.nacks, m.plis, m.dataDropped,
+		m.udpSends, m.udpUnsent, m.udpStrangers, m.udpOverrun} {
 		err = errors.Join(err, r.Register(c))
 	}
 	if err != nil {

@@ -26,7 +26,7 @@ const socketBuffer = 16 << 20
 
 // ports are the bound sockets.
 type ports struct {
-	udp []*net.UDPConn
+	udp []*udpGroup
 	tcp []net.Listener
 
 	udpMux io.Closer // set by newAPI; may be nil
@@ -72,18 +72,15 @@ func listen(cfg Config) (*ports, error) {
 		}
 		port := first.Port()
 		for i, addr := range addresses(first.Addr(), cfg.MachineAddresses) {
-			c, err := net.ListenUDP(network("udp", cfg.UDPListen, addr), net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, port)))
+			g, err := listenUDP(network("udp", cfg.UDPListen, addr), netip.AddrPortFrom(addr, port), cfg.UDPSockets)
 			if err != nil {
 				if i > 0 { // an address of the machine that cannot be had is none of ours
 					continue
 				}
 				return fail("media.udp_listen", cfg.UDPListen, err)
 			}
-			// What the kernel grants is enough to go on with.
-			_ = c.SetReadBuffer(socketBuffer)
-			_ = c.SetWriteBuffer(socketBuffer)
-			p.udp = append(p.udp, c)
-			port = uint16(c.LocalAddr().(*net.UDPAddr).Port)
+			p.udp = append(p.udp, g)
+			port = g.addr.Port()
 		}
 	}
 	if cfg.TCPListen != "" {
@@ -133,8 +130,8 @@ func addresses(listen netip.Addr, machine bool) []netip.Addr {
 
 func (p *ports) udpAddrs() []netip.AddrPort {
 	out := make([]netip.AddrPort, 0, len(p.udp))
-	for _, c := range p.udp {
-		out = append(out, c.LocalAddr().(*net.UDPAddr).AddrPort())
+	for _, g := range p.udp {
+		out = append(out, g.addr)
 	}
 	return out
 }
@@ -155,8 +152,8 @@ func (p *ports) close() {
 	if p.tcpMux != nil {
 		_ = p.tcpMux.Close()
 	}
-	for _, c := range p.udp {
-		_ = c.Close()
+	for _, g := range p.udp {
+		_ = g.close()
 	}
 	for _, l := range p.tcp {
 		_ = l.Close()
@@ -165,7 +162,7 @@ func (p *ports) close() {
 
 // newAPI makes what PeerConnections are made of. It starts the readers of the
 // shared sockets, which end with ports.close.
-func newAPI(cfg Config, p *ports, relays *relay, log *slog.Logger) (*webrtc.API, error) {
+func newAPI(cfg Config, p *ports, relays *relay, m *metrics, log *slog.Logger) (*webrtc.API, error) {
 	var se webrtc.SettingEngine
 	loggers := pionLoggers{log}
 	se.LoggerFactory = loggers
@@ -207,14 +204,14 @@ func newAPI(cfg Config, p *ports, relays *relay, log *slog.Logger) (*webrtc.API,
 	var networks []webrtc.NetworkType
 	if len(p.udp) > 0 {
 		networks = append(networks, webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6)
-		muxes := make([]ice.UDPMux, 0, len(p.udp))
-		for _, c := range relays.wrap(p.udp) {
-			muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: c, Logger: loggers.NewLogger("udpmux")}))
+		for _, g := range p.udp {
+			// Of a server that listens on the machine's other addresses, too: the
+			// kernel would carry a check from 127.0.0.1 to the machine's own address,
+			// ICE would choose that pair, and Firefox, which answers the check, sends
+			// no media to loopback.
+			g.loopback = len(p.udp) > 1 && g.addr.Addr().IsLoopback()
 		}
-		mux := muxes[0]
-		if len(muxes) > 1 {
-			mux = ice.NewMultiUDPMuxDefault(muxes...)
-		}
+		mux := newUDPMux(p.udp, cfg.SendHold, relays, m)
 		se.SetICEUDPMux(mux)
 		p.udpMux = mux
 	}

@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"runtime"
 	"sync"
 	"time"
 
@@ -44,6 +45,12 @@ type Config struct {
 	// addresses of this machine as well: browsers without special flags leave
 	// loopback out of ICE.
 	MachineAddresses bool
+	// UDPSockets is how many sockets, each with a reader of its own, share a UDP
+	// address; 0 means as many as there are processors, up to 16.
+	UDPSockets int
+	// SendHold is how long a packet may wait for others of its frame, so that one
+	// system call sends them; 0 means 500 µs, less than 0 sends each at once.
+	SendHold time.Duration
 	// MaxParticipants bounds one room on one node; 0 means 1000.
 	MaxParticipants int
 	// MaxRooms bounds the rooms of this node that CreateRoom adds to; 0 means
@@ -120,6 +127,13 @@ func New(cfg Config) (*SFU, error) {
 	}
 	if cfg.MaxParticipants <= 0 {
 		cfg.MaxParticipants = 1000
+	}
+	if cfg.UDPSockets <= 0 {
+		cfg.UDPSockets = runtime.GOMAXPROCS(0)
+	}
+	cfg.UDPSockets = min(cfg.UDPSockets, maxUDPSockets)
+	if cfg.SendHold == 0 {
+		cfg.SendHold = defaultHold
 	}
 	if cfg.ResumeWindow == 0 {
 		cfg.ResumeWindow = 20 * time.Second
@@ -203,7 +217,7 @@ func (s *SFU) Run(ctx context.Context) error {
 		return fmt.Errorf("sfu: make DTLS certificate: %w", err)
 	}
 	s.certs = []webrtc.Certificate{*cert}
-	if s.api, err = newAPI(s.cfg, p, &s.relay, s.log); err != nil {
+	if s.api, err = newAPI(s.cfg, p, &s.relay, s.metrics, s.log); err != nil {
 		return err
 	}
 	close(s.ready)
