@@ -115,13 +115,6 @@ type MediaConfig struct {
 	SendHold        time.Duration `yaml:"send_hold"`        // a packet may wait this long for the rest of its frame; 0: it does not
 }
 
-// TURNConfig is the embedded relay.
-type TURNConfig struct {
-	UDPListen  string `yaml:"udp_listen"`
-	TLSListen  string `yaml:"tls_listen"`
-	ShareHTTPS bool   `yaml:"share_https"`
-}
-
 // MailConfig says where mail is accepted and read.
 type MailConfig struct {
 	SMTPListen        string `yaml:"smtp_listen"`
@@ -250,6 +243,7 @@ func Default() Config {
 			MaxTextBytes: 16 << 10, MaxMembers: 1000, SendsPerSecond: 10, SendBurst: 100, QueueBytes: 512 << 10, MaxSockets: 50, DrainSpread: time.Minute,
 		},
 		Media: MediaConfig{UDPListen: "127.0.0.1:7882", TCPListen: "127.0.0.1:7881", MaxParticipants: 1000, SendHold: 500 * time.Microsecond},
+		TURN:  defaultTURN,
 		Mail: MailConfig{
 			SMTPListen: "127.0.0.1:2525", SubmissionListen: "127.0.0.1:2587", SubmissionsListen: "127.0.0.1:2465",
 			IMAPListen: "127.0.0.1:2143", IMAPSListen: "127.0.0.1:2993",
@@ -300,7 +294,8 @@ type listener struct {
 	key      string
 	value    string
 	optional bool // empty switches it off
-	media    bool // may leave loopback in the demo
+	media    bool // may leave loopback in the demo; bound with the media, not by open
+	udp      bool
 }
 
 func (c *Config) listeners() []listener {
@@ -308,8 +303,10 @@ func (c *Config) listeners() []listener {
 		{key: "http.listen", value: c.HTTP.Listen},
 		{key: "admin.listen", value: c.Admin.Listen},
 		{key: "cluster.listen", value: c.Cluster.Listen, optional: true},
-		{key: "media.udp_listen", value: c.Media.UDPListen, optional: true, media: true},
+		{key: "media.udp_listen", value: c.Media.UDPListen, optional: true, media: true, udp: true},
 		{key: "media.tcp_listen", value: c.Media.TCPListen, optional: true, media: true},
+		{key: "turn.udp_listen", value: c.TURN.UDPListen, optional: true, media: true, udp: true},
+		{key: "turn.tls_listen", value: c.TURN.TLSListen, optional: true},
 		{key: "mail.smtp_listen", value: c.Mail.SMTPListen, optional: true},
 		{key: "mail.submission_listen", value: c.Mail.SubmissionListen, optional: true},
 		{key: "mail.submissions_listen", value: c.Mail.SubmissionsListen, optional: true},
@@ -332,7 +329,7 @@ func (c *Config) Listeners() []Listener {
 	var out []Listener
 	for _, l := range c.listeners() {
 		if l.value != "" {
-			out = append(out, Listener{Key: l.key, Address: l.value, UDP: l.key == "media.udp_listen"})
+			out = append(out, Listener{Key: l.key, Address: l.value, UDP: l.udp})
 		}
 	}
 	return out
@@ -360,6 +357,9 @@ func (c *Config) Validate() error {
 		return err
 	}
 	if err := c.validateMedia(); err != nil {
+		return err
+	}
+	if err := c.validateTURN(); err != nil {
 		return err
 	}
 	if err := c.Audit.syslog().Validate(); err != nil {
@@ -391,13 +391,17 @@ func (c *Config) validateListeners() error {
 		if c.Demo && !l.media && !loopback(l.value) {
 			return keyErrorf(l.key, "%q is reachable from outside, and the demo's password is public; use 127.0.0.1, or run without --demo", l.value)
 		}
-		if _, port, _ := net.SplitHostPort(l.value); port == "0" || l.key == "media.udp_listen" {
+		if _, port, _ := net.SplitHostPort(l.value); port == "0" {
 			continue
 		}
-		if other, ok := taken[l.value]; ok {
+		socket := l.value
+		if l.udp {
+			socket = "udp " + l.value
+		}
+		if other, ok := taken[socket]; ok {
 			return keyErrorf(l.key, "%q is taken by %s; give each its own port", l.value, other)
 		}
-		taken[l.value] = l.key
+		taken[socket] = l.key
 	}
 	return nil
 }
@@ -515,9 +519,6 @@ func (c *Config) validateMedia() error {
 	if c.Media.UDPListen == "" && c.Media.TCPListen == "" {
 		return keyErrorf("media.udp_listen", "is empty, and so is media.tcp_listen; media needs one of them, such as 127.0.0.1:7882")
 	}
-	if c.TURN.UDPListen != "" || c.TURN.TLSListen != "" || c.TURN.ShareHTTPS {
-		return keyErrorf("turn", "the embedded relay is not served by this version; leave udp_listen and tls_listen empty and share_https false")
-	}
 	return nil
 }
 
@@ -539,6 +540,13 @@ func (c *Config) validateLimits() error {
 		{"media.max_participants", c.Media.MaxParticipants >= 2, "2"},
 		{"media.udp_sockets", c.Media.UDPSockets >= 0, "0"},
 		{"media.send_hold", c.Media.SendHold >= 0, "0"},
+		{"turn.max_allocations", c.TURN.MaxAllocations >= 1, "1"},
+		{"turn.max_allocations_per_user", c.TURN.MaxAllocationsPerUser >= 2, "2"},
+		{"turn.max_bytes_per_second", c.TURN.MaxBytesPerSecond >= 64<<10, "65536"},
+		{"turn.allocation_lifetime", c.TURN.AllocationLifetime >= time.Minute, "1m"},
+		{"turn.credential_lifetime", c.TURN.CredentialLifetime >= 10*time.Minute, "10m"},
+		{"turn.max_connections", c.TURN.MaxConnections >= 1, "1"},
+		{"turn.max_connections_per_address", c.TURN.MaxConnectionsPerAddress >= 1, "1"},
 		{"mail.max_connections", c.Mail.MaxConnections >= 1, "1"},
 		{"mail.max_connections_per_address", c.Mail.MaxConnectionsPerAddress >= 1, "1"},
 		{"mail.max_failed_sign_ins", c.Mail.MaxFailedSignIns >= 1, "1"},

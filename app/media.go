@@ -72,11 +72,12 @@ func (a *App) constructMeetings(ctx context.Context, n *node, api *httpapi.API, 
 			operator, ok := operators[key]
 			return []byte(operator), ok
 		},
-		Admission: gate, SFU: n.media, Owner: own, Peers: peers, Log: a.log, Registerer: a.reg, Now: a.opts.Now,
+		Admission: gate, SFU: n.media, TURN: n.relay, Owner: own, Peers: peers, Log: a.log, Registerer: a.reg, Now: a.opts.Now,
 	})
 	if err != nil {
 		return err
 	}
+	n.rooms = rooms
 	meetings, err := meeting.New(meeting.Config{
 		DB: n.db, Audit: auditLog, Gate: gate, People: dir, Notifier: messages, Rooms: rooms, PublicURL: a.cfg.HTTP.PublicURL,
 		Log: a.log, Registerer: a.reg, Now: a.opts.Now,
@@ -85,6 +86,9 @@ func (a *App) constructMeetings(ctx context.Context, n *node, api *httpapi.API, 
 		return err
 	}
 	n.cores = append(n.cores, service{"media", n.media.Run})
+	if n.relay != nil {
+		n.cores = append(n.cores, service{"turn", n.relay.Run})
+	}
 	n.fronts = append(n.fronts, service{"signaling", rooms.Run}, service{"meeting", meetings.Run})
 	n.revokes = append(n.revokes, rooms.Revoke)
 	n.drains = append(n.drains, rooms.Drain)

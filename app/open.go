@@ -21,6 +21,8 @@ import (
 	"commsd/internal/secret"
 	"commsd/internal/sqldb"
 	"commsd/sfu"
+	"commsd/signaling"
+	"commsd/signaling/turn"
 )
 
 // service is something that runs until its context is done.
@@ -37,6 +39,8 @@ type node struct {
 	blobs  blob.Store
 	secret *secret.Store
 	media  *sfu.SFU
+	relay  *turn.Server // nil without turn.*
+	rooms  *signaling.Service
 
 	cores   []service                   // end last: the directory, the queue, the SFU
 	fronts  []service                   // end first: what people are connected to
@@ -83,7 +87,14 @@ func (a *App) open(ctx context.Context) (_ *node, err error) {
 	if err := a.openMedia(n); err != nil {
 		return nil, err
 	}
+	relayed, err := a.listenTURN(ctx, n)
+	if err != nil {
+		return nil, err
+	}
 	if err := a.openStores(ctx, n); err != nil {
+		return nil, err
+	}
+	if err := a.constructTURN(ctx, n, relayed, listeners["turn.tls_listen"], certificate); err != nil {
 		return nil, err
 	}
 	handler, err := a.construct(ctx, n, listeners)

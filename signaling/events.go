@@ -13,7 +13,7 @@ func (ses *session) event(so *socket, e sfu.Event) {
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Join{Join: ses.joinResponse(e)}})
 	case sfu.EventResumed:
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Reconnect{Reconnect: &lk.ReconnectResponse{
-			ServerInfo: ses.serverInfo(), LastMessageSeq: ses.data.lastSequence(),
+			ServerInfo: ses.serverInfo(), LastMessageSeq: ses.data.lastSequence(), IceServers: ses.svc.iceServers(ses.p.SID()),
 		}}})
 		all := append(append(participants(e.Gone), participants(e.Others)...), participant(e.Self))
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Update{Update: &lk.ParticipantUpdate{Participants: all}}})
@@ -107,9 +107,9 @@ func (ses *session) joinResponse(e sfu.EventJoined) *lk.JoinResponse {
 	j := &lk.JoinResponse{
 		Room:        room(e.Room),
 		Participant: participant(e.Self), OtherParticipants: participants(e.Others),
-		ServerVersion: serverVersion, ServerInfo: ses.serverInfo(),
-		// No STUN or TURN server that the operator did not name. The message is
-		// never nil, so that clients do not fall back to servers of their own.
+		ServerVersion: serverVersion, ServerInfo: ses.serverInfo(), IceServers: ses.svc.iceServers(ses.p.SID()),
+		// The message is never nil, so that clients do not fall back to servers of
+		// their own.
 		SubscriberPrimary: true, PingInterval: pingInterval, PingTimeout: pingTimeout,
 	}
 	j.EnabledPublishCodecs = j.Room.EnabledCodecs

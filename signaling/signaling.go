@@ -22,8 +22,10 @@ import (
 
 	"commsd/identity"
 	"commsd/internal/accesstoken"
+	lk "commsd/internal/lkproto"
 	"commsd/sfu"
 	"commsd/signaling/owner"
+	"commsd/signaling/turn"
 )
 
 // Admission decides whether the holder of a token, whose signature has been
@@ -41,6 +43,8 @@ type Config struct {
 	Keys      func(key string) ([]byte, bool)
 	Admission Admission
 	SFU       *sfu.SFU
+	// TURN is the relay that clients are told of; nil where there is none.
+	TURN *turn.Server
 
 	// Owner decides which of several nodes a room lives on; nil: this one is
 	// alone. Run runs it.
@@ -236,4 +240,21 @@ func (s *Service) forget(sid string) {
 	s.mu.Lock()
 	delete(s.sessions, sid)
 	s.mu.Unlock()
+	if s.cfg.TURN != nil {
+		s.cfg.TURN.End(sid)
+	}
+}
+
+// Alive tells whether a participant has its place on this node: a relay serves
+// nobody else.
+func (s *Service) Alive(sid string) bool { return s.session(sid) != nil }
+
+// iceServers is what a participant is told: the relay that the operator named,
+// and never a STUN or TURN server of anybody else's.
+func (s *Service) iceServers(sid string) []*lk.ICEServer {
+	if s.cfg.TURN == nil {
+		return nil
+	}
+	c := s.cfg.TURN.Credential(sid)
+	return []*lk.ICEServer{{Urls: c.URLs, Username: c.Username, Credential: c.Credential}}
 }

@@ -39,6 +39,8 @@ type MediaConfig struct {
 	Candidate func(init string) string
 	// OneConnection publishes and receives on one connection.
 	OneConnection bool
+	// Relay, when set, has the client send and receive through TURN alone.
+	Relay *Relay
 	// Offer and Answer carry descriptions to the server. They are required.
 	Offer, Answer func(sdp string, id uint32) error
 }
@@ -173,6 +175,9 @@ func (cfg MediaConfig) api() (*webrtc.API, error) {
 	// Loss is played above SRTP, which must not take what comes again for a
 	// replay; and a test may ask for a packet that it has.
 	se.DisableSRTPReplayProtection(true)
+	if cfg.Relay != nil {
+		se.SetICEProxyDialer(cfg.Relay)
+	}
 	networks := cfg.Networks
 	if networks == nil {
 		networks = []webrtc.NetworkType{webrtc.NetworkTypeUDP4}

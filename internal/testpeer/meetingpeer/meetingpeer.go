@@ -9,6 +9,7 @@ package meetingpeer
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +31,7 @@ type Config struct {
 	Token string
 	Query url.Values  // further parameters
 	Text  bool        // speak protojson in text frames
+	TLS   *tls.Config // for wss; nil: as the system trusts
 	Media MediaConfig // Offer and Answer are the peer's own
 }
 
@@ -85,7 +87,9 @@ func Dial(ctx context.Context, cfg Config) (*Peer, error) {
 	for k, v := range cfg.Query {
 		q[k] = v
 	}
-	ws, resp, err := websocket.DefaultDialer.DialContext(ctx, cfg.URL+"/rtc?"+q.Encode(), nil)
+	dialer := *websocket.DefaultDialer
+	dialer.TLSClientConfig = cfg.TLS
+	ws, resp, err := dialer.DialContext(ctx, cfg.URL+"/rtc?"+q.Encode(), nil)
 	if err != nil {
 		if resp != nil {
 			defer resp.Body.Close()
@@ -185,6 +189,9 @@ func (p *Peer) note(change func()) {
 func (p *Peer) handle(m *lk.SignalResponse) error {
 	switch m := m.GetMessage().(type) {
 	case *lk.SignalResponse_Join:
+		if err := p.useServers(m.Join.GetIceServers()); err != nil {
+			return err
+		}
 		return p.learn(append(m.Join.GetOtherParticipants(), m.Join.GetParticipant())...)
 	case *lk.SignalResponse_Update:
 		return p.learn(m.Update.GetParticipants()...)

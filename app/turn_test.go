@@ -1,0 +1,142 @@
+package app_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+
+	"commsd/app"
+	"commsd/app/apptest"
+	"commsd/internal/lkproto"
+	"commsd/internal/testpeer/meetingpeer"
+)
+
+// withCertificate gives cfg a certificate for localhost, and returns who
+// trusts it.
+func withCertificate(t *testing.T, cfg *app.Config) *tls.Config {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cfg.HTTP.TLS.Cert, cfg.HTTP.TLS.Key = filepath.Join(dir, "c.pem"), filepath.Join(dir, "k.pem")
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	for path, text := range map[string][]byte{cfg.HTTP.TLS.Cert: cert, cfg.HTTP.TLS.Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})} {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg.HTTP.PublicURL = "https://localhost"
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(cert)
+	return &tls.Config{RootCAs: roots, ServerName: "localhost"}
+}
+
+// meetThroughTURN has two clients meet by TURN alone, by the URLs that use
+// accepts, and returns those that they were told.
+func meetThroughTURN(t *testing.T, n *apptest.Node, trust *tls.Config, use func(string) bool) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	var peers []*meetingpeer.Peer
+	var told []string
+	for _, who := range []string{"a", "b"} {
+		p, err := meetingpeer.Dial(ctx, meetingpeer.Config{
+			URL: "ws" + strings.TrimPrefix(n.URL, "http"), Token: operatorToken(t, "r", who), TLS: trust,
+			Media: meetingpeer.MediaConfig{Relay: &meetingpeer.Relay{Use: use, TLS: trust}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		j, err := p.Await(ctx, func(m *lkproto.SignalResponse) bool { return m.GetJoin() != nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		servers := j.GetJoin().GetIceServers()
+		if len(servers) != 1 || servers[0].GetCredential() == "" {
+			t.Fatalf("clients are told of %v", servers)
+		}
+		told = servers[0].GetUrls()
+		peers = append(peers, p)
+	}
+	for i, p := range peers {
+		pub, _, err := p.Publish(ctx, &lkproto.AddTrackRequest{Cid: "mic", Type: lkproto.TrackType_AUDIO, Source: lkproto.TrackSource_MICROPHONE})
+		if err != nil {
+			t.Fatal(err)
+		}
+		source := pub.Pump(5*time.Millisecond, func(i int) *rtp.Packet { return meetingpeer.Opus(uint16(i), uint32(i)*960, []byte("sound")) })
+		defer source.Stop()
+		tr, err := peers[1-i].Track(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			if pkt, err := tr.Next(ctx, nil); err != nil || string(pkt.Payload) != "sound" {
+				t.Fatalf("received %v, %v", pkt, err)
+			}
+		}
+	}
+	for _, pc := range []*webrtc.PeerConnection{peers[0].Publisher(), peers[0].Subscriber()} {
+		pair, err := pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair()
+		if err != nil || pair.Local.Typ != webrtc.ICECandidateTypeRelay {
+			t.Errorf("media flows by %v, %v", pair, err)
+		}
+	}
+	return told
+}
+
+func TestTURNOverUDP(t *testing.T) {
+	cfg := apptest.Config(t.TempDir())
+	cfg.Media.APIKeys = map[string]string{operatorKey: operatorSecret}
+	cfg.TURN.UDPListen, cfg.TURN.Host = "127.0.0.1:0", "127.0.0.1"
+	n := apptest.StartConfig(t, cfg)
+	told := meetThroughTURN(t, n, nil, nil)
+	if want := "turn:" + n.Addr("turn.udp_listen").String() + "?transport=udp"; len(told) != 1 || told[0] != want {
+		t.Errorf("told %q, want %q", told, want)
+	}
+	// The port is the relay's alone, and given back.
+	n.Stop(t)
+	again, err := net.ListenPacket("udp", n.Addr("turn.udp_listen").String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Close()
+}
+
+func TestTURNOverTLS(t *testing.T) {
+	cfg := apptest.Config(t.TempDir())
+	cfg.Media.APIKeys = map[string]string{operatorKey: operatorSecret}
+	trust := withCertificate(t, &cfg)
+	cfg.TURN.TLSListen = "127.0.0.1:0"
+	n := apptest.StartConfig(t, cfg)
+	told := meetThroughTURN(t, n, trust, nil)
+	_, port, err := net.SplitHostPort(n.Addr("turn.tls_listen").String())
+	if want := "turns:localhost:" + port + "?transport=tcp"; err != nil || len(told) != 1 || told[0] != want {
+		t.Errorf("told %q, want %q, %v", told, want, err)
+	}
+}
