@@ -14,6 +14,7 @@ import (
 	"github.com/pion/logging"
 	"github.com/pion/rtcp"
 	"github.com/pion/sdp/v3"
+	"github.com/pion/transport/v5"
 	"github.com/pion/webrtc/v4"
 
 	lk "commsd/internal/lkproto"
@@ -29,6 +30,8 @@ const (
 
 // MediaConfig says how a Media reaches its server.
 type MediaConfig struct {
+	// Net replaces the machine's network; nil means its loopback.
+	Net transport.Net
 	// Networks are the transports offered; none means UDP over IPv4. Only
 	// loopback is used.
 	Networks []webrtc.NetworkType
@@ -169,8 +172,12 @@ func (cfg MediaConfig) api() (*webrtc.API, error) {
 	quiet := logging.NewDefaultLoggerFactory()
 	quiet.DefaultLogLevel = logging.LogLevelDisabled
 	se.LoggerFactory = quiet
-	se.SetIncludeLoopbackCandidate(true)
-	se.SetIPFilter(net.IP.IsLoopback)
+	if cfg.Net != nil {
+		se.SetNet(cfg.Net)
+	} else {
+		se.SetIncludeLoopbackCandidate(true)
+		se.SetIPFilter(net.IP.IsLoopback)
+	}
 	se.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	// Loss is played above SRTP, which must not take what comes again for a
 	// replay; and a test may ask for a packet that it has.
@@ -193,7 +200,10 @@ func (cfg MediaConfig) api() (*webrtc.API, error) {
 			RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000, RTCPFeedback: nack}, PayloadType: 96,
 		}, webrtc.RTPCodecTypeVideo),
 		engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.AudioLevelURI}, webrtc.RTPCodecTypeAudio),
+		engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}, webrtc.RTPCodecTypeAudio),
 		engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}, webrtc.RTPCodecTypeVideo),
+		engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.SDESMidURI}, webrtc.RTPCodecTypeVideo),
+		engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.SDESRTPStreamIDURI}, webrtc.RTPCodecTypeVideo),
 	)
 	registry := &interceptor.Registry{}
 	for _, f := range cfg.Interceptors {

@@ -1,0 +1,158 @@
+package sfu_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"commsd/internal/testpeer/meetingpeer"
+	"commsd/sfu"
+)
+
+// studio is somebody with a microphone and a camera. What viewers get is
+// measured against what it sends: a machine that has other things to do slows
+// both down.
+type studio struct {
+	cam    *meetingpeer.Simulcast
+	sounds atomic.Int64
+}
+
+const filmEvery, soundEvery = 40 * time.Millisecond, 20 * time.Millisecond
+
+// film publishes sound and a camera in three layers of 25 pictures a second
+// that take 120, 350 and 900 kb/s.
+func film(t *testing.T, s *sfu.SFU) *studio {
+	t.Helper()
+	c := join(t, s, everything("r", "an"), nil)
+	out := &studio{}
+	mic, _ := c.publish(microphone("mic"))
+	t.Cleanup(mic.Pump(soundEvery, func(n int) *rtp.Packet { out.sounds.Add(1); return opus(n) }).Stop)
+	c.p.AddTrack(sfu.TrackInfo{
+		CID: "cam", Kind: sfu.Video, Source: sfu.SourceCamera, Width: 1280, Height: 720, Simulcast: true,
+		Layers: []sfu.VideoLayer{
+			{Quality: 0, Width: 320, Height: 180, Bitrate: 120_000, RID: "q"},
+			{Quality: 1, Width: 640, Height: 360, Bitrate: 350_000, RID: "h"},
+			{Quality: 2, Width: 1280, Height: 720, Bitrate: 900_000, RID: "f"},
+		},
+	})
+	await(c, "its camera", func(e sfu.EventTrackPublished) bool { return e.CID == "cam" })
+	var err error
+	if out.cam, err = c.AddSimulcast("cam"); err != nil {
+		t.Fatal(err)
+	}
+	c.negotiateNow()
+	t.Cleanup(out.cam.Film(filmEvery, [len(meetingpeer.Rids)]int{120_000, 350_000, 900_000}).Stop)
+	return out
+}
+
+// span is what was sent in a span of time.
+type span struct {
+	from, to         time.Time
+	pictures, sounds int
+}
+
+func (s *studio) begin() span {
+	return span{from: time.Now(), pictures: -s.cam.Taken(), sounds: -int(s.sounds.Load())}
+}
+
+func (s *studio) end(of span) span {
+	of.to = time.Now()
+	of.pictures += s.cam.Taken()
+	of.sounds += int(s.sounds.Load())
+	return of
+}
+
+func (s *studio) during(t *testing.T, d time.Duration) span {
+	t.Helper()
+	of := s.begin()
+	pass(t, d)
+	return s.end(of)
+}
+
+// pass lets a test's time pass.
+func pass(t *testing.T, d time.Duration) {
+	t.Helper()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-t.Context().Done():
+	}
+}
+
+// wanted is what a viewer shall get: shares of the pictures and sounds that are
+// sent, and of those pictures the share that is of a layer.
+type wanted struct {
+	layer                    byte
+	pictures, sounds, ofThem float64
+}
+
+// gets compares what came in a span of time; empty is all right.
+func (v *viewer) gets(w wanted, sent span) string {
+	pictures, layers, sounds := v.between(sent.from, sent.to)
+	if float64(pictures) >= w.pictures*float64(sent.pictures) && float64(sounds) >= w.sounds*float64(sent.sounds) &&
+		float64(layers[w.layer]) >= w.ofThem*float64(pictures) && pictures > 0 {
+		return ""
+	}
+	named := make(map[string]int)
+	for l, n := range layers {
+		named[string(l)] = n
+	}
+	return fmt.Sprintf("%d of %d pictures, of layers %v, and %d of %d sounds in %v; want %+v",
+		pictures, sent.pictures, named, sounds, sent.sounds, sent.to.Sub(sent.from).Round(time.Millisecond), w)
+}
+
+// windows is in how many spans of time a test looks for what it wants. On a
+// machine at rest it finds it in the first.
+const windows = 8
+
+// One camera, watched over lines of every kind at the same time: the picture
+// flows at the layer that fits, and the sound all the while.
+func TestLines(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	st := film(t, s)
+	far := newInternet(s)
+	type watched struct {
+		name string
+		line conditions
+		want wanted
+		*viewer
+	}
+	all := []*watched{
+		{name: "1 % loss", line: conditions{loss: 1, delay: 10 * time.Millisecond}, want: wanted{'f', 0.92, 0.95, 1}},
+		{name: "5 % loss", line: conditions{loss: 5, delay: 10 * time.Millisecond}, want: wanted{'f', 0.9, 0.88, 0.9}},
+		{name: "10 % loss", line: conditions{loss: 10, delay: 10 * time.Millisecond}, want: wanted{'f', 0.85, 0.8, 0.9}},
+		{name: "50 ms", line: conditions{delay: 50 * time.Millisecond}, want: wanted{'f', 0.92, 0.95, 1}},
+		{name: "150 ms", line: conditions{delay: 150 * time.Millisecond}, want: wanted{'f', 0.92, 0.95, 1}},
+		{name: "300 ms", line: conditions{delay: 300 * time.Millisecond}, want: wanted{'f', 0.9, 0.92, 1}},
+		{name: "jitter", line: conditions{delay: 20 * time.Millisecond, jitter: 60 * time.Millisecond}, want: wanted{'f', 0.92, 0.95, 1}},
+	}
+	clients := make([]*client, len(all))
+	for i, w := range all { // all of them connect at the same time
+		clients[i] = join(t, s, everything("r", w.name), far.reach(t, far.line(t, w.line)))
+	}
+	for i, w := range all {
+		w.viewer = watch(t, clients[i])
+	}
+	pass(t, 3*time.Second)
+	why := make(map[string]string)
+	for range windows {
+		sent := st.during(t, 3*time.Second)
+		left := all[:0]
+		for _, w := range all {
+			if why[w.name] = w.gets(w.want, sent); why[w.name] != "" {
+				left = append(left, w)
+			}
+		}
+		if all = left; len(all) == 0 {
+			break
+		}
+	}
+	for _, w := range all {
+		t.Errorf("%s: %s", w.name, why[w.name])
+	}
+}

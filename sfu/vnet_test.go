@@ -1,0 +1,370 @@
+package sfu_test
+
+import (
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/nack"
+	"github.com/pion/interceptor/pkg/twcc"
+	"github.com/pion/logging"
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/transport/v5"
+	"github.com/pion/transport/v5/vnet"
+
+	"commsd/internal/testpeer/meetingpeer"
+	"commsd/sfu"
+)
+
+// conditions are those of a line between a client and the server.
+type conditions struct {
+	loss   int           // percent of the packets of each way
+	delay  time.Duration // of each way
+	jitter time.Duration // up to so much more, on the way to the client
+	rate   int           // bits a second to the client; 0: no limit
+}
+
+const queueTime = 300 * time.Millisecond // that a packet may wait where a line has a rate
+
+// internet joins an SFU to lines. The server's end of each is a gateway in the
+// virtual network, which hands packets over as a relay in this process does.
+type internet struct {
+	s   *sfu.SFU
+	udp netip.AddrPort
+
+	mu    sync.Mutex
+	ports map[uint16]func([]byte) // guarded by mu; to clients, by their port at the relay
+}
+
+func newInternet(s *sfu.SFU) *internet {
+	udp, _ := s.Ports()
+	i := &internet{s: s, udp: udp[0], ports: make(map[uint16]func([]byte))}
+	s.SetRelay(func(b []byte, _, to netip.AddrPort) {
+		i.mu.Lock()
+		send := i.ports[to.Port()]
+		i.mu.Unlock()
+		if send != nil {
+			send(b)
+		}
+	})
+	return i
+}
+
+// port gives a client a port at the relay.
+func (i *internet) port(send func([]byte)) netip.AddrPort {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	port := uint16(1000 + len(i.ports))
+	i.ports[port] = send
+	return netip.AddrPortFrom(sfu.RelayedIPv4, port)
+}
+
+// line is one client's line.
+type line struct {
+	client *vnet.Net
+	queue  *vnet.TBFQueue
+}
+
+// bandwidth changes the line's rate in bits a second.
+func (l *line) bandwidth(rate int) {
+	l.queue.SetRate(rate)
+	l.queue.SetSize(int64(float64(rate) / 8 * queueTime.Seconds()))
+}
+
+const gatewayAddr, clientAddr = "10.0.0.1", "10.0.0.2"
+
+// line makes a line, which lasts until the test ends.
+func (i *internet) line(t *testing.T, c conditions) *line {
+	t.Helper()
+	quiet := logging.NewDefaultLoggerFactory()
+	quiet.DefaultLogLevel = logging.LogLevelDisabled
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	router, err := vnet.NewRouter(&vnet.RouterConfig{CIDR: "10.0.0.0/24", MinDelay: c.delay, LoggerFactory: quiet})
+	must(err)
+	host := func(addr string) (*vnet.Net, vnet.NIC) {
+		n, err := vnet.NewNet(&vnet.NetConfig{StaticIPs: []string{addr}})
+		must(err)
+		lossy, err := vnet.NewLossFilter(n, c.loss, vnet.WithLossSeed(int64(c.loss)))
+		must(err)
+		return n, lossy
+	}
+	gateway, nic := host(gatewayAddr)
+	must(router.AddNet(nic))
+	l := &line{}
+	l.client, nic = host(clientAddr)
+	var closing []io.Closer
+	if c.jitter > 0 {
+		late, err := vnet.NewDelayFilter(nic)
+		must(err)
+		closing = append(closing, shake(late, c.jitter), late)
+		nic = late
+	}
+	if c.rate > 0 {
+		l.queue = vnet.NewTBFQueue(c.rate, 3000, 0)
+		l.bandwidth(c.rate)
+		queue, err := vnet.NewQueue(nic, l.queue)
+		must(err)
+		closing = append([]io.Closer{queue}, closing...)
+		nic = queue
+	}
+	must(router.AddNet(nic))
+	must(router.Start())
+	conn, err := gateway.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(gatewayAddr), Port: gatewayPort})
+	must(err)
+	var wg sync.WaitGroup
+	wg.Go(func() { i.serve(conn) })
+	t.Cleanup(func() {
+		must(conn.Close())
+		wg.Wait()
+		// Nobody sends any more, but some is on the way, and a DelayFilter that is
+		// closed blocks the router for ever.
+		<-time.After(c.delay + 50*time.Millisecond)
+		must(router.Stop())
+		for _, c := range closing {
+			must(c.Close())
+		}
+	})
+	return l
+}
+
+const gatewayPort = 5000
+
+// serve hands what clients send to a gateway over to the server.
+func (i *internet) serve(conn transport.UDPConn) {
+	clients := make(map[netip.AddrPort]netip.AddrPort)
+	buf := make([]byte, 2000)
+	for {
+		n, from, err := conn.ReadFrom(buf)
+		if err != nil {
+			return
+		}
+		client := from.(*net.UDPAddr).AddrPort()
+		at, known := clients[client]
+		if !known {
+			at = i.port(func(b []byte) { _, _ = conn.WriteTo(b, from) }) // lost, as on any network
+			clients[client] = at
+		}
+		i.s.FromRelay(buf[:n], at, i.udp)
+	}
+}
+
+// shaking changes a delay all the while.
+type shaking struct {
+	stop chan struct{}
+	wg   sync.WaitGroup
+}
+
+func shake(f *vnet.DelayFilter, most time.Duration) *shaking {
+	s := &shaking{stop: make(chan struct{})}
+	s.wg.Go(func() {
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		rng := rand.New(rand.NewPCG(1, 1))
+		for {
+			f.SetDelay(time.Duration(rng.Int64N(int64(most))))
+			select {
+			case <-tick.C:
+			case <-s.stop:
+				return
+			}
+		}
+	})
+	return s
+}
+
+// Close implements io.Closer.
+func (s *shaking) Close() error {
+	close(s.stop)
+	s.wg.Wait()
+	return nil
+}
+
+// reach is how a client at the end of the line reaches the server: with
+// retransmissions and transport-wide feedback, as browsers do.
+func (i *internet) reach(t *testing.T, l *line) *meetingpeer.MediaConfig {
+	t.Helper()
+	again, err := nack.NewGeneratorInterceptor(nack.GeneratorInterval(50 * time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	feedback, err := twcc.NewSenderInterceptor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := strings.Replace(i.udp.String(), ":", " ", 1)
+	return &meetingpeer.MediaConfig{
+		Net: l.client, Interceptors: []interceptor.Factory{again, feedback},
+		Candidate: func(init string) string { return strings.Replace(init, served, gatewayAddr+" 5000", 1) },
+	}
+}
+
+// seen is a picture that a viewer could show.
+type seen struct {
+	at    time.Time
+	layer byte
+}
+
+// viewer plays one track as a browser would: in order, waiting a while for what
+// is missing and then for the next key frame.
+type viewer struct {
+	c  *client
+	tr *meetingpeer.Track
+
+	mu     sync.Mutex
+	seen   []seen      // guarded by mu
+	sounds []time.Time // guarded by mu
+}
+
+// patience is how long a viewer waits for a missing packet.
+const patience = 1500 * time.Millisecond
+
+// watch plays the client's two tracks until the test ends.
+func watch(t *testing.T, c *client) *viewer {
+	t.Helper()
+	v := &viewer{c: c}
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 2 {
+		tr := c.track()
+		if tr.Kind == kinds[sfu.Video] {
+			v.tr = tr
+			wg.Go(func() { v.play(stop) })
+		} else {
+			wg.Go(func() { v.listen(tr, stop) })
+		}
+	}
+	t.Cleanup(func() {
+		close(stop)
+		wg.Wait()
+	})
+	return v
+}
+
+func (v *viewer) listen(tr *meetingpeer.Track, stop <-chan struct{}) {
+	for {
+		select {
+		case <-tr.Packets:
+			v.mu.Lock()
+			v.sounds = append(v.sounds, time.Now())
+			v.mu.Unlock()
+		case <-stop:
+			return
+		}
+	}
+}
+
+func (v *viewer) play(stop <-chan struct{}) {
+	order := reorder{waiting: make(map[uint16]*rtp.Packet)}
+	var (
+		picture meetingpeer.Picture
+		inside  bool // a picture, whose packets have all come so far
+		good    bool // all that it refers to was shown
+	)
+	for {
+		var p *rtp.Packet
+		select {
+		case p = <-v.tr.Packets:
+		case <-stop:
+			return
+		}
+		order.add(p)
+		for {
+			p, gap := order.next()
+			if gap {
+				inside, good = false, false
+				v.askKeyFrame()
+			}
+			if p == nil {
+				break
+			}
+			if pic, first := meetingpeer.PictureOf(p); first {
+				good = pic.Key || good && pic.ID == (picture.ID+1)&0x7FFF
+				if !good {
+					v.askKeyFrame()
+				}
+				picture, inside = pic, true
+			}
+			if p.Marker && inside && good {
+				v.mu.Lock()
+				v.seen = append(v.seen, seen{time.Now(), picture.Layer})
+				v.mu.Unlock()
+			}
+			inside = inside && !p.Marker
+		}
+	}
+}
+
+// reorder is a jitter buffer.
+type reorder struct {
+	waiting map[uint16]*rtp.Packet
+	due     uint16 // the number that comes next
+	begun   bool
+	moved   time.Time // when the last one came that was due
+}
+
+func (r *reorder) add(p *rtp.Packet) {
+	if !r.begun {
+		r.begun, r.due, r.moved = true, p.SequenceNumber, time.Now()
+	}
+	if int16(p.SequenceNumber-r.due) >= 0 {
+		r.waiting[p.SequenceNumber] = p
+	}
+}
+
+// next returns the next packet in order, nil for none yet, and whether some
+// before it have been given up.
+func (r *reorder) next() (p *rtp.Packet, gap bool) {
+	if len(r.waiting) == 0 {
+		return nil, false
+	}
+	if r.waiting[r.due] == nil {
+		if time.Since(r.moved) < patience {
+			return nil, false
+		}
+		gap = true
+		for r.waiting[r.due] == nil {
+			r.due++
+		}
+	}
+	p = r.waiting[r.due]
+	delete(r.waiting, r.due)
+	r.due++
+	r.moved = time.Now()
+	return p, gap
+}
+
+func (v *viewer) askKeyFrame() {
+	_ = v.c.WriteRTCP(&rtcp.PictureLossIndication{MediaSSRC: v.tr.SSRC}) // the next picture asks again
+}
+
+// between counts the pictures that could be shown in a span of time, all and by
+// layer, and the sounds.
+func (v *viewer) between(from, to time.Time) (all int, layers map[byte]int, sounds int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	layers = make(map[byte]int)
+	for _, s := range v.seen {
+		if s.at.After(from) && s.at.Before(to) {
+			all++
+			layers[s.layer]++
+		}
+	}
+	for _, at := range v.sounds {
+		if at.After(from) && at.Before(to) {
+			sounds++
+		}
+	}
+	return all, layers, sounds
+}
