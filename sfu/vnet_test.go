@@ -237,7 +237,10 @@ func watch(t *testing.T, c *client) *viewer {
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	for range 2 {
-		tr := c.track()
+		tr, err := c.Track(ctx(t))
+		if err != nil {
+			t.Fatalf("%s: %v; %v, ICE %v", c.p.Identity(), err, c.Subscriber().ConnectionState(), c.Subscriber().ICEConnectionState())
+		}
 		if tr.Kind == kinds[sfu.Video] {
 			v.tr = tr
 			wg.Go(func() { v.play(stop) })
