@@ -114,7 +114,7 @@ it("lends a position to a colleague, who works in it until it is taken back", { 
   await page.getByText("Bạn chưa ủy quyền vị trí nào.").waitFor();
   await page.getByRole("button", { name: "Ủy quyền" }).click();
   const dialog = page.getByRole("dialog", { name: "Ủy quyền" });
-  await dialog.getByLabel("Người nhận").fill("van an");
+  await dialog.getByRole("textbox", { name: "Người nhận" }).fill("van an");
   await page.getByRole("option", { name: /Nguyễn Văn An/ }).first().click();
   await dialog.getByText(/^Có hiệu lực từ /).waitFor();
   await dialog.getByRole("checkbox", { name: "thư" }).uncheck();
