@@ -1,9 +1,10 @@
 package signaling_test
 
 import (
+	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"commsd/internal/testengine"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(testengine.Main(m)) }

@@ -75,10 +75,12 @@ func (d *door) onAsk(f func(accesstoken.Claims)) {
 // server is a whole media plane on loopback.
 type server struct {
 	*signaling.Service
-	door *door
-	http *httptest.Server
-	ws   string // ws://host:port
-	stop func() // as a node stops, after Drain
+	door  *door
+	media *sfu.SFU
+	api   *httpapi.API
+	http  *httptest.Server
+	ws    string // ws://host:port
+	stop  func() // as a node stops, after Drain
 }
 
 type nobody struct{}
@@ -107,13 +109,13 @@ func serve(t testing.TB, change ...func(*settings)) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set.signaling.SFU = media
+	s.media, set.signaling.SFU = media, media
 	if s.Service, err = signaling.New(set.signaling); err != nil {
 		t.Fatal(err)
 	}
-	api := httpapi.New(httpapi.Config{Title: "test", Version: "1", Authenticator: nobody{}, Log: log})
-	s.Routes(api)
-	s.http = httptest.NewServer(api.Handler())
+	s.api = httpapi.New(httpapi.Config{Title: "test", Version: "1", Authenticator: nobody{}, Log: log})
+	s.Routes(s.api)
+	s.http = httptest.NewServer(s.api.Handler())
 	s.ws = "ws" + strings.TrimPrefix(s.http.URL, "http")
 	run := func(f func(context.Context) error) (stop func()) {
 		c, cancel := context.WithCancel(context.Background())

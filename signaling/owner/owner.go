@@ -400,8 +400,11 @@ func unavailable(err error) error {
 	return errcode.Wrap(err, errcode.Unavailable, "which server this meeting runs on is not known at the moment; try again in a few seconds")
 }
 
-// lease waits for the lease and returns its id.
+// lease returns the lease's id. It waits for one, but not for a database that is
+// away.
 func (o *Owner) lease(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.cfg.Every)
+	defer cancel()
 	for {
 		o.mu.Lock()
 		id, known, draining := o.id, o.known, o.draining

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -52,7 +53,8 @@ type Peer struct {
 	// Set at construction.
 	cfg  Config
 	ws   *websocket.Conn
-	done chan struct{} // closed once the reader has ended
+	done chan struct{}         // closed once the reader has ended
+	live *atomic.Pointer[Peer] // the one whose socket serves Media
 
 	write sync.Mutex // one writer at a time
 
@@ -69,38 +71,67 @@ type Peer struct {
 // Dial joins, and returns when the socket is open. A *Refused error is the
 // server's answer.
 func Dial(ctx context.Context, cfg Config) (*Peer, error) {
-	p := &Peer{cfg: cfg, done: make(chan struct{}), changed: make(chan struct{}), others: make(map[string]*lk.ParticipantInfo)}
+	p := newPeer(cfg)
+	p.live = new(atomic.Pointer[Peer])
+	p.live.Store(p)
 	media := cfg.Media
 	media.Offer = func(sdp string, id uint32) error {
-		return p.Signal(&lk.SignalRequest{Message: &lk.SignalRequest_Offer{Offer: &lk.SessionDescription{Type: "offer", Sdp: sdp, Id: id}}})
+		return p.live.Load().Signal(&lk.SignalRequest{Message: &lk.SignalRequest_Offer{Offer: &lk.SessionDescription{Type: "offer", Sdp: sdp, Id: id}}})
 	}
 	media.Answer = func(sdp string, id uint32) error {
 		// A socket that ends meanwhile is no fault: its reader tells of it.
-		_ = p.Signal(&lk.SignalRequest{Message: &lk.SignalRequest_Answer{Answer: &lk.SessionDescription{Type: "answer", Sdp: sdp, Id: id}}})
+		_ = p.live.Load().Signal(&lk.SignalRequest{Message: &lk.SignalRequest_Answer{Answer: &lk.SessionDescription{Type: "answer", Sdp: sdp, Id: id}}})
 		return nil
 	}
 	var err error
 	if p.Media, err = NewMedia(media); err != nil {
 		return nil, err
 	}
-	q := url.Values{"access_token": {cfg.Token}, "protocol": {"16"}, "sdk": {"go"}, "auto_subscribe": {"1"}}
-	for k, v := range cfg.Query {
+	if err := p.open(ctx); err != nil {
+		return nil, errors.Join(err, p.Media.Close())
+	}
+	go p.read()
+	return p, nil
+}
+
+// Resume gives the place sid a new socket at another address, after the old
+// one's has ended: the Peer it returns has the old one's media.
+func (p *Peer) Resume(ctx context.Context, address, sid string) (*Peer, error) {
+	cfg := p.cfg
+	cfg.URL, cfg.Query = address, url.Values{"reconnect": {"1"}, "sid": {sid}}
+	next := newPeer(cfg)
+	next.Media, next.live = p.Media, p.live
+	if err := next.open(ctx); err != nil {
+		return nil, err
+	}
+	next.live.Store(next)
+	go next.read()
+	return next, nil
+}
+
+func newPeer(cfg Config) *Peer {
+	return &Peer{cfg: cfg, done: make(chan struct{}), changed: make(chan struct{}), others: make(map[string]*lk.ParticipantInfo)}
+}
+
+// open opens the socket.
+func (p *Peer) open(ctx context.Context) error {
+	q := url.Values{"access_token": {p.cfg.Token}, "protocol": {"16"}, "sdk": {"go"}, "auto_subscribe": {"1"}}
+	for k, v := range p.cfg.Query {
 		q[k] = v
 	}
 	dialer := *websocket.DefaultDialer
-	dialer.TLSClientConfig = cfg.TLS
-	ws, resp, err := dialer.DialContext(ctx, cfg.URL+"/rtc?"+q.Encode(), nil)
+	dialer.TLSClientConfig = p.cfg.TLS
+	ws, resp, err := dialer.DialContext(ctx, p.cfg.URL+"/rtc?"+q.Encode(), nil)
 	if err != nil {
 		if resp != nil {
 			defer resp.Body.Close()
 			body, readErr := io.ReadAll(io.LimitReader(resp.Body, 4096))
 			err = errors.Join(&Refused{Status: resp.StatusCode, Body: string(body), Header: resp.Header}, readErr)
 		}
-		return nil, errors.Join(err, p.Media.Close())
+		return err
 	}
 	p.ws = ws
-	go p.read()
-	return p, nil
+	return nil
 }
 
 // Close breaks the socket without a word and ends the media.
