@@ -512,6 +512,18 @@ func TestSplitIsNeverTwoHalves(t *testing.T) {
 		}
 	})
 	a.wire.Stall()
+	await(t, "the end of the lease", func() bool {
+		var alive bool
+		if err := a.raw.QueryRowContext(ctx(t), `SELECT EXISTS (SELECT 1 FROM signaling_nodes WHERE address = $1
+			AND expires_at > CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT))`, a.address).Scan(&alive); err != nil {
+			t.Fatal(err)
+		}
+		return !alive
+	})
+	late := roam(t, "late", b) // opens the other half as soon as one can be had
+	if v := visit(t, late, up); v.Node != "b" {
+		t.Errorf("the latecomer is on %s", v.Node)
+	}
 	for name, r := range map[string]*meetingpeer.Roamer{"an": an, "binh": binh} {
 		v := visit(t, r, func(n int, v meetingpeer.Visit) bool { return n > 1 && up(n, v) })
 		if v.Node != "b" {
@@ -533,7 +545,7 @@ func TestSplitIsNeverTwoHalves(t *testing.T) {
 	if v := visit(t, chi, func(n int, v meetingpeer.Visit) bool { return n > 1 && up(n, v) }); v.Node != "b" {
 		t.Errorf("the last one is on %s", v.Node)
 	}
-	await(t, "all in one room", func() bool { return slices.Equal(b.in(), []string{"an", "binh", "chi"}) })
+	await(t, "all in one room", func() bool { return slices.Equal(b.in(), []string{"an", "binh", "chi", "late"}) })
 	close(watching)
 	watcher.Wait()
 	if halves > 0 {
