@@ -43,6 +43,14 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&own.Speakers, "speakers", 1, "people of a room who speak; other microphones send comfort noise")
 	window := flags.Duration("for", 20*time.Second, "how long each scenario is measured")
 	local := flags.String("local", "127.0.0.1", "address to send media from")
+	compare := flags.String("compare", "", "servers to start and to measure, with commas: commsd, pion, livekit, janus")
+	c := comparison{Progress: os.Stdout}
+	flags.StringVar(&c.Dir, "dir", "artifacts/bench-media", "with -compare, folder of the tables and profiles")
+	flags.StringVar(&c.Commsd, "commsd", "", "with -compare, the binary; empty: looked for in PATH")
+	flags.StringVar(&c.Forwarder, "forwarder", "", "likewise, of bench/forwarder")
+	flags.StringVar(&c.LiveKit, "livekit", "", "likewise, of LiveKit's server")
+	flags.StringVar(&c.Janus, "janus", "", "likewise")
+	limit := flags.Bool("limit", false, "find how many subscribers of one publisher the server bears; with -compare, after the scenarios")
 	asJSON := flags.Bool("json", false, "print a line of JSON for each scenario")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -54,15 +62,31 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("-local: %w", err)
 	}
+	if *compare != "" {
+		chosen, err := choose(*names, own)
+		if err != nil {
+			return err
+		}
+		c.Servers, c.Window, c.Local, c.Limit = strings.Split(*compare, ","), *window, from, *limit
+		return c.run(ctx, chosen)
+	}
 	if target.URL == "" {
 		return errors.New("-url: name the server, such as ws://127.0.0.1:8080")
+	}
+	if *limit {
+		l, err := FindLimit(ctx, target, from, os.Stdout)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(os.Stdout, "%s bears %d subscribers, %.0f packets/s; %s\n", l.Server, l.Subscribers, l.Good.Received, l.Why)
+		return err
 	}
 	chosen, err := choose(*names, own)
 	if err != nil {
 		return err
 	}
 	for _, s := range chosen {
-		r, err := Run(ctx, target, s, *window, from)
+		r, err := Run(ctx, target, s, *window, from, func() {})
 		if err != nil {
 			return err
 		}

@@ -138,7 +138,7 @@ func (c *Client) Received() (audio, video tally.Count, packets, bytes int64) {
 	if conn == nil {
 		return
 	}
-	return conn.tap.count("audio"), conn.tap.count("video"), conn.tap.received.Load(), conn.tap.bytes.Load()
+	return conn.received()
 }
 
 // Close leaves and waits for all that Join started.
@@ -206,7 +206,7 @@ func (c *Client) read() {
 	_ = c.ws.Close()
 	for _, conn := range []*connection{c.pub, c.sub} {
 		if conn != nil {
-			_ = conn.close() // nobody waits for it any more
+			conn.close()
 		}
 	}
 }
@@ -267,7 +267,7 @@ func (c *Client) offered(d *lk.SessionDescription) error {
 				})
 			}
 		})
-		c.receive(conn)
+		measure(conn, c.cfg.Delays, &c.loops, c.stop)
 	}
 	answer, err := c.sub.answer(d.GetSdp())
 	if err != nil {

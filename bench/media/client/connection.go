@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pion/dtls/v3"
 	"github.com/pion/ice/v4"
@@ -16,6 +17,8 @@ import (
 	"github.com/pion/logging"
 	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
+
+	"commsd/bench/media/tally"
 )
 
 // connection is one PeerConnection over a socket of its own, as each client's
@@ -92,17 +95,31 @@ func newMediaEngine() (*webrtc.MediaEngine, error) {
 	return m, err
 }
 
+// closeWithin bounds the wait for a PeerConnection's end: one that is closed
+// just when its media starts may wait for itself for ever
+// (srtp.SessionSRTP hands over a new stream that nobody takes any more).
+const closeWithin = 5 * time.Second
+
 // close ends the connection and its socket.
-func (c *connection) close() error {
-	err := c.GracefulClose()
-	return errors.Join(err, c.mux.Close(), ignoreClosed(c.tap.Close()))
+func (c *connection) close() {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		_ = c.GracefulClose() // nobody waits for it any more
+	}()
+	timeout := time.NewTimer(closeWithin)
+	defer timeout.Stop()
+	select {
+	case <-closed:
+	case <-timeout.C:
+	}
+	_ = c.mux.Close()
+	_ = c.tap.Close()
 }
 
-func ignoreClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
+// received counts what came.
+func (c *connection) received() (audio, video tally.Count, packets, bytes int64) {
+	return c.tap.count("audio"), c.tap.count("video"), c.tap.received.Load(), c.tap.bytes.Load()
 }
 
 // answer takes an offer and returns the answer with its candidates.

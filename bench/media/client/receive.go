@@ -1,6 +1,7 @@
 package client
 
 import (
+	"sync"
 	"time"
 
 	"github.com/pion/rtp"
@@ -15,17 +16,18 @@ const (
 	reportEvery   = 10                     // feedbacks
 )
 
-// receive measures what comes on c until it closes.
-func (c *Client) receive(conn *connection) {
+// measure measures what comes on conn until it closes, and tells the server
+// what came until stop is closed. Its goroutines are loops'.
+func measure(conn *connection, to *tally.Delays, loops *sync.WaitGroup, stop <-chan struct{}) {
 	conn.OnTrack(func(remote *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
-		c.loops.Go(func() { delays(conn.tap, remote, c.cfg.Delays) })
+		loops.Go(func() { delays(conn.tap, remote, to) })
 	})
-	c.loops.Go(func() {
+	loops.Go(func() {
 		tick := time.NewTicker(feedbackEvery)
 		defer tick.Stop()
 		for n := 1; ; n++ {
 			select {
-			case <-c.stop:
+			case <-stop:
 				return
 			case <-tick.C:
 			}
