@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -121,7 +122,11 @@ func (j *Janus) enter(ctx context.Context, identity string) error {
 	var once sync.Once
 	var p *publishing
 	if sends {
-		if p, err = addTracks(j.conn, j.cfg.Publish); err != nil {
+		// The VideoRoom takes the first for the highest.
+		spec := *j.cfg.Publish
+		spec.Layers = slices.Clone(spec.Layers)
+		slices.Reverse(spec.Layers)
+		if p, err = addTracks(j.conn, &spec); err != nil {
 			return err
 		}
 	} else {
