@@ -8,7 +8,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GO_TOOLS := go tool -modfile=tools/go.mod
 WEB_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts web/postcss.config.cjs web/tsconfig*.json web/scripts -type f 2>/dev/null)
 
-.PHONY: build run test fmt lint vet vulncheck gen gen-check go-test web-check e2e packages bench-directory clean
+.PHONY: build run test fmt lint vet vulncheck gen gen-check go-test web-check e2e packages bench-directory bench-media clean
 
 build: web/dist/index.html ## the web client and ./commsd
 	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o commsd ./cmd/commsd
@@ -73,6 +73,13 @@ e2e: build
 bench-directory: ## searches, pages and an import among 1,000,000 people on both engines; half an hour and 10 GB
 	go run ./bench/directory -dir artifacts/bench-directory
 	go run ./internal/testengine/cmd/withengines -- sh -c 'go run ./bench/directory -database "$$COMMSD_TEST_POSTGRES"'
+
+bench-media: web/dist/index.html ## meetings of 2 to 900 people on commsd, plain Pion and Janus side by side; ten minutes
+	bench/media/install-janus.sh
+	mkdir -p artifacts/bench-media
+	go build -trimpath -o artifacts/bench-media/ ./cmd/commsd ./bench/forwarder ./bench/media
+	artifacts/bench-media/media -compare commsd,pion,janus,livekit -scenario all -limit -for 10s -dir artifacts/bench-media \
+		-commsd artifacts/bench-media/commsd -forwarder artifacts/bench-media/forwarder
 
 clean:
 	rm -rf commsd artifacts web/dist/assets web/dist/index.html

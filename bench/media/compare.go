@@ -30,12 +30,15 @@ type comparison struct {
 	Progress  io.Writer
 }
 
+// commands are what each server of the set is looked for as.
+var commands = map[string]string{"commsd": "commsd", "pion": "forwarder", "livekit": "livekit-server", "janus": "janus"}
+
 // launch starts a server of the set. A nil server without an error is not
 // installed.
 func (c comparison) launch(ctx context.Context, name, dir string) (s *server, admin string, err error) {
 	binary := map[string]string{"commsd": c.Commsd, "pion": c.Forwarder, "livekit": c.LiveKit, "janus": c.Janus}[name]
 	if binary == "" {
-		if binary, err = exec.LookPath(map[string]string{"livekit": "livekit-server"}[name] + map[string]string{"janus": "janus", "commsd": "commsd", "pion": "forwarder"}[name]); err != nil {
+		if binary, err = exec.LookPath(commands[name]); err != nil {
 			return nil, "", nil //nolint:nilerr // it is not installed
 		}
 	}
@@ -46,16 +49,19 @@ func (c comparison) launch(ctx context.Context, name, dir string) (s *server, ad
 		s, err = startForwarder(ctx, binary, dir)
 	case "livekit":
 		s, err = startLiveKit(ctx, binary, dir)
-	case "janus":
-		s, err = startJanus(ctx, binary, dir)
 	default:
-		err = fmt.Errorf("-compare: there is no server %q; there are commsd, pion, livekit, janus", name)
+		s, err = startJanus(ctx, binary, dir)
 	}
 	return s, "", err
 }
 
 // run measures and writes media.md and media.json into Dir.
 func (c comparison) run(ctx context.Context, chosen []Scenario) error {
+	for _, name := range c.Servers {
+		if commands[name] == "" {
+			return fmt.Errorf("-compare: there is no server %q; there are commsd, pion, livekit, janus", name)
+		}
+	}
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
 		return fmt.Errorf("make %s: %w", c.Dir, err)
 	}

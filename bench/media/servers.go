@@ -25,7 +25,7 @@ const startWithin = 30 * time.Second
 type server struct {
 	Target
 	command *exec.Cmd
-	ended   chan error
+	ended   chan struct{} // closed once it has
 	log     *os.File
 }
 
@@ -37,7 +37,7 @@ func start(ctx context.Context, t Target, dir, address string, env []string, com
 	if err != nil {
 		return fail(err)
 	}
-	s := &server{Target: t, command: exec.Command(command[0], command[1:]...), ended: make(chan error, 1), log: log} //nolint:noctx // stop ends it in order
+	s := &server{Target: t, command: exec.Command(command[0], command[1:]...), ended: make(chan struct{}), log: log} //nolint:noctx // stop ends it in order
 	s.command.Stdout, s.command.Stderr = log, log
 	s.command.Env = append(os.Environ(), env...)
 	// It must not outlive the driver.
@@ -45,7 +45,10 @@ func start(ctx context.Context, t Target, dir, address string, env []string, com
 	if err := s.command.Start(); err != nil {
 		return fail(errors.Join(err, log.Close()))
 	}
-	go func() { s.ended <- s.command.Wait() }()
+	go func() {
+		defer close(s.ended)
+		_ = s.command.Wait() // the log tells why
+	}()
 	s.PID = s.command.Process.Pid
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
@@ -57,9 +60,8 @@ func start(ctx context.Context, t Target, dir, address string, env []string, com
 			return s, conn.Close()
 		}
 		select {
-		case err := <-s.ended:
-			s.ended <- err
-			return fail(errors.Join(fmt.Errorf("it ended; see %s", log.Name()), err, s.stop()))
+		case <-s.ended:
+			return fail(errors.Join(fmt.Errorf("it ended; see %s", log.Name()), s.stop()))
 		case <-ctx.Done():
 			return fail(errors.Join(fmt.Errorf("it does not answer; see %s", log.Name()), s.stop()))
 		case <-tick.C:
@@ -73,7 +75,7 @@ func (s *server) stop() error {
 	timeout := time.NewTimer(10 * time.Second)
 	defer timeout.Stop()
 	select {
-	case <-s.ended:
+	case <-s.ended: // how, matters no more
 	case <-timeout.C:
 		_ = s.command.Process.Kill()
 		<-s.ended
@@ -89,7 +91,7 @@ func freePorts(ctx context.Context, n int) ([]int, error) {
 		if err != nil {
 			return nil, fmt.Errorf("find a free port: %w", err)
 		}
-		defer l.Close()
+		defer func() { _ = l.Close() }()
 		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
 	}
 	return ports, nil

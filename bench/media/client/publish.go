@@ -146,7 +146,7 @@ func set(pkt *rtp.Packet, id uint8, value []byte) error {
 	if id == 0 || len(value) == 0 {
 		return nil
 	}
-	return pkt.Header.SetExtension(id, value)
+	return pkt.SetExtension(id, value)
 }
 
 // ids is what was negotiated for a header extension, 0 for none.

@@ -13,13 +13,13 @@ func TestStreamCountsAcrossTheWrap(t *testing.T) {
 	var s tally.Stream
 	for i := range 200_000 {
 		seq := uint16(65_000 + i)
-		switch {
-		case i%100 == 50: // lost
-		case i%100 == 60: // swapped with the next
+		switch i % 100 {
+		case 50: // lost
+		case 60: // swapped with the next
 			s.Add(seq + 1)
-		case i%100 == 61:
+		case 61:
 			s.Add(seq - 1)
-		case i%100 == 70: // twice
+		case 70: // twice
 			s.Add(seq)
 			if s.Add(seq) {
 				t.Fatalf("packet %d came twice and counted twice", i)
