@@ -205,7 +205,7 @@ func (i *internet) reach(t *testing.T, l *line) *meetingpeer.MediaConfig {
 	}
 	served := strings.Replace(i.udp.String(), ":", " ", 1)
 	return &meetingpeer.MediaConfig{
-		Net: l.client, Interceptors: []interceptor.Factory{again, feedback},
+		Net: l.client, Retransmits: true, Interceptors: []interceptor.Factory{again, feedback},
 		Candidate: func(init string) string { return strings.Replace(init, served, gatewayAddr+" 5000", 1) },
 	}
 }

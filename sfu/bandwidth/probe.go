@@ -83,7 +83,7 @@ func (e *Estimator) Probe(now int64, wanted uint64) Probe {
 	case !e.known || e.delay.usage == over || now-e.lastFeedback > silenceAfter:
 		return Probe{} // the next feedback changes that
 	case p.awaiting:
-		return Probe{Next: p.ended + e.rtt + probeLost + 1}
+		return Probe{} // the feedback may come at any time
 	}
 	at := p.nextAt
 	if fell := max(e.rate.lastFall, e.loss.lastCut); fell != 0 {

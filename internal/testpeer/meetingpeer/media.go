@@ -35,6 +35,9 @@ type MediaConfig struct {
 	// Networks are the transports offered; none means UDP over IPv4. Only
 	// loopback is used.
 	Networks []webrtc.NetworkType
+	// Retransmits asks for a stream of retransmissions beside each video
+	// (RFC 4588), as browsers do; Track's packets have what came by it.
+	Retransmits bool
 	// Interceptors stand between the network (first) and the tracks (last).
 	Interceptors []interceptor.Factory
 	// Candidate, when set, changes each candidate of the server's: a test may put
@@ -205,6 +208,11 @@ func (cfg MediaConfig) api() (*webrtc.API, error) {
 		engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.SDESMidURI}, webrtc.RTPCodecTypeVideo),
 		engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.SDESRTPStreamIDURI}, webrtc.RTPCodecTypeVideo),
 	)
+	if cfg.Retransmits {
+		err = errors.Join(err, engine.RegisterCodec(webrtc.RTPCodecParameters{
+			RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeRTX, ClockRate: 90000, SDPFmtpLine: "apt=96"}, PayloadType: 97,
+		}, webrtc.RTPCodecTypeVideo))
+	}
 	registry := &interceptor.Registry{}
 	for _, f := range cfg.Interceptors {
 		registry.Add(f)
