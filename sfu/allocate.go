@@ -1,8 +1,11 @@
 package sfu
 
 import (
+	"cmp"
 	"slices"
 	"time"
+
+	"commsd/sfu/bandwidth"
 )
 
 const (
@@ -101,13 +104,98 @@ func (r *room) allocateAll() {
 	}
 }
 
-// allocate decides which layers p gets.
-func (r *room) allocate(p *Participant, now int64) {
-	for _, d := range p.subs {
-		if d.track.info.Kind == Video {
-			d.aim(d.track.layerFor(d.track.wantedRank(d.settings), now))
+// usualRates are what layers take that have not been measured yet, in bits a
+// second, by rank.
+var usualRates = [topRank + 1]uint64{150_000, 500_000, 1_700_000}
+
+// rateOf is the bitrate to reckon with for a layer.
+func (t *track) rateOf(l *layer) uint64 {
+	if l.rate.bits > 0 {
+		return uint64(l.rate.bits)
+	}
+	for _, v := range t.info.Layers {
+		if int(v.Quality) == l.rank && v.Bitrate > 0 {
+			return uint64(v.Bitrate)
 		}
 	}
+	return usualRates[l.rank]
+}
+
+// allocate divides what p's connection carries among the tracks that p wants.
+func (r *room) allocate(p *Participant, now int64) {
+	var reserve uint64
+	r.order = r.order[:0]
+	for _, d := range p.subs {
+		if d.track.info.Kind == Video {
+			r.order = append(r.order, d)
+			continue
+		}
+		for _, l := range *d.track.layers.Load() {
+			reserve += uint64(l.rate.bits)
+		}
+	}
+	if len(r.order) == 0 {
+		p.sub.congestion.wanted.Store(0)
+		return
+	}
+	slices.SortFunc(r.order, func(a, b *downTrack) int {
+		return cmp.Or(cmp.Compare(r.priorityOf(a), r.priorityOf(b)), cmp.Compare(a.settings.Priority, b.settings.Priority), cmp.Compare(a.id, b.id))
+	})
+	r.asked = r.asked[:0]
+	for _, d := range r.order {
+		r.asked = append(r.asked, r.ask(d, now))
+	}
+	c := p.sub.congestion
+	got := c.allocator.Allocate(now, c.budget(now), reserve, r.asked)
+	c.wanted.Store(got.Wanted)
+	var states []StreamState
+	for i, d := range r.order {
+		a := r.asked[i]
+		var l *layer
+		for _, o := range *d.track.layers.Load() {
+			if o.rank == a.Layer {
+				l = o
+			}
+		}
+		d.aim(l)
+		if held := a.Layer == bandwidth.Paused && a.Bitrates != [bandwidth.MaxLayers]uint64{}; held != d.held {
+			d.held = held
+			states = append(states, StreamState{TrackSID: d.id, ParticipantSID: d.track.owner.sid, Paused: held})
+		}
+	}
+	if len(states) > 0 {
+		p.emit(EventStreamState{states})
+	}
+}
+
+// priorityOf says who is served first: what is shown to all, then who speaks.
+func (r *room) priorityOf(d *downTrack) bandwidth.Priority {
+	switch _, speaks := r.speaking[d.track.owner]; {
+	case d.track.info.Source == SourceScreenShare:
+		return bandwidth.ScreenShare
+	case speaks:
+		return bandwidth.Speaker
+	}
+	return bandwidth.Other
+}
+
+// ask is what a subscriber asks of a track.
+func (r *room) ask(d *downTrack, now int64) bandwidth.Track {
+	a := bandwidth.Track{Priority: r.priorityOf(d), Max: d.track.wantedRank(d.settings), Current: bandwidth.Paused, Held: d.held}
+	pick := d.track.layerFor(a.Max, now)
+	if a.Max < 0 || pick == nil {
+		return a
+	}
+	a.Max = pick.rank // above what is wanted, where nothing else flows
+	for _, l := range *d.track.layers.Load() {
+		if l.rank <= a.Max && l.flows(now) {
+			a.Bitrates[l.rank] = d.track.rateOf(l)
+		}
+	}
+	if l := d.aimed(); l != nil && l.rank <= a.Max && a.Bitrates[l.rank] > 0 {
+		a.Current = l.rank
+	}
+	return a
 }
 
 // tellQuality tells a publisher which layers anybody wants (dynacast): more at

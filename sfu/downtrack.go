@@ -3,6 +3,7 @@ package sfu
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -40,6 +41,7 @@ type downTrack struct {
 
 	// Owned by the room's run.
 	settings TrackSettings
+	held     bool // for want of bandwidth; the client has been told
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -119,6 +121,7 @@ func newDownTrack(p *Participant, t *track) *downTrack {
 // outPacket is what WriteRTP needs, pooled since it outlives the lock.
 type outPacket struct {
 	header rtp.Header
+	twcc   [2]byte
 	buf    [maxRTPBytes + 2]byte
 }
 
@@ -183,7 +186,7 @@ func (d *downTrack) forward(l *layer, pkt *packet, v *picture, now int64) bool {
 	payload = e.payload(o, 0, payload, v)
 	w, twcc := d.writer, d.out.twccID
 	d.mu.Unlock()
-	d.p.sub.send(w, o, payload, twcc, now)
+	d.p.sub.congestion.send(w, o, payload, twcc, now, 0)
 	return true
 }
 
@@ -261,6 +264,13 @@ func (d *downTrack) aim(l *layer) {
 	}
 }
 
+// aimed is the layer to send.
+func (d *downTrack) aimed() *layer {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.target
+}
+
 // turn stops or starts sending at the client's wish.
 func (d *downTrack) turn(off bool) {
 	d.mu.Lock()
@@ -298,31 +308,6 @@ func (d *downTrack) senderReport(l *layer, ntp uint64, ts uint32) {
 	sr := &rtcp.SenderReport{SSRC: d.out.ssrc, NTPTime: ntp, RTPTime: ts + d.epochs[d.epoch%epochs].ts, PacketCount: d.sent, OctetCount: d.octets}
 	d.mu.Unlock()
 	d.p.sub.write([]rtcp.Packet{sr})
-}
-
-// readRTCP obeys the subscriber's requests until sender is stopped.
-func (d *downTrack) readRTCP(sender *webrtc.RTPSender) {
-	buf := make([]byte, maxRTPBytes)
-	for {
-		n, _, err := sender.Read(buf)
-		if err != nil {
-			return
-		}
-		packets, err := rtcp.Unmarshal(buf[:n])
-		if err != nil {
-			continue // of a client that must not end the loop with it
-		}
-		for _, p := range packets {
-			switch p := p.(type) {
-			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
-				d.requestKeyFrame()
-			case *rtcp.TransportLayerNack:
-				for _, pair := range p.Nacks {
-					pair.Range(d.resend)
-				}
-			}
-		}
-	}
 }
 
 // resend answers a NACK for one packet from the ring of its layer, on the
@@ -378,7 +363,7 @@ func (d *downTrack) resend(seq uint16) bool {
 		binary.BigEndian.PutUint16(o.buf[:], seq)
 		payload = e.payload(o, 2, payload, &v)
 	}
-	d.p.sub.send(w, o, payload, out.twccID, now)
+	d.p.sub.congestion.send(w, o, payload, out.twccID, now, 0)
 	d.p.room.sfu.metrics.resent.Inc()
 	return true
 }
@@ -416,14 +401,13 @@ func (d *downTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters,
 				out.redPT = uint8(other.PayloadType)
 			}
 		}
-		for _, e := range c.HeaderExtensions() {
-			if e.URI == extTWCC {
-				out.twccID = uint8(e.ID)
-			}
+		if slices.ContainsFunc(codec.RTCPFeedback, func(f webrtc.RTCPFeedback) bool { return f.Type == webrtc.TypeRTCPFBTransportCC }) {
+			out.twccID = extensionsOf(c.HeaderExtensions()).twcc
 		}
 		d.mu.Lock()
 		d.writer, d.out = c.WriteStream(), out
 		d.mu.Unlock()
+		d.p.sub.congestion.bound(d, out)
 		d.requestKeyFrame()
 		return codec, nil
 	}
@@ -434,7 +418,9 @@ func (d *downTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters,
 func (d *downTrack) Unbind(webrtc.TrackLocalContext) error {
 	d.mu.Lock()
 	d.writer = nil
+	out := d.out
 	d.mu.Unlock()
+	d.p.sub.congestion.unbound(d, out)
 	return nil
 }
 

@@ -32,9 +32,10 @@ type layer struct {
 	cid      string // the client's id of the track, as SDP has it
 	mid      string
 	codec    codec
+	pt       uint8
 	redPT    uint8 // payload type of RED, 0 when not negotiated
-	levelID  uint8 // header extension ids, 0 when not negotiated
-	twccID   uint8
+	levelID  uint8 // id of the audio level's header extension, 0 when not negotiated
+	ids      extensionIDs
 	ring     *ring
 	rx       reception
 
@@ -60,6 +61,7 @@ func newLayer(pub *publisher, remote *webrtc.TrackRemote, receiver *webrtc.RTPRe
 		pub: pub, remote: remote, receiver: receiver, ssrc: uint32(remote.SSRC()), rid: remote.RID(),
 		cid: remote.ID(), mid: receiver.RTPTransceiver().Mid(),
 	}
+	l.pt = uint8(remote.PayloadType())
 	l.codec, _ = codecOf(remote.Codec().MimeType) // no other is negotiated
 	size := audioRing
 	if remote.Kind() == webrtc.RTPCodecTypeVideo {
@@ -80,12 +82,10 @@ func newLayer(pub *publisher, remote *webrtc.TrackRemote, receiver *webrtc.RTPRe
 			l.redPT = uint8(c.PayloadType)
 		}
 	}
+	l.ids = extensionsOf(parameters.HeaderExtensions)
 	for _, e := range parameters.HeaderExtensions {
-		switch e.URI {
-		case extAudioLevel:
+		if e.URI == extAudioLevel {
 			l.levelID = uint8(e.ID)
-		case extTWCC:
-			l.twccID = uint8(e.ID)
 		}
 	}
 	return l
@@ -97,39 +97,33 @@ func (l *layer) flows(now int64) bool {
 	return seen != 0 && now-seen < int64(layerStalled)
 }
 
-// start begins to read. The track must be set.
+// start begins to take packets. The track must be set.
 func (l *layer) start() { l.pub.startLayer(l) }
 
-// read is the layer's loop, from the first packet to the end of the stream.
-func (l *layer) read() {
-	buf := make([]byte, maxRTPBytes)
-	var pkt packet
-	for {
-		n, _, err := l.remote.Read(buf)
-		if err != nil {
-			break
-		}
-		if pkt.parse(buf[:n]) {
-			l.packet(&pkt, buf[:n], time.Now())
-		}
-	}
+// end is called when the stream has ended. It waits for nothing.
+func (l *layer) end() {
 	l.mu.Lock()
+	again := l.ended
 	l.ended = true
 	l.mu.Unlock()
-	l.timers.Wait()
-	l.pub.p.room.post(layerEnded{l.pub.p, l})
+	if again {
+		return
+	}
+	l.pub.endLayer(l)
+	l.pub.loops.Go(func() {
+		l.timers.Wait()
+		l.pub.p.room.post(layerEnded{l.pub.p, l})
+	})
 }
 
-// packet takes one packet in and forwards it.
+// packet takes one packet in and forwards it. It is called for one packet at a
+// time.
 func (l *layer) packet(pkt *packet, raw []byte, at time.Time) {
 	since := at.Sub(clockBase)
 	now := int64(since)
 	m := l.pub.p.room.sfu.metrics
 	m.received.Inc()
 	l.octets.Add(uint64(len(raw)))
-	if ext := pkt.extension(l.twccID); len(ext) == 2 {
-		l.pub.feedback.received(l.ssrc, uint16(ext[0])<<8|uint16(ext[1]), now)
-	}
 	gaps, lost := l.rx.packet(pkt.seq, pkt.ts, at, since)
 	l.lastSeen.Store(now)
 	t := l.track
@@ -239,29 +233,11 @@ func (l *layer) tryKeyFrame() {
 	l.pub.write([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: l.ssrc}})
 }
 
-// readRTCP takes the publisher's sender reports, which tie its timestamps to
-// a clock, and hands them on so that sound and picture stay in step.
-func (l *layer) readRTCP() {
-	for {
-		var packets []rtcp.Packet
-		var err error
-		if l.rid == "" {
-			packets, _, err = l.receiver.ReadRTCP()
-		} else {
-			packets, _, err = l.receiver.ReadSimulcastRTCP(l.rid)
-		}
-		if err != nil {
-			return
-		}
-		for _, p := range packets {
-			sr, ok := p.(*rtcp.SenderReport)
-			if !ok || sr.SSRC != l.ssrc {
-				continue
-			}
-			l.rx.senderReport(sr.NTPTime, time.Now())
-			for _, d := range *l.track.subs.Load() {
-				d.senderReport(l, sr.NTPTime, sr.RTPTime)
-			}
-		}
+// senderReport takes a report of the publisher's, which ties its timestamps to
+// a clock, and hands it on so that sound and picture stay in step.
+func (l *layer) senderReport(ntp uint64, ts uint32) {
+	l.rx.senderReport(ntp, time.Now())
+	for _, d := range *l.track.subs.Load() {
+		d.senderReport(l, ntp, ts)
 	}
 }

@@ -13,6 +13,7 @@ type packet struct {
 	extProfile  uint16 // profile of the header extension, 0 when there is none
 	ext         []byte // its body
 	payload     []byte // without padding
+	headerLen   int    // bytes before the payload
 }
 
 // Header extension profiles of RFC 8285.
@@ -56,7 +57,7 @@ func (p *packet) parse(b []byte) bool {
 		}
 		end -= pad
 	}
-	p.payload = b[at:end]
+	p.payload, p.headerLen = b[at:end], at
 	return true
 }
 

@@ -101,7 +101,7 @@ func (p *Participant) connectOnce() {
 
 // connectTwice gives the participant a connection for each role.
 func (p *Participant) connectTwice() {
-	publishing, receiving := &transport{p: p, target: TargetPublisher}, &transport{p: p, target: TargetSubscriber}
+	publishing, receiving := newTransport(p, TargetPublisher), newTransport(p, TargetSubscriber)
 	p.transports = []*transport{publishing, receiving}
 	p.pub, p.sub = newPublisher(publishing), newSubscriber(receiving)
 	p.sub.terms = newOffering(p.sub)

@@ -15,6 +15,7 @@ import (
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
 	"github.com/pion/logging"
+	"github.com/pion/transport/v5/packetio"
 	"github.com/pion/webrtc/v4"
 
 	"commsd/internal/errcode"
@@ -29,7 +30,7 @@ type ports struct {
 	udp []*udpGroup
 	tcp []net.Listener
 
-	udpMux io.Closer // set by newAPI; may be nil
+	udpMux io.Closer // set by newKit; may be nil
 	tcpMux io.Closer
 }
 
@@ -160,9 +161,24 @@ func (p *ports) close() {
 	}
 }
 
-// newAPI makes what PeerConnections are made of. It starts the readers of the
-// shared sockets, which end with ports.close.
-func newAPI(cfg Config, p *ports, relays *relay, m *metrics, log *slog.Logger) (*webrtc.API, error) {
+// kit is what PeerConnections are made of.
+type kit struct {
+	settings webrtc.SettingEngine
+	media    *webrtc.MediaEngine
+}
+
+// api makes the factory of one connection, whose streams end in buffers of its
+// own.
+func (k *kit) api(buffer func(packetio.BufferPacketType, uint32) io.ReadWriteCloser) *webrtc.API {
+	settings := k.settings
+	settings.BufferFactory = buffer
+	// An empty registry: NACK, reports and feedback are ours, on the media path
+	// Pion's cost more than the forwarding.
+	return webrtc.NewAPI(webrtc.WithSettingEngine(settings), webrtc.WithMediaEngine(k.media), webrtc.WithInterceptorRegistry(&interceptor.Registry{}))
+}
+
+// newKit starts the readers of the shared sockets, which end with ports.close.
+func newKit(cfg Config, p *ports, relays *relay, m *metrics, log *slog.Logger) (*kit, error) {
 	var se webrtc.SettingEngine
 	loggers := pionLoggers{log}
 	se.LoggerFactory = loggers
@@ -227,9 +243,7 @@ func newAPI(cfg Config, p *ports, relays *relay, m *metrics, log *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
-	// An empty registry: NACK, reports and feedback are ours, on the media path
-	// Pion's cost more than the forwarding.
-	return webrtc.NewAPI(webrtc.WithSettingEngine(se), webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(&interceptor.Registry{})), nil
+	return &kit{se, media}, nil
 }
 
 // joinedListener accepts from several listeners on one port as if they were

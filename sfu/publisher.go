@@ -96,29 +96,32 @@ func (b *publisher) negotiate(offer string) (answer EventAnswer, sections map[st
 	return answer, sections, nil
 }
 
-// startLayer starts a layer's loops, and the feedback with the first.
+// startLayer has a layer get its packets, and starts the feedback with the
+// first.
 func (b *publisher) startLayer(l *layer) {
 	b.queue.Do(func() {
 		b.mu.Lock()
 		b.layers = append(b.layers, l)
 		b.mu.Unlock()
-		b.loops.Go(func() {
-			l.read()
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			for i, o := range b.layers {
-				if o == l {
-					b.layers = append(b.layers[:i], b.layers[i+1:]...)
-					return
-				}
-			}
-		})
-		b.loops.Go(l.readRTCP)
+		b.streams.bind(l)
 		if !b.reading {
 			b.reading = true
 			b.loops.Go(b.report)
 		}
 	})
+}
+
+// endLayer ends what is done for a layer.
+func (b *publisher) endLayer(l *layer) {
+	b.streams.unbind(l)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, o := range b.layers {
+		if o == l {
+			b.layers = append(b.layers[:i], b.layers[i+1:]...)
+			return
+		}
+	}
 }
 
 // report sends congestion feedback and receiver reports until the connection

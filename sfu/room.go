@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"commsd/sfu/bandwidth"
 )
 
 const roomQueue = 256
@@ -44,6 +46,8 @@ type room struct {
 
 	allocations *time.Ticker // while there is video
 	allocated   time.Time    // when its media was last looked at
+	order       []*downTrack // scratch of allocate
+	asked       []bandwidth.Track
 }
 
 // event changes a room. apply runs on the room's loop and must not block.
@@ -70,6 +74,15 @@ func (r *room) post(e event) bool {
 		return true
 	case <-r.done:
 		return false
+	}
+}
+
+// hint is post for what the room finds out by itself a little later: a full
+// queue loses it.
+func (r *room) hint(e event) {
+	select {
+	case r.events <- e:
+	default:
 	}
 }
 
@@ -217,9 +230,6 @@ func (r *room) subscribe(p *Participant, t *track) {
 	case want && !has:
 		d = newDownTrack(p, t)
 		p.subs[t.info.SID] = d
-		if t.info.Kind == Video {
-			d.aim(t.layerFor(t.wantedRank(d.settings), int64(time.Since(clockBase))))
-		}
 		t.addSub(d)
 		p.sub.add(d)
 		if !t.heard {
@@ -290,6 +300,7 @@ func (e joined) apply(r *room) {
 	for _, t := range r.tracks {
 		r.subscribe(p, t)
 	}
+	r.allocate(p, int64(time.Since(clockBase)))
 }
 
 // left ends a place for a reason found outside the loop.

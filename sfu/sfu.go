@@ -101,11 +101,11 @@ type SFU struct {
 	metrics *metrics
 	changes *changes
 	relay   relay
-	ready   chan struct{} // closed once api is set
+	ready   chan struct{} // closed once kit is set
 	done    chan struct{} // closed once Run has ended
 
 	// Set by Run before ready is closed.
-	api   *webrtc.API
+	kit   *kit
 	certs []webrtc.Certificate
 
 	running sync.WaitGroup // rooms and closing participants; Run waits for it
@@ -217,7 +217,7 @@ func (s *SFU) Run(ctx context.Context) error {
 		return fmt.Errorf("sfu: make DTLS certificate: %w", err)
 	}
 	s.certs = []webrtc.Certificate{*cert}
-	if s.api, err = newAPI(s.cfg, p, &s.relay, s.metrics, s.log); err != nil {
+	if s.kit, err = newKit(s.cfg, p, &s.relay, s.metrics, s.log); err != nil {
 		return err
 	}
 	close(s.ready)

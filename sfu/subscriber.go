@@ -12,6 +12,8 @@ type subscriber struct {
 	data  [2]dataSender // by DataKind
 	terms terms
 
+	congestion *congestion
+
 	// Owned by queue's functions.
 	senders map[*downTrack]*webrtc.RTPSender
 }
@@ -36,7 +38,9 @@ type terms interface {
 
 func newSubscriber(t *transport) *subscriber {
 	s := &subscriber{transport: t, senders: make(map[*downTrack]*webrtc.RTPSender)}
+	s.congestion = newCongestion(s)
 	t.setUp = append(t.setUp, t.watch)
+	t.closing = append(t.closing, s.congestion.close)
 	return s
 }
 
@@ -69,10 +73,7 @@ func (s *subscriber) add(d *downTrack) {
 }
 
 // sends notes that sender sends d. It is a function of the queue's.
-func (s *subscriber) sends(d *downTrack, sender *webrtc.RTPSender) {
-	s.senders[d] = sender
-	s.loops.Go(func() { d.readRTCP(sender) })
-}
+func (s *subscriber) sends(d *downTrack, sender *webrtc.RTPSender) { s.senders[d] = sender }
 
 // remove ends sending d.
 func (s *subscriber) remove(d *downTrack) {
@@ -86,12 +87,4 @@ func (s *subscriber) remove(d *downTrack) {
 			s.fail(fmt.Errorf("remove track: %w", err))
 		}
 	})
-}
-
-// send sends a packet and gives it back to its pool.
-func (s *subscriber) send(w webrtc.TrackLocalWriter, o *outPacket, payload []byte, _ uint8, _ int64) {
-	if _, err := w.WriteRTP(&o.header, payload); err != nil {
-		s.p.log.Debug("packet not sent", "err", err)
-	}
-	outPackets.Put(o)
 }

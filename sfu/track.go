@@ -135,9 +135,6 @@ func (e mediaArrived) apply(r *room) {
 		r.speakers = time.NewTicker(r.sfu.cfg.SpeakerInterval)
 	}
 	r.arrive(t)
-	if t.info.Kind == Video {
-		r.lookAtMedia()
-	}
 }
 
 // lookAtMedia sees to it that the room's media is looked at: now, and from time
@@ -296,6 +293,7 @@ func (e subscribed) apply(r *room) {
 		}
 		r.subscribe(e.p, t)
 	}
+	r.allocate(e.p, int64(time.Since(clockBase)))
 }
 
 type trackSet struct {

@@ -20,9 +20,17 @@ type transport struct {
 	setUp   []func(*webrtc.PeerConnection) error // by the roles; once, before anything is negotiated
 	closing []func()                             // by the roles; ends what loops wait for
 
+	streams *streams // its SRTP
+
 	pc    atomic.Pointer[webrtc.PeerConnection] // written by queue's functions
 	queue serial                                // everything that calls pc's negotiation
 	loops sync.WaitGroup                        // goroutines of the roles
+}
+
+func newTransport(p *Participant, target Target) *transport {
+	t := &transport{p: p, target: target}
+	t.streams = newStreams(t)
+	return t
 }
 
 // connect makes the connection. It is a function of the queue's.
@@ -31,7 +39,7 @@ func (t *transport) connect() (*webrtc.PeerConnection, error) {
 		return pc, nil
 	}
 	s := t.p.room.sfu
-	pc, err := s.api.NewPeerConnection(webrtc.Configuration{Certificates: s.certs})
+	pc, err := s.kit.api(t.streams.buffer).NewPeerConnection(webrtc.Configuration{Certificates: s.certs})
 	if err != nil {
 		return nil, fmt.Errorf("create connection: %w", err)
 	}
@@ -118,6 +126,7 @@ func (t *transport) close() {
 				t.p.log.Debug("connection closed badly", "err", err)
 			}
 		}
+		t.streams.close()
 		t.loops.Wait()
 	})
 	t.queue.Wait()

@@ -115,6 +115,9 @@ func (r *room) tell() {
 			r.subscribe(p, t)
 		}
 	}
+	if slices.ContainsFunc(arrived, func(t *track) bool { return t.info.Kind == Video }) {
+		r.lookAtMedia()
+	}
 }
 
 func (r *room) tellChanges() {

@@ -1,0 +1,177 @@
+package sfu
+
+import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+
+	"commsd/sfu/bandwidth"
+)
+
+// startBitrate is what a new subscriber is thought to be able to take, in bits
+// a second: a picture of 720p and some small ones. Feedback corrects it within
+// a moment, either way.
+const startBitrate = 3_000_000
+
+// unlimited is the budget of a subscriber that gives no feedback.
+const unlimited = 1 << 40
+
+// congestion is what a subscriber's connection can carry, found out by the
+// feedback of its client and by padding.
+type congestion struct {
+	s         *subscriber
+	estimator *bandwidth.Estimator
+	wanted    atomic.Uint64 // bits a second of the best layers asked for
+	feedback  atomic.Bool   // the client has agreed to give feedback
+
+	// Owned by the room's run.
+	allocator bandwidth.Allocator
+
+	mu      sync.Mutex
+	padding []*downTrack // guarded by mu; that padding may be sent with
+	timer   *time.Timer  // guarded by mu; until more padding is due
+	closed  bool         // guarded by mu
+	timers  sync.WaitGroup
+}
+
+func newCongestion(s *subscriber) *congestion {
+	return &congestion{s: s, estimator: bandwidth.New(bandwidth.Config{Start: startBitrate})}
+}
+
+// budget is what may be sent, in bits a second.
+func (c *congestion) budget(now int64) uint64 {
+	if !c.feedback.Load() {
+		return unlimited
+	}
+	return c.estimator.Estimate(now).Bitrate
+}
+
+// send sends a packet and gives it back to its pool.
+func (c *congestion) send(w webrtc.TrackLocalWriter, o *outPacket, payload []byte, twccID uint8, now int64, probe int) {
+	if twccID != 0 {
+		seq := c.estimator.Sent(now, rtpHeader+8+len(payload), probe)
+		binary.BigEndian.PutUint16(o.twcc[:], seq)
+		_ = o.header.SetExtension(twccID, o.twcc[:]) // fails for headers that have some, only
+	}
+	if _, err := w.WriteRTP(&o.header, payload); err != nil {
+		c.s.p.log.Debug("packet not sent", "err", err)
+	}
+	outPackets.Put(o)
+}
+
+// bound notes that d has been agreed to, unbound that it no longer is.
+func (c *congestion) bound(d *downTrack, out outStream) {
+	c.s.streams.send(out.ssrc, d)
+	c.s.streams.send(out.rtxSSRC, d)
+	if out.twccID == 0 {
+		return
+	}
+	c.feedback.Store(true)
+	if out.rtxPT == 0 {
+		return
+	}
+	c.mu.Lock()
+	c.padding = append(c.padding, d)
+	c.mu.Unlock()
+}
+
+func (c *congestion) unbound(d *downTrack, out outStream) {
+	c.s.streams.send(out.ssrc, nil)
+	c.s.streams.send(out.rtxSSRC, nil)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, o := range c.padding {
+		if o == d {
+			c.padding = append(c.padding[:i], c.padding[i+1:]...)
+			return
+		}
+	}
+}
+
+// received takes a transport-wide feedback packet of the client's.
+func (c *congestion) received(raw []byte) {
+	now := int64(time.Since(clockBase))
+	fell, err := c.estimator.FeedbackBytes(now, raw)
+	if err != nil {
+		c.s.p.log.Debug("feedback not read", "err", err)
+		return
+	}
+	if fell {
+		c.s.p.room.hint(congested{c.s.p})
+	}
+	c.probe(now)
+}
+
+// probe sends the padding that is due.
+func (c *congestion) probe(now int64) {
+	p := c.estimator.Probe(now, c.wanted.Load())
+	c.mu.Lock()
+	var d *downTrack
+	if len(c.padding) > 0 {
+		d = c.padding[0]
+	}
+	if p.Next > now && !c.closed && c.timer == nil {
+		c.timers.Add(1)
+		c.timer = time.AfterFunc(time.Duration(p.Next-now), func() {
+			defer c.timers.Done()
+			c.mu.Lock()
+			c.timer = nil
+			c.mu.Unlock()
+			c.probe(int64(time.Since(clockBase)))
+		})
+	}
+	c.mu.Unlock()
+	for left := p.Bytes; d != nil && left > 0; left -= bandwidth.ProbePacket {
+		if !d.pad(now, p.ID) {
+			return
+		}
+	}
+}
+
+// close ends the probing and waits for it.
+func (c *congestion) close() {
+	c.mu.Lock()
+	c.closed = true
+	if c.timer != nil && c.timer.Stop() {
+		c.timers.Done()
+	}
+	c.mu.Unlock()
+	c.timers.Wait()
+}
+
+// pad sends a packet of padding on the stream of retransmissions, where it
+// disturbs no numbers. It reports false when there is none to send it on.
+func (d *downTrack) pad(now int64, probe int) bool {
+	d.mu.Lock()
+	w, out := d.writer, d.out
+	if w == nil || out.rtxPT == 0 {
+		d.mu.Unlock()
+		return false
+	}
+	d.rtxSeq++
+	o := outPackets.Get().(*outPacket)
+	o.header = rtp.Header{
+		Version: 2, Padding: true, PayloadType: out.rtxPT, SequenceNumber: d.rtxSeq, Timestamp: d.lastTS, SSRC: out.rtxSSRC,
+		Extensions: o.header.Extensions[:0],
+	}
+	d.mu.Unlock()
+	const size = bandwidth.ProbePacket
+	payload := o.buf[:size]
+	clear(payload)
+	payload[size-1] = size // RFC 3550, 5.1
+	d.p.sub.congestion.send(w, o, payload, out.twccID, now, probe)
+	return true
+}
+
+// congested says that what a subscriber can take has fallen.
+type congested struct{ p *Participant }
+
+func (e congested) apply(r *room) {
+	if r.bySID[e.p.sid] == e.p {
+		r.allocate(e.p, int64(time.Since(clockBase)))
+	}
+}
