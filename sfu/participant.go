@@ -92,7 +92,7 @@ func newParticipant(r *room, req JoinRequest) *Participant {
 
 // connectOnce gives the participant a connection for both roles.
 func (p *Participant) connectOnce() {
-	t := &transport{p: p, target: TargetPublisher}
+	t := newTransport(p, TargetPublisher)
 	p.transports = []*transport{t}
 	p.pub, p.sub = newPublisher(t), newSubscriber(t)
 	p.pub.placing = newPlacing(p.sub)

@@ -82,7 +82,7 @@ func (l *placing) hush(pc *webrtc.PeerConnection, tr *webrtc.RTPTransceiver) err
 	if err != nil {
 		return err
 	}
-	sender, err := l.s.p.room.sfu.api.NewRTPSender(nothing, pc.SCTP().Transport())
+	sender, err := l.s.api.NewRTPSender(nothing, pc.SCTP().Transport())
 	if err != nil {
 		return err
 	}

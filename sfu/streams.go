@@ -46,7 +46,7 @@ func newStreams(t *transport) *streams {
 
 // buffer makes what Pion takes for a stream's buffer.
 func (s *streams) buffer(kind packetio.BufferPacketType, ssrc uint32) io.ReadWriteCloser {
-	over := false
+	var over bool
 	var b io.ReadWriteCloser
 	s.mu.Lock()
 	if kind == packetio.RTCPBufferPacket {

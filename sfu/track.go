@@ -160,11 +160,10 @@ func (p *Participant) trackFor(l *layer) *track {
 		if t.info.Kind != l.kind {
 			continue
 		}
-		layers := *t.layers.Load()
 		if t.info.CID == l.cid || t.info.MID != "" && t.info.MID == l.mid {
 			return t
 		}
-		if len(layers) == 0 {
+		if t.info.MimeType == "" { // nor had any before: it may be on its way out
 			only = t
 			waiting++
 		}
