@@ -108,6 +108,9 @@ func (a *App) open(ctx context.Context) (_ *node, err error) {
 	if certificate != nil {
 		n.public.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*certificate}}
 		serveHTTP = func(context.Context) error { return n.public.ServeTLS(pages, "", "") }
+		if a.cfg.TURN.ShareHTTPS {
+			serveHTTP = func(context.Context) error { return a.serveShared(n, pages) }
+		}
 	}
 	n.fronts = append(n.fronts, service{"http", serveHTTP})
 	n.cores = append(n.cores, service{"admin", func(context.Context) error { return n.admin.Serve(listeners["admin.listen"]) }})

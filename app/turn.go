@@ -8,9 +8,11 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"commsd/internal/netlimit"
+	"commsd/internal/tlsport"
 	"commsd/sfu"
 	"commsd/signaling/turn"
 )
@@ -184,4 +186,20 @@ func (a *App) constructTURN(ctx context.Context, n *node, udp *net.UDPConn, tcp 
 	}
 	a.log.Info("TURN is served; clients whose network blocks UDP are told these addresses", "urls", urls)
 	return nil
+}
+
+// serveShared serves pages and TURN on one TLS port : a browser offers ALPN for
+// pages and none for TURN, whose first byte is 0x00 to 0x03.
+func (a *App) serveShared(n *node, pages net.Listener) error {
+	c := n.public.TLSConfig
+	c.NextProtos = []string{"h2", "http/1.1"}
+	shared := tlsport.New(pages, tlsport.Config{
+		TLS: c, IsOther: func(first byte) bool { return first <= 3 }, Other: n.relay.ServeConn, Log: a.log,
+	})
+	var parting sync.WaitGroup
+	parting.Go(shared.Run)
+	err := n.public.Serve(shared)
+	_ = shared.Close() // Serve has said what went wrong
+	parting.Wait()
+	return err
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -138,5 +139,58 @@ func TestTURNOverTLS(t *testing.T) {
 	_, port, err := net.SplitHostPort(n.Addr("turn.tls_listen").String())
 	if want := "turns:localhost:" + port + "?transport=tcp"; err != nil || len(told) != 1 || told[0] != want {
 		t.Errorf("told %q, want %q, %v", told, want, err)
+	}
+}
+
+// TestTURNSharesHTTPS: pages, the API and TURN on one port.
+func TestTURNSharesHTTPS(t *testing.T) {
+	cfg := apptest.Config(t.TempDir())
+	cfg.Media.APIKeys = map[string]string{operatorKey: operatorSecret}
+	trust := withCertificate(t, &cfg)
+	cfg.TURN.ShareHTTPS = true
+	n := apptest.StartConfig(t, cfg)
+	told := meetThroughTURN(t, n, trust, nil)
+	if want := "turns:" + strings.TrimPrefix(n.URL, "https://") + "?transport=tcp"; len(told) != 1 || told[0] != want {
+		t.Errorf("told %q, want %q", told, want)
+	}
+	for _, version := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		transport := &http.Transport{TLSClientConfig: trust.Clone(), ForceAttemptHTTP2: version == "HTTP/2.0"}
+		res, err := (&http.Client{Transport: transport}).Get(n.URL + "/api/v1/info")
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		transport.CloseIdleConnections()
+		if res.StatusCode != 200 || res.Proto != version {
+			t.Errorf("the API: %d by %s, want %s", res.StatusCode, res.Proto, version)
+		}
+	}
+}
+
+func TestWrongTURNNamesKeyAndCure(t *testing.T) {
+	for name, c := range map[string]struct {
+		edit func(*app.Config)
+		says string
+	}{
+		"TLS without a certificate": {func(c *app.Config) { c.TURN.TLSListen = "127.0.0.1:0" }, "turn.tls_listen: needs a certificate"},
+		"sharing without TLS":       {func(c *app.Config) { c.TURN.ShareHTTPS = true }, "turn.share_https: needs commsd itself to end TLS"},
+		"sharing with plain http": {func(c *app.Config) {
+			withCertificate(t, c)
+			c.HTTP.PublicURL = "http://localhost"
+			c.TURN.ShareHTTPS = true
+		}, "turn.share_https: needs https in http.public_url"},
+		"no media to relay to":       {func(c *app.Config) { c.TURN.UDPListen, c.Media.UDPListen = "127.0.0.1:0", "" }, "media.udp_listen: is empty, and the relay"},
+		"a host with a scheme":       {func(c *app.Config) { c.TURN.UDPListen, c.TURN.Host = "127.0.0.1:0", "turn:comms.example" }, "turn.host: "},
+		"a host and nothing served":  {func(c *app.Config) { c.TURN.Host = "comms.example" }, "turn.udp_listen: is empty"},
+		"an address that is no TURN": {func(c *app.Config) { c.TURN.UDPListen, c.TURN.URLs = "127.0.0.1:0", []string{"stun:stun.example:3478"} }, "turn.urls: "},
+		"an address without a port":  {func(c *app.Config) { c.TURN.UDPListen, c.TURN.URLs = "127.0.0.1:0", []string{"turn:comms.example"} }, "turn.urls: "},
+		"the media's own port":       {func(c *app.Config) { c.Media.UDPListen, c.TURN.UDPListen = "127.0.0.1:7882", "127.0.0.1:7882" }, "turn.udp_listen: \"127.0.0.1:7882\" is taken by media.udp_listen"},
+		"no time for an allocation":  {func(c *app.Config) { c.TURN.AllocationLifetime = time.Second }, "turn.allocation_lifetime: "},
+	} {
+		cfg := apptest.Config(t.TempDir())
+		c.edit(&cfg)
+		if err := cfg.Validate(); err == nil || !strings.HasPrefix(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %q", name, err, c.says)
+		}
 	}
 }
