@@ -94,7 +94,7 @@ func (a *App) constructMeetings(ctx context.Context, n *node, api *httpapi.API, 
 	n.drains = append(n.drains, rooms.Drain)
 	if ln := listeners["cluster.listen"]; ln != nil {
 		n.cluster = newServer(recoverPanics(rooms.NodeHandler(api.Handler()), a.log), a.log)
-		n.cluster.TLSConfig = peers
+		n.cluster.TLSConfig = peers.Clone() // the server writes into it
 		n.fronts = append(n.fronts, service{"cluster", func(context.Context) error { return n.cluster.ServeTLS(ln, "", "") }})
 	}
 	rooms.Routes(api)

@@ -153,7 +153,12 @@ func (s *Service) serveSocket(w http.ResponseWriter, r *http.Request) {
 		s.upgrade(w, r, claims, hold, revocations)
 		return
 	}
-	err = s.atOwner(w, r, claims.Video.Room, true, nil, func(hold *owner.Hold) {
+	to := reach{room: claims.Video.Room, take: true, wait: reachFor}
+	resumes := readOptions(r).reconnect
+	if resumes {
+		to.take, to.wait = false, resumeFor
+	}
+	err = s.atOwner(w, r, to, func(hold *owner.Hold) {
 		// The room has become ours after the admission, which its end may have
 		// crossed.
 		revocations := s.revocations.Load()
@@ -164,7 +169,10 @@ func (s *Service) serveSocket(w http.ResponseWriter, r *http.Request) {
 		}
 		s.upgrade(w, r, claims, hold, revocations)
 	})
-	if err != nil {
+	switch {
+	case err != nil && resumes && !isForwarded(r) && !s.isStopping():
+		s.upgrade(w, r, claims, nil, revocations) // to hear that the place is lost
+	case err != nil:
 		s.refuseJoin(w, err)
 	}
 }

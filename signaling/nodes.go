@@ -25,6 +25,9 @@ const (
 	// reachFor is how long a request waits for its room to have a node that
 	// answers: longer than a dead node's lease.
 	reachFor = 9 * time.Second
+	// resumeFor is how long a client waits that resumes: with a dead node its
+	// place is lost, and it had better join again.
+	resumeFor = time.Second
 	// reachAgain is the pause between two attempts.
 	reachAgain = 150 * time.Millisecond
 	// movedHeader marks an answer of a node that does not have the room.
@@ -46,7 +49,7 @@ func newPeers(cfg Config) *http.Transport {
 	}
 	return &http.Transport{
 		DialContext:     (&net.Dialer{Timeout: 2 * time.Second, KeepAlive: 5 * time.Second}).DialContext,
-		TLSClientConfig: cfg.Peers, TLSHandshakeTimeout: 2 * time.Second,
+		TLSClientConfig: cfg.Peers.Clone(), TLSHandshakeTimeout: 2 * time.Second,
 		ResponseHeaderTimeout: 6 * time.Second, // an admission may take 5
 		IdleConnTimeout:       time.Minute, MaxIdleConnsPerHost: 16, DisableCompression: true,
 	}
@@ -85,20 +88,27 @@ func (s *Service) NodeHandler(api http.Handler) http.Handler {
 	return mux
 }
 
-// atOwner has the node on which room lives answer r: this one by here, with a
-// hold on the room that here must release, or another one. take makes a room
-// that nobody has this node's; without it, here gets no hold for such a room.
-// body is r's, when it has one. The error is errcode.Unavailable, and nothing
-// has been written then.
-func (s *Service) atOwner(w http.ResponseWriter, r *http.Request, room string, take bool, body []byte, here func(*owner.Hold)) error {
+// reach is how a request reaches the node of its room.
+type reach struct {
+	room string
+	take bool          // makes a room that nobody has this node's
+	wait time.Duration // for a node that does not answer
+	body []byte        // of the request, when it has one
+}
+
+// atOwner has the node of a room answer r: this one by here, with a hold on the
+// room that here must release, or another one. Without to.take here gets no
+// hold for a room that nobody has. The error is errcode.Unavailable, and
+// nothing has been written then.
+func (s *Service) atOwner(w http.ResponseWriter, r *http.Request, to reach, here func(*owner.Hold)) error {
 	if s.cfg.Owner == nil {
 		here(nil)
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), reachFor)
+	ctx, cancel := context.WithTimeout(r.Context(), to.wait)
 	defer cancel()
 	for {
-		place, err := s.find(ctx, room, take)
+		place, err := s.find(ctx, to.room, to.take)
 		switch {
 		case err == nil && (place.Hold != nil || place.Node == ""):
 			here(place.Hold)
@@ -109,23 +119,23 @@ func (s *Service) atOwner(w http.ResponseWriter, r *http.Request, room string, t
 		case err != nil:
 			return err
 		case place.Address == "":
-			s.log.ErrorContext(ctx, "a meeting's node names no address; set cluster.listen on every node", "room", room, "node", place.Node)
+			s.log.ErrorContext(ctx, "a meeting's node names no address; set cluster.listen on every node", "room", to.room, "node", place.Node)
 			return errcode.New(errcode.Unavailable, "the meeting runs on another server, which cannot be reached")
 		}
-		answered, err := s.forward(w, r, place, body)
+		answered, err := s.forward(w, r, place, to.body)
 		if answered {
 			return nil
 		}
-		if body != nil && !untouched(err) {
+		if to.body != nil && !untouched(err) {
 			return errcode.Wrap(err, errcode.Unavailable, "the server of this meeting does not answer; whether it has done what was asked is not known")
 		}
-		s.log.DebugContext(ctx, "a meeting's node does not answer", "room", room, "node", place.Node, "err", err)
+		s.log.DebugContext(ctx, "a meeting's node does not answer", "room", to.room, "node", place.Node, "err", err)
 		select {
 		case <-time.After(reachAgain):
 		case <-s.tunnels.Done():
 			return errcode.New(errcode.Unavailable, "the server is stopping; try again in a few seconds")
 		case <-ctx.Done():
-			s.log.WarnContext(ctx, "a meeting's node cannot be reached", "room", room, "node", place.Node, "address", place.Address, "err", err)
+			s.log.WarnContext(ctx, "a meeting's node cannot be reached", "room", to.room, "node", place.Node, "address", place.Address, "err", err)
 			return errcode.Wrap(err, errcode.Unavailable, "the server of this meeting does not answer; try again in a few seconds")
 		}
 	}

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"commsd/internal/testengine"
 )
 
 // binary is the program, built once with the race detector.
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "building: %v\n%s", err, out)
 		end(1)
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(end))
+	end(testengine.Main(m))
 }
 
 // environment sets every listener to a free port of loopback and the data
@@ -51,7 +51,7 @@ func environment(dir string, overrides ...string) []string {
 	set("http.public_url", "http://localhost")
 	for _, key := range []string{
 		"http.listen", "admin.listen", "media.udp_listen", "media.tcp_listen", "mail.smtp_listen", "mail.submission_listen",
-		"mail.submissions_listen", "mail.imap_listen", "mail.imaps_listen",
+		"mail.submissions_listen", "mail.imap_listen", "mail.imaps_listen", "ldap.listen",
 	} {
 		set(key, "127.0.0.1:0")
 	}
