@@ -17,13 +17,14 @@ import (
 	"testing"
 	"time"
 
+	"commsd/app"
 	"commsd/app/apptest"
 	"commsd/internal/blob/blobtest"
 	"commsd/internal/testengine"
 )
 
 // twoNodes runs two nodes on one PostgreSQL database, one Redis and one bucket.
-func twoNodes(t *testing.T) (a, b *apptest.Node) {
+func twoNodes(t *testing.T, edit ...func(*app.Config)) (a, b *apptest.Node) {
 	t.Helper()
 	dir := t.TempDir()
 	database, redis, bucket := testengine.Postgres(t), testengine.Redis(t).URL(), blobtest.S3(t)
@@ -32,6 +33,9 @@ func twoNodes(t *testing.T) (a, b *apptest.Node) {
 		cfg.SecretKeyFile = filepath.Join(dir, "secret.key")
 		cfg.Database.URL, cfg.Redis.URL, cfg.Blobs.URL = database, redis, bucket
 		cfg.Cluster.Listen = "127.0.0.1:0"
+		for _, e := range edit {
+			e(&cfg)
+		}
 		return apptest.StartConfig(t, cfg)
 	}
 	return start("a"), start("b")
