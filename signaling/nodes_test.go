@@ -191,11 +191,20 @@ func TestAnyNodeLeadsToTheRoom(t *testing.T) {
 	})
 }
 
-// TestAdmissionHoldsOnEveryWay: the room's own node asks at a join and at a
-// resume that came through another, and its answer reaches the client as it is.
+// TestAdmissionHoldsOnEveryWay: the room's node asks at a join and at a resume,
+// and its answer reaches the client as it is, directly and through another node.
 func TestAdmissionHoldsOnEveryWay(t *testing.T) {
+	t.Run("alone", func(t *testing.T) {
+		n := &node{server: serve(t)}
+		admissionHolds(t, n, n)
+	})
 	nodes := serveNodes(t, "a", "b")
-	a, b := nodes[0], nodes[1]
+	t.Run("directly", func(t *testing.T) { admissionHolds(t, nodes[0], nodes[0]) })
+	t.Run("through another", func(t *testing.T) { admissionHolds(t, nodes[0], nodes[1]) })
+}
+
+// admissionHolds has people reach b for a room that a has.
+func admissionHolds(t *testing.T, a, b *node) {
 	an, binh := a.join(t, "an"), b.join(t, "binh")
 	sid := binh.joined().GetParticipant().GetSid()
 	for name, c := range map[string]struct {
