@@ -52,8 +52,9 @@ func (c *congestion) budget(now int64) uint64 {
 
 // send sends a packet and gives it back to its pool.
 func (c *congestion) send(w webrtc.TrackLocalWriter, o *outPacket, payload []byte, twccID uint8, now int64, probe int) {
+	o.even(len(payload))
 	if twccID != 0 {
-		seq := c.estimator.Sent(now, rtpHeader+8+len(payload), probe)
+		seq := c.estimator.Sent(now, rtpHeader+8+len(payload)+int(o.header.PaddingSize), probe)
 		binary.BigEndian.PutUint16(o.twcc[:], seq)
 		_ = o.header.SetExtension(twccID, o.twcc[:]) // fails for headers that have some, only
 	}

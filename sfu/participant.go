@@ -30,6 +30,7 @@ type Participant struct {
 	joinedAt       time.Time
 	autoSubscribe  bool
 	streamPerTrack bool
+	fullICE        bool
 	route          func(kind DataKind, data []byte) ([]byte, []string, bool)
 	oneConnection  bool
 	first          *Offer       // may be nil
@@ -73,7 +74,7 @@ type attachment struct {
 func newParticipant(r *room, req JoinRequest) *Participant {
 	p := &Participant{
 		room: r, sid: newID("PA_"), identity: req.Identity, joinedAt: time.Now(),
-		autoSubscribe: req.AutoSubscribe, streamPerTrack: req.StreamPerTrack, oneConnection: req.OneConnection, route: req.Route,
+		autoSubscribe: req.AutoSubscribe, streamPerTrack: req.StreamPerTrack, fullICE: req.FullICE, oneConnection: req.OneConnection, route: req.Route,
 		name: req.Name, metadata: req.Metadata, attributes: maps.Clone(req.Attributes), perm: req.Permission,
 		tracks: make(map[string]*track), subs: make(map[string]*downTrack), wanted: make(map[string]bool), refused: make(map[string]bool),
 		settings: make(map[string]TrackSettings),

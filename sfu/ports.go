@@ -167,10 +167,11 @@ type kit struct {
 	media    *webrtc.MediaEngine
 }
 
-// api makes the factory of one connection, whose streams end in buffers of its
-// own.
-func (k *kit) api(buffer func(packetio.BufferPacketType, uint32) io.ReadWriteCloser) *webrtc.API {
+// api makes the factory of one connection, with ICE lite or full, whose streams
+// end in buffers of its own.
+func (k *kit) api(lite bool, buffer func(packetio.BufferPacketType, uint32) io.ReadWriteCloser) *webrtc.API {
 	settings := k.settings
+	settings.SetLite(lite)
 	settings.BufferFactory = buffer
 	// An empty registry: NACK, reports and feedback are ours, on the media path
 	// Pion's cost more than the forwarding.

@@ -258,6 +258,9 @@ type JoinRequest struct {
 	// StreamPerTrack gives each track a stream of its own, for Firefox, which
 	// keeps the stream's name but not the track's.
 	StreamPerTrack bool
+	// FullICE checks the ways to the client, as well as answering its checks (RFC
+	// 8445, 2.5): for Firefox, which does not come through to a lite server.
+	FullICE bool
 	// OneConnection publishes and receives on one connection, which the client
 	// offers, instead of one for each.
 	OneConnection bool

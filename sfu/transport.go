@@ -40,7 +40,7 @@ func (t *transport) connect() (*webrtc.PeerConnection, error) {
 		return pc, nil
 	}
 	s := t.p.room.sfu
-	t.api = s.kit.api(t.streams.buffer)
+	t.api = s.kit.api(!t.p.fullICE, t.streams.buffer)
 	pc, err := t.api.NewPeerConnection(webrtc.Configuration{Certificates: s.certs})
 	if err != nil {
 		return nil, fmt.Errorf("create connection: %w", err)

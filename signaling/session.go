@@ -181,7 +181,7 @@ func (s *Service) join(so *socket, claims accesstoken.Claims, hold *owner.Hold, 
 			Subscribe: g.MaySubscribe(), Publish: g.MayPublish(), PublishData: g.MayPublishData(),
 			UpdateMetadata: g.MayUpdateOwnMetadata(), Hidden: g.Hidden, Sources: sources(g.CanPublishSources),
 		},
-		AutoSubscribe: opt.autoSubscribe, StreamPerTrack: opt.firefox,
+		AutoSubscribe: opt.autoSubscribe, StreamPerTrack: opt.firefox, FullICE: opt.firefox,
 		Events: func(e sfu.Event) {
 			<-started
 			ses.event(so, e)
