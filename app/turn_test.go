@@ -61,14 +61,36 @@ func withCertificate(t *testing.T, cfg *app.Config) *tls.Config {
 // accepts, and returns those that they were told.
 func meetThroughTURN(t *testing.T, n *apptest.Node, trust *tls.Config, use func(string) bool) []string {
 	t.Helper()
+	told, ways := meet(t, n, trust, &meetingpeer.Relay{Use: use, TLS: trust})
+	if len(told) != 1 || told[0].GetCredential() == "" {
+		t.Fatalf("clients are told of %v", told)
+	}
+	for _, w := range ways {
+		if w != webrtc.ICECandidateTypeRelay {
+			t.Errorf("media flows by a candidate of type %v", w)
+		}
+	}
+	return told[0].GetUrls()
+}
+
+func meetDirectly(t *testing.T, n *apptest.Node) {
+	t.Helper()
+	if told, _ := meet(t, n, nil, nil); len(told) > 0 {
+		t.Errorf("clients are sent to %v", told)
+	}
+}
+
+// meet has two clients meet and hear each other. It returns the servers that
+// they were told, and how their media left them.
+func meet(t *testing.T, n *apptest.Node, trust *tls.Config, relay *meetingpeer.Relay) (told []*lkproto.ICEServer, ways []webrtc.ICECandidateType) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	var peers []*meetingpeer.Peer
-	var told []string
 	for _, who := range []string{"a", "b"} {
 		p, err := meetingpeer.Dial(ctx, meetingpeer.Config{
 			URL: "ws" + strings.TrimPrefix(n.URL, "http"), Token: operatorToken(t, "r", who), TLS: trust,
-			Media: meetingpeer.MediaConfig{Relay: &meetingpeer.Relay{Use: use, TLS: trust}},
+			Media: meetingpeer.MediaConfig{Relay: relay},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -78,11 +100,7 @@ func meetThroughTURN(t *testing.T, n *apptest.Node, trust *tls.Config, use func(
 		if err != nil {
 			t.Fatal(err)
 		}
-		servers := j.GetJoin().GetIceServers()
-		if len(servers) != 1 || servers[0].GetCredential() == "" {
-			t.Fatalf("clients are told of %v", servers)
-		}
-		told = servers[0].GetUrls()
+		told = j.GetJoin().GetIceServers()
 		peers = append(peers, p)
 	}
 	for i, p := range peers {
@@ -104,16 +122,19 @@ func meetThroughTURN(t *testing.T, n *apptest.Node, trust *tls.Config, use func(
 	}
 	for _, pc := range []*webrtc.PeerConnection{peers[0].Publisher(), peers[0].Subscriber()} {
 		pair, err := pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair()
-		if err != nil || pair.Local.Typ != webrtc.ICECandidateTypeRelay {
-			t.Errorf("media flows by %v, %v", pair, err)
+		if err != nil {
+			t.Fatal(err)
 		}
+		ways = append(ways, pair.Local.Typ)
 	}
-	return told
+	return told, ways
 }
+
+func operatorKeys() map[string]string { return map[string]string{operatorKey: operatorSecret} }
 
 func TestTURNOverUDP(t *testing.T) {
 	cfg := apptest.Config(t.TempDir())
-	cfg.Media.APIKeys = map[string]string{operatorKey: operatorSecret}
+	cfg.Media.APIKeys = operatorKeys()
 	cfg.TURN.UDPListen, cfg.TURN.Host = "127.0.0.1:0", "127.0.0.1"
 	n := apptest.StartConfig(t, cfg)
 	told := meetThroughTURN(t, n, nil, nil)
@@ -131,7 +152,7 @@ func TestTURNOverUDP(t *testing.T) {
 
 func TestTURNOverTLS(t *testing.T) {
 	cfg := apptest.Config(t.TempDir())
-	cfg.Media.APIKeys = map[string]string{operatorKey: operatorSecret}
+	cfg.Media.APIKeys = operatorKeys()
 	trust := withCertificate(t, &cfg)
 	cfg.TURN.TLSListen = "127.0.0.1:0"
 	n := apptest.StartConfig(t, cfg)
@@ -145,7 +166,7 @@ func TestTURNOverTLS(t *testing.T) {
 // TestTURNSharesHTTPS: pages, the API and TURN on one port.
 func TestTURNSharesHTTPS(t *testing.T) {
 	cfg := apptest.Config(t.TempDir())
-	cfg.Media.APIKeys = map[string]string{operatorKey: operatorSecret}
+	cfg.Media.APIKeys = operatorKeys()
 	trust := withCertificate(t, &cfg)
 	cfg.TURN.ShareHTTPS = true
 	n := apptest.StartConfig(t, cfg)
