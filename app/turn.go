@@ -45,14 +45,15 @@ var defaultTURN = TURNConfig{
 // TURNProbe is the user in whose name doctor asks the relay for an address.
 const TURNProbe = "doctor"
 
-// turnSecret is the name of the key that makes credentials.
-const turnSecret = "turn.key"
+// TURNSecret is the name of the key that makes credentials.
+const TURNSecret = "turn.key"
 
-func (c TURNConfig) on() bool { return c.UDPListen != "" || c.TLSListen != "" || c.ShareHTTPS }
+// On tells whether any of it is served.
+func (c TURNConfig) On() bool { return c.UDPListen != "" || c.TLSListen != "" || c.ShareHTTPS }
 
 func (c *Config) validateTURN() error {
 	t := c.TURN
-	if !t.on() {
+	if !t.On() {
 		if t.Host != "" || len(t.URLs) > 0 {
 			return keyErrorf("turn.udp_listen", "is empty, and so is turn.tls_listen, but turn.host or turn.urls is set; set where TURN is served, or nothing of turn")
 		}
@@ -158,10 +159,10 @@ func (a *App) listenTURN(ctx context.Context, n *node) (*net.UDPConn, error) {
 
 // constructTURN makes the relay where the configuration wants one.
 func (a *App) constructTURN(ctx context.Context, n *node, udp *net.UDPConn, tcp net.Listener, certificate *tls.Certificate) error {
-	if !a.cfg.TURN.on() {
+	if !a.cfg.TURN.On() {
 		return nil
 	}
-	key, err := n.secret.Get(ctx, turnSecret, randomKey)
+	key, err := n.secret.Get(ctx, TURNSecret, randomKey)
 	if err != nil {
 		return err
 	}

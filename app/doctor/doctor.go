@@ -8,6 +8,7 @@ package doctor
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -47,6 +48,7 @@ type Finding struct {
 type Config struct {
 	App      app.Config
 	Resolver *net.Resolver    // nil: the machine's
+	Roots    *x509.CertPool   // that the relay's certificate is checked against; nil: the system's
 	Now      func() time.Time // nil: time.Now
 	Timeout  time.Duration    // of one check; 0: 5 s
 }
@@ -55,17 +57,21 @@ type Config struct {
 type Doctor struct {
 	cfg      app.Config
 	resolver *net.Resolver
+	roots    *x509.CertPool
 	now      func() time.Time
 	timeout  time.Duration
 
 	report sqldb.Report // of the database; by checkDatabase
 	census *directory.Census
+	// The key of the relay's credentials, or why it was not read; by checkDatabase.
+	turnKey []byte
+	turnErr error
 	out    []Finding
 }
 
 // New returns a Doctor; it looks at nothing yet.
 func New(cfg Config) *Doctor {
-	d := &Doctor{cfg: cfg.App, resolver: cfg.Resolver, now: cfg.Now, timeout: cfg.Timeout}
+	d := &Doctor{cfg: cfg.App, resolver: cfg.Resolver, roots: cfg.Roots, now: cfg.Now, timeout: cfg.Timeout}
 	if d.resolver == nil {
 		d.resolver = net.DefaultResolver
 	}
@@ -84,7 +90,7 @@ func (d *Doctor) Examine(ctx context.Context) []Finding {
 	d.ok("configuration", "every key is understood")
 	for _, check := range []func(context.Context){
 		d.checkFolder, d.checkDatabase, d.checkKey, d.checkDirectory, d.checkRedis, d.checkBlobs,
-		d.checkClock, d.checkDescriptors, d.checkCertificate, d.checkPorts, d.checkMedia, d.checkNames,
+		d.checkClock, d.checkDescriptors, d.checkCertificate, d.checkPorts, d.checkMedia, d.checkTURN, d.checkNames,
 	} {
 		d.run(ctx, check)
 	}

@@ -13,9 +13,11 @@ import (
 	"syscall"
 	"time"
 
+	"commsd/app"
 	"commsd/directory"
 	"commsd/internal/blob"
 	"commsd/internal/bus"
+	"commsd/internal/secret"
 	"commsd/internal/sqldb"
 )
 
@@ -76,6 +78,9 @@ func (d *Doctor) checkDatabase(ctx context.Context) {
 	report, err := sqldb.Inspect(ctx, sqldb.Config{URL: d.cfg.Database.URL, DataDir: d.cfg.DataDir}, func(ctx context.Context, tx *sqldb.Tx) error {
 		c, err := directory.ReadCensus(ctx, tx)
 		d.census = &c
+		if d.cfg.TURN.On() {
+			d.turnKey, d.turnErr = secret.Peek(ctx, tx, d.keyFile(), app.TURNSecret)
+		}
 		return err
 	})
 	d.report = report
@@ -101,13 +106,17 @@ func (d *Doctor) checkDatabase(ctx context.Context) {
 	}
 }
 
+func (d *Doctor) keyFile() string {
+	if d.cfg.SecretKeyFile != "" {
+		return d.cfg.SecretKeyFile
+	}
+	return filepath.Join(d.cfg.DataDir, "secret.key")
+}
+
 // checkKey looks at the key that seals the secrets.
 func (d *Doctor) checkKey(context.Context) {
 	const check = "secret key"
-	path := d.cfg.SecretKeyFile
-	if path == "" {
-		path = filepath.Join(d.cfg.DataDir, "secret.key")
-	}
+	path := d.keyFile()
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && d.report.Schema > 0:

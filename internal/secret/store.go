@@ -104,6 +104,25 @@ func (s *Store) read(ctx context.Context, name string) ([]byte, error) {
 	return value, nil
 }
 
+// Peek returns a secret by a transaction of the caller's, for programs that look
+// at an installation without changing it: it makes neither the secret nor the
+// key file at path.
+func Peek(ctx context.Context, tx *sqldb.Tx, path, name string) ([]byte, error) {
+	text, err := readKeyFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("secret: %w", err)
+	}
+	k := &Key{path: path}
+	if err := k.parse(text); err != nil {
+		return nil, fmt.Errorf("secret: %w", err)
+	}
+	var sealed []byte
+	if err := tx.QueryRow(ctx, `SELECT sealed FROM secret_store WHERE name = $1`, name).Scan(&sealed); err != nil {
+		return nil, fmt.Errorf("secret: read %s: %w", name, err)
+	}
+	return k.open(name, sealed)
+}
+
 func (s *Store) notOurs(err error) error {
 	return errcode.Wrap(err, errcode.Invalid,
 		"secret_key_file: %s does not open the secrets of this database: restore the key file that belongs to it (every node needs the same)", s.key.path)

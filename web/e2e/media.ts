@@ -65,6 +65,27 @@ export async function mediaProtocols(): Promise<string[]> {
   return [...found];
 }
 
+/** Runs in a page: the STUN and TURN servers that its connections may ask. */
+export function iceServers(): string[] {
+  const all = (Reflect.get(window, "connections") as RTCPeerConnection[]).flatMap((c) => c.getConfiguration().iceServers ?? []);
+  return [...new Set(all.flatMap((s) => s.urls))];
+}
+
+/** Runs in a page: how its connections reach the relay that they selected, "udp" or "tls"; "none" where they do without. */
+export async function relayProtocols(): Promise<string[]> {
+  const found = new Set<string>();
+  for (const connection of Reflect.get(window, "connections") as RTCPeerConnection[]) {
+    const reports = await connection.getStats();
+    for (const report of reports.values() as Iterable<Record<string, unknown>>) {
+      if (report["type"] !== "transport") continue;
+      const pair = reports.get(String(report["selectedCandidatePairId"])) as { localCandidateId?: string } | undefined;
+      const local = reports.get(String(pair?.localCandidateId)) as { relayProtocol?: string } | undefined;
+      found.add(local?.relayProtocol ?? "none");
+    }
+  }
+  return [...found];
+}
+
 /** Playwright's page, or Puppeteer's. */
 interface Evaluates {
   evaluate<T>(fn: () => Promise<T>): Promise<T>;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { signIn, useServer } from "./harness";
-import { keepConnections, mediaProtocols, seesAndHears } from "./media";
+import { iceServers, keepConnections, mediaProtocols, seesAndHears } from "./media";
 
 // What a browser is left with where a firewall drops UDP: the server answers on TCP alone.
 const app = useServer({ udp: false });
@@ -19,6 +19,7 @@ test("where UDP is blocked, people meet over ICE-TCP and hear and see each other
   for (const page of [an, chi]) {
     await seesAndHears(page);
     expect(await page.evaluate(mediaProtocols)).toEqual(["tcp"]);
+    expect(await page.evaluate(iceServers), "servers that the operator did not name").toEqual([]);
   }
   await Promise.all([an.context().close(), chi.context().close()]);
 }, 90_000);
