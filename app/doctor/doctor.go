@@ -66,7 +66,7 @@ type Doctor struct {
 	// The key of the relay's credentials, or why it was not read; by checkDatabase.
 	turnKey []byte
 	turnErr error
-	out    []Finding
+	out     []Finding
 }
 
 // New returns a Doctor; it looks at nothing yet.

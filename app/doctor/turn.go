@@ -58,7 +58,7 @@ func (d *Doctor) checkRelay(ctx context.Context, url string) {
 		d.fail(check, "nothing answers: "+oneLine(err), "see that "+address+" leads to this machine, and turn.host and turn.urls are right")
 		return
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // nothing more is asked of it
 	began := time.Now()
 	relayed, err := d.allocate(conn, address)
 	switch {
@@ -131,4 +131,3 @@ func (d *Doctor) allocate(conn net.PacketConn, address string) (netip.AddrPort, 
 	}
 	return relay.LocalAddr().(*net.UDPAddr).AddrPort(), nil
 }
-
