@@ -111,6 +111,7 @@ type MediaConfig struct {
 	APIKeys   map[string]string `yaml:"api_keys"`  // LiveKit API keys of outside programs: key → secret
 
 	MaxParticipants int           `yaml:"max_participants"` // of one room
+	MaxVoices       int           `yaml:"max_voices"`       // microphones of one room that are heard at a time
 	UDPSockets      int           `yaml:"udp_sockets"`      // that share the UDP port; 0: as many as processors
 	SendHold        time.Duration `yaml:"send_hold"`        // a packet may wait this long for the rest of its frame; 0: it does not
 }
@@ -242,7 +243,7 @@ func Default() Config {
 		Chat: ChatConfig{
 			MaxTextBytes: 16 << 10, MaxMembers: 1000, SendsPerSecond: 10, SendBurst: 100, QueueBytes: 512 << 10, MaxSockets: 50, DrainSpread: time.Minute,
 		},
-		Media: MediaConfig{UDPListen: "127.0.0.1:7882", TCPListen: "127.0.0.1:7881", MaxParticipants: 1000, SendHold: 500 * time.Microsecond},
+		Media: MediaConfig{UDPListen: "127.0.0.1:7882", TCPListen: "127.0.0.1:7881", MaxParticipants: 1000, MaxVoices: 8, SendHold: 500 * time.Microsecond},
 		TURN:  defaultTURN,
 		Mail: MailConfig{
 			SMTPListen: "127.0.0.1:2525", SubmissionListen: "127.0.0.1:2587", SubmissionsListen: "127.0.0.1:2465",
@@ -538,6 +539,7 @@ func (c *Config) validateLimits() error {
 		{"chat.max_sockets", c.Chat.MaxSockets >= 1, "1"},
 		{"chat.drain_spread", c.Chat.DrainSpread >= time.Second, "1s"},
 		{"media.max_participants", c.Media.MaxParticipants >= 2, "2"},
+		{"media.max_voices", c.Media.MaxVoices >= 1, "1"},
 		{"media.udp_sockets", c.Media.UDPSockets >= 0, "0"},
 		{"media.send_hold", c.Media.SendHold >= 0, "0"},
 		{"turn.max_allocations", c.TURN.MaxAllocations >= 1, "1"},

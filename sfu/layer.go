@@ -132,6 +132,7 @@ func (l *layer) packet(pkt *packet, raw []byte, at time.Time) {
 		l.ring.put(pkt.seq, raw)
 	}
 	var v picture
+	level := uint8(quietLevel)
 	if l.kind == Video {
 		if gaps {
 			l.askMissing(nackDelay)
@@ -143,9 +144,10 @@ func (l *layer) packet(pkt *packet, raw []byte, at time.Time) {
 			return
 		}
 	} else if ext := pkt.extension(l.levelID); len(ext) >= 1 {
-		t.audio.add(ext[0] & 0x7F)
+		level = ext[0] & 0x7F
+		t.audio.add(level)
 	}
-	if muted {
+	if muted || t.voice && !l.pub.p.room.loudest.hears(t, level, now) {
 		return
 	}
 	sent := 0

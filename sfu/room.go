@@ -22,6 +22,7 @@ type room struct {
 	created time.Time
 	events  chan event
 	done    chan struct{} // closed when the loop has ended
+	loudest *loudest
 
 	// Guarded by sfu.mu.
 	expected int // joins and calls that the loop has not seen
@@ -55,7 +56,7 @@ type event interface{ apply(r *room) }
 
 func newRoom(s *SFU, name string) *room {
 	r := &room{
-		sfu: s, name: name, sid: newID("RM_"), created: time.Now(),
+		loudest: &loudest{most: s.cfg.MaxVoices}, sfu: s, name: name, sid: newID("RM_"), created: time.Now(),
 		events: make(chan event, roomQueue), done: make(chan struct{}),
 		bySID: make(map[string]*Participant), byIdentity: make(map[string]*Participant),
 		tracks: make(map[string]*track), speaking: make(map[*Participant]Speaker),
@@ -245,6 +246,7 @@ func (r *room) subscribe(p *Participant, t *track) {
 
 // dropTrack takes t away from everybody.
 func (r *room) dropTrack(t *track) {
+	r.loudest.remove(t)
 	delete(r.tracks, t.info.SID)
 	delete(t.owner.tracks, t.info.SID)
 	for _, p := range r.bySID {

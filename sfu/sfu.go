@@ -64,6 +64,9 @@ type Config struct {
 	MediaTimeout time.Duration
 	// SpeakerInterval is how often speakers are told; 0 means 400 ms.
 	SpeakerInterval time.Duration
+	// MaxVoices is how many microphones of a room are heard at a time, the
+	// loudest; 0 means 8.
+	MaxVoices int
 	// UpdateInterval is how long a change of participants may wait in a room of
 	// more than ten, so that many become one message; 0 means 100 ms.
 	UpdateInterval time.Duration
@@ -146,6 +149,9 @@ func New(cfg Config) (*SFU, error) {
 	}
 	if cfg.MaxRooms <= 0 {
 		cfg.MaxRooms = 10000
+	}
+	if cfg.MaxVoices <= 0 {
+		cfg.MaxVoices = 8
 	}
 	if cfg.UpdateInterval == 0 {
 		cfg.UpdateInterval = 100 * time.Millisecond

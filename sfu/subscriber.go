@@ -83,6 +83,9 @@ func (s *subscriber) remove(d *downTrack) {
 			return
 		}
 		delete(s.senders, d)
+		if pc.ConnectionState() == webrtc.PeerConnectionStateClosed { // the client was the first to close it
+			return
+		}
 		if err := s.terms.remove(pc, d, sender); err != nil {
 			s.fail(fmt.Errorf("remove track: %w", err))
 		}

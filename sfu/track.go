@@ -10,8 +10,10 @@ import (
 // track is one published track: its layers, and who receives it.
 type track struct {
 	// Set at construction.
-	owner *Participant
-	audio audioLevel
+	owner    *Participant
+	voice    bool // a microphone: heard while it is among the loudest
+	audio    audioLevel
+	loudness loudness
 
 	// Written by the room's run, read by the layers' read loops.
 	layers atomic.Pointer[[]*layer]
@@ -29,7 +31,7 @@ type track struct {
 }
 
 func newTrack(owner *Participant, info TrackInfo) *track {
-	t := &track{owner: owner, info: info}
+	t := &track{owner: owner, info: info, voice: info.Kind == Audio && info.Source != SourceScreenShareAudio}
 	t.layers.Store(&[]*layer{})
 	t.subs.Store(&[]*downTrack{})
 	t.muted.Store(info.Muted)

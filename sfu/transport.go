@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v4"
@@ -124,12 +125,32 @@ func (t *transport) close() {
 			closing()
 		}
 		if pc := t.pc.Load(); pc != nil {
-			if err := pc.GracefulClose(); err != nil {
-				t.p.log.Debug("connection closed badly", "err", err)
-			}
+			t.end(pc)
 		}
 		t.streams.close()
 		t.loops.Wait()
 	})
 	t.queue.Wait()
+}
+
+// closeTimeout is how long a connection may take to close.
+const closeTimeout = 10 * time.Second
+
+// end closes pc. Pion waits for itself for ever when a connection closes just
+// as it comes up and a stream that the client did not announce begins (its SRTP
+// session hands the stream to a reader that will not come): such a one is given
+// up, so that neither a room nor the server waits with it.
+func (t *transport) end(pc *webrtc.PeerConnection) {
+	done := make(chan error, 1)
+	go func() { done <- pc.GracefulClose() }()
+	timer := time.NewTimer(closeTimeout)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.p.log.Debug("connection closed badly", "err", err)
+		}
+	case <-timer.C:
+		t.p.log.Warn("connection does not close and is given up", "after", closeTimeout)
+	}
 }
