@@ -3,6 +3,7 @@ package sfu
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"testing"
 
@@ -81,7 +82,7 @@ func TestEarlyPackets(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // Pion may still have the first
-		if _, err := in.Read(buf); err == io.EOF {
+		if _, err := in.Read(buf); errors.Is(err, io.EOF) {
 			return
 		}
 	}
