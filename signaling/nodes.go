@@ -40,7 +40,10 @@ const (
 	pathClose  = "/node/rooms/close"
 )
 
-var errMoved = errors.New("signaling: that node does not have the room any more")
+var (
+	errMoved     = errors.New("signaling: that node does not have the room any more")
+	errNoAddress = errors.New("signaling: the room's node names no address; set cluster.listen on every node")
+)
 
 // newPeers returns what reaches other nodes.
 func newPeers(cfg Config) *http.Transport {
@@ -118,13 +121,15 @@ func (s *Service) atOwner(w http.ResponseWriter, r *http.Request, to reach, here
 			return errcode.Wrap(errors.Join(errMoved, err), errcode.Unavailable, "the meeting moves to another server; try again in a few seconds")
 		case err != nil:
 			return err
-		case place.Address == "":
-			s.log.ErrorContext(ctx, "a meeting's node names no address; set cluster.listen on every node", "room", to.room, "node", place.Node)
-			return errcode.New(errcode.Unavailable, "the meeting runs on another server, which cannot be reached")
 		}
-		answered, err := s.forward(w, r, place, to.body)
-		if answered {
-			return nil
+		// One without an address may be a process that was killed here a moment
+		// ago: its lease is waited for, too.
+		err = errNoAddress
+		if place.Address != "" {
+			var answered bool
+			if answered, err = s.forward(w, r, place, to.body); answered {
+				return nil
+			}
 		}
 		if to.body != nil && !untouched(err) {
 			return errcode.Wrap(err, errcode.Unavailable, "the server of this meeting does not answer; whether it has done what was asked is not known")
@@ -144,7 +149,7 @@ func (s *Service) atOwner(w http.ResponseWriter, r *http.Request, to reach, here
 // untouched tells whether the other node has done nothing before err.
 func untouched(err error) bool {
 	var op *net.OpError
-	return errors.Is(err, errMoved) || errors.As(err, &op) && op.Op == "dial"
+	return errors.Is(err, errMoved) || errors.Is(err, errNoAddress) || errors.As(err, &op) && op.Op == "dial"
 }
 
 func (s *Service) find(ctx context.Context, room string, take bool) (owner.Place, error) {
@@ -208,7 +213,7 @@ func (s *Service) forward(w http.ResponseWriter, r *http.Request, to owner.Place
 // ask sends another node a question about a room.
 func (s *Service) ask(ctx context.Context, to owner.Place, method, path, room string, answer any) error {
 	if to.Address == "" {
-		return errors.New("signaling: the room's node names no address; set cluster.listen on every node")
+		return errNoAddress
 	}
 	u := url.URL{Scheme: "https", Host: to.Address, Path: path, RawQuery: url.Values{"room": {room}}.Encode()}
 	rq, err := http.NewRequestWithContext(ctx, method, u.String(), nil)

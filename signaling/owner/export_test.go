@@ -5,3 +5,6 @@ var (
 	LeaveRoom = leaveRoom
 	Sweep     = sweep
 )
+
+// Wake has the lease looked at, as its timer would.
+func (o *Owner) Wake() { wake(o.kick) }

@@ -62,6 +62,7 @@ type Owner struct {
 	log     *slog.Logger
 	metrics *metrics
 	kick    chan struct{} // has room for one; the lease changed
+	again   chan struct{} // has room for one; the lease is lost and its rooms are closed
 
 	work sync.WaitGroup // releases under way; Run waits for it
 
@@ -127,7 +128,7 @@ func New(cfg Config) (*Owner, error) {
 		return nil, fmt.Errorf("owner: %w", err)
 	}
 	return &Owner{
-		cfg: cfg, db: cfg.DB, log: cfg.Log, metrics: m, kick: make(chan struct{}, 1),
+		cfg: cfg, db: cfg.DB, log: cfg.Log, metrics: m, kick: make(chan struct{}, 1), again: make(chan struct{}, 1),
 		known: make(chan struct{}), rooms: make(map[string]*room), idle: make(chan struct{}),
 	}, nil
 }
@@ -166,6 +167,7 @@ func (o *Owner) renew(ctx context.Context) {
 	for {
 		select {
 		case <-pause.C:
+		case <-o.again:
 		case <-ctx.Done():
 			return
 		}
@@ -205,7 +207,7 @@ func (o *Owner) beat(ctx context.Context) error {
 		close(o.known)
 		o.mu.Unlock()
 		o.log.InfoContext(ctx, "this node takes meetings", "node", id, "address", o.cfg.Address)
-		o.wake()
+		wake(o.kick)
 		return nil
 	}
 	alive, err := renewNode(ctx, o.db, id, o.cfg.Lease)
@@ -221,7 +223,7 @@ func (o *Owner) beat(ctx context.Context) error {
 		o.until = 0
 	}
 	o.mu.Unlock()
-	o.wake()
+	wake(o.kick)
 	return nil
 }
 
@@ -229,9 +231,9 @@ func (o *Owner) beat(ctx context.Context) error {
 // the lease is for closing them.
 func (o *Owner) serveFor() time.Duration { return o.cfg.Lease - o.cfg.Lease/5 }
 
-func (o *Owner) wake() {
+func wake(c chan struct{}) {
 	select {
-	case o.kick <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -284,6 +286,7 @@ func (o *Owner) lose(ctx context.Context, lost func([]string)) {
 	o.mu.Lock()
 	o.losing = false
 	o.mu.Unlock()
+	wake(o.again)
 }
 
 // sweep tidies the tables until ctx ends.
