@@ -21,6 +21,7 @@ type comparison struct {
 	Dir       string // of the tables, profiles and logs
 	Servers   []string
 	Commsd    string // binaries; "" looks for one in PATH, and leaves the server out where there is none
+	Before    string // an earlier commsd, to see what a change is worth
 	Forwarder string
 	LiveKit   string
 	Janus     string
@@ -31,12 +32,12 @@ type comparison struct {
 }
 
 // commands are what each server of the set is looked for as.
-var commands = map[string]string{"commsd": "commsd", "pion": "forwarder", "livekit": "livekit-server", "janus": "janus"}
+var commands = map[string]string{"commsd": "commsd", "before": "commsd-before", "pion": "forwarder", "livekit": "livekit-server", "janus": "janus"}
 
 // launch starts a server of the set. A nil server without an error is not
 // installed.
 func (c comparison) launch(ctx context.Context, name, dir string) (s *server, admin string, err error) {
-	binary := map[string]string{"commsd": c.Commsd, "pion": c.Forwarder, "livekit": c.LiveKit, "janus": c.Janus}[name]
+	binary := map[string]string{"commsd": c.Commsd, "before": c.Before, "pion": c.Forwarder, "livekit": c.LiveKit, "janus": c.Janus}[name]
 	if binary == "" {
 		if binary, err = exec.LookPath(commands[name]); err != nil {
 			return nil, "", nil //nolint:nilerr // it is not installed
@@ -44,7 +45,9 @@ func (c comparison) launch(ctx context.Context, name, dir string) (s *server, ad
 	}
 	switch name {
 	case "commsd":
-		return startCommsd(ctx, binary, dir)
+		return startCommsd(ctx, "commsd", binary, dir)
+	case "before":
+		s, _, err = startCommsd(ctx, "commsd before", binary, dir)
 	case "pion":
 		s, err = startForwarder(ctx, binary, dir)
 	case "livekit":
@@ -59,7 +62,7 @@ func (c comparison) launch(ctx context.Context, name, dir string) (s *server, ad
 func (c comparison) run(ctx context.Context, chosen []Scenario) error {
 	for _, name := range c.Servers {
 		if commands[name] == "" {
-			return fmt.Errorf("-compare: there is no server %q; there are commsd, pion, livekit, janus", name)
+			return fmt.Errorf("-compare: there is no server %q; there are commsd, before, pion, livekit, janus", name)
 		}
 	}
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
@@ -109,10 +112,15 @@ func (c comparison) one(ctx context.Context, name string, chosen []Scenario) (re
 			say("%s is not installed and left out", name)
 			return results, limits, nil
 		}
-		if err != nil {
+		if ctx.Err() != nil {
 			return results, limits, err
 		}
-		describe(c.Progress, r)
+		if err != nil { // others are measured all the same, and the table tells
+			say("%v", err)
+			r = Result{Server: name, Scenario: s, Failed: err.Error()}
+		} else {
+			describe(c.Progress, r)
+		}
 		results = append(results, r)
 	}
 	if c.Limit {
@@ -152,7 +160,7 @@ func (c comparison) scenario(ctx context.Context, name, dir string, s Scenario) 
 	}
 	r, err := Run(ctx, server.Target, s, c.Window, c.Local, profile)
 	if err == nil {
-		err = <-profiled
+		err = <-profiled // profile has run by then
 	}
 	return r, errors.Join(err, server.stop())
 }
@@ -172,6 +180,10 @@ func tables(results []Result, limits []Limit) string {
 	}
 	head("Scenario", "Server", "Forwarded packets/s", "Lost", "Server CPU a packet", "Server CPU", "Memory a client", "Delay p50, p99", "Connected p50, p99", "Load")
 	for _, r := range results {
+		if r.Failed != "" {
+			row(r.Scenario.Name, r.Server, "failed: "+r.Failed, "", "", "", "", "", "", "")
+			continue
+		}
 		lost := fmt.Sprintf("%.3f %%", 100*r.Lost())
 		if r.Streams != r.Wanted {
 			lost += fmt.Sprintf(", %d of %d streams", r.Streams, r.Wanted)

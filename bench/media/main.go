@@ -43,10 +43,11 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&own.Speakers, "speakers", 1, "people of a room who speak; other microphones send comfort noise")
 	window := flags.Duration("for", 20*time.Second, "how long each scenario is measured")
 	local := flags.String("local", "127.0.0.1", "address to send media from")
-	compare := flags.String("compare", "", "servers to start and to measure, with commas: commsd, pion, livekit, janus")
+	compare := flags.String("compare", "", "servers to start and to measure, with commas: commsd, before, pion, livekit, janus")
 	c := comparison{Progress: os.Stdout}
 	flags.StringVar(&c.Dir, "dir", "artifacts/bench-media", "with -compare, folder of the tables and profiles")
 	flags.StringVar(&c.Commsd, "commsd", "", "with -compare, the binary; empty: looked for in PATH")
+	flags.StringVar(&c.Before, "before", "", "likewise, of an earlier commsd")
 	flags.StringVar(&c.Forwarder, "forwarder", "", "likewise, of bench/forwarder")
 	flags.StringVar(&c.LiveKit, "livekit", "", "likewise, of LiveKit's server")
 	flags.StringVar(&c.Janus, "janus", "", "likewise")

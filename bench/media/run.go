@@ -52,6 +52,7 @@ type Target struct {
 type Result struct {
 	Server   string   `json:"server"`
 	Scenario Scenario `json:"scenario"`
+	Failed   string   `json:"failed,omitempty"` // why there are no figures
 
 	Window   time.Duration `json:"window_ns"`
 	Sent     float64       `json:"sent_per_s"`
@@ -143,7 +144,7 @@ func (c *crowd) people(s Scenario) []person {
 		for n := range s.Publishers + s.Subscribers {
 			out = append(out, person{
 				room: fmt.Sprintf("%s-%d", c.name, r), identity: fmt.Sprintf("p%d-%d", r, n),
-				publishes: n < s.Publishers, layers: s.layers(), silent: n >= s.Speakers,
+				publishes: n < s.Publishers, layers: s.layers(), silent: n >= s.Speakers || r%max(s.SpeakIn, 1) != 0,
 			})
 		}
 	}

@@ -15,21 +15,22 @@ type Scenario struct {
 	Publishers  int    `json:"publishers"`  // of each room; they receive the others
 	Subscribers int    `json:"subscribers"` // of each room, who receive alone
 	Layer       string `json:"layer"`       // highest that is published: f, h or q; "": sound alone
-	Speakers    int    `json:"speakers"`    // of each room; other microphones send comfort noise
+	Speakers    int    `json:"speakers"`    // of a room; other microphones send comfort noise
+	SpeakIn     int    `json:"speak_in"`    // one of so many rooms; 0: in all
 }
 
 // scenarios are the named ones. What each sends was chosen so that two
 // processors can carry it: some 30,000 forwarded packets a second at most.
 var scenarios = []Scenario{
-	{"1x100", "one speaks, 100 listen: 720p", 1, 1, 100, "f", 1},
-	{"room-2", "two talk: 720p", 1, 2, 0, "f", 2},
-	{"room-10", "ten, all send 360p, two speak", 1, 10, 0, "h", 2},
-	{"room-50", "50, the first ten send 180p, two speak", 1, 10, 40, "q", 2},
-	{"room-100", "100, the first ten send 180p, one speaks", 1, 10, 90, "q", 1},
-	{"room-300", "300, the first three send 180p, one speaks", 1, 3, 297, "q", 1},
-	{"1-of-3", "one room of three, all send 720p, one speaks", 1, 3, 0, "f", 1},
-	{"50-of-3", "50 rooms of three, all send 180p, one speaks", 50, 3, 0, "q", 1},
-	{"300-of-3", "300 rooms of three, sound alone, one speaks", 300, 3, 0, "", 1},
+	{"1x100", "one speaks, 100 listen: 720p", 1, 1, 100, "f", 1, 0},
+	{"room-2", "two talk: 720p", 1, 2, 0, "f", 2, 0},
+	{"room-10", "ten, all send 360p, two speak", 1, 10, 0, "h", 2, 0},
+	{"room-50", "50, the first ten send 180p, two speak", 1, 10, 40, "q", 2, 0},
+	{"room-100", "100, the first ten send 180p, one speaks", 1, 10, 90, "q", 1, 0},
+	{"room-300", "300, the first three send 180p, one speaks", 1, 3, 297, "q", 1, 0},
+	{"1-of-3", "one room of three, all send 720p, one speaks", 1, 3, 0, "f", 1, 0},
+	{"50-of-3", "50 rooms of three, all send 180p, one speaks", 50, 3, 0, "q", 1, 0},
+	{"300-of-3", "300 rooms of three, sound alone, one speaks in every third room", 300, 3, 0, "", 1, 3},
 }
 
 func scenarioOf(name string) (Scenario, error) {

@@ -98,7 +98,7 @@ func freePorts(ctx context.Context, n int) ([]int, error) {
 }
 
 // startCommsd runs a commsd of its own, with nobody in its directory.
-func startCommsd(ctx context.Context, binary, dir string) (*server, string, error) {
+func startCommsd(ctx context.Context, name, binary, dir string) (*server, string, error) {
 	p, err := freePorts(ctx, 10)
 	if err != nil {
 		return nil, "", err
@@ -118,7 +118,7 @@ log: {level: warn}
 		return nil, "", fmt.Errorf("configure commsd: %w", err)
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", p[0])
-	s, err := start(ctx, Target{Name: "commsd", URL: "ws://" + address, Key: "bench", Secret: secret}, dir, address, nil, binary, "serve", "--config", file)
+	s, err := start(ctx, Target{Name: name, URL: "ws://" + address, Key: "bench", Secret: secret}, dir, address, nil, binary, "serve", "--config", file)
 	return s, fmt.Sprintf("http://127.0.0.1:%d", p[1]), err
 }
 
