@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	limitStep   = 50 // subscribers that each step brings
+	limitStep   = 100 // subscribers that each step brings
 	limitMost   = 1000
-	limitWindow = 5 * time.Second
-	limitSettle = 2 * time.Second
+	limitWindow = 4 * time.Second
+	limitSettle = time.Second
 	limitDelay  = 100 * time.Millisecond
 )
 

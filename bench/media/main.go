@@ -34,7 +34,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&target.Key, "key", "", "API key of the server")
 	flags.StringVar(&target.Secret, "secret", "", "the key's secret")
 	flags.IntVar(&target.PID, "pid", 0, "process id of the server, where it runs on this machine; 0: its CPU time is not told")
-	names := flags.String("scenario", "", "names of scenarios, with commas; \"all\"; empty: as the flags below say")
+	names := flags.String("scenario", "", "names of scenarios, with commas; \"all\", \"none\"; empty: as the flags below say")
 	own := Scenario{Name: "own"}
 	flags.IntVar(&own.Rooms, "rooms", 1, "rooms")
 	flags.IntVar(&own.Publishers, "publishers", 1, "people of a room who send and receive")
@@ -110,6 +110,8 @@ func choose(names string, own Scenario) ([]Scenario, error) {
 		return []Scenario{own}, nil
 	case "all":
 		return scenarios, nil
+	case "none": // with -limit alone
+		return nil, nil
 	}
 	var out []Scenario
 	for name := range strings.SplitSeq(names, ",") {
