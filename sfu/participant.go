@@ -117,6 +117,40 @@ func (p *Participant) OneConnection() bool { return p.oneConnection }
 // Identity is the participant's identity.
 func (p *Participant) Identity() string { return p.identity }
 
+// Info tells of the participant as others see it. The error is errcode.Gone
+// when its place has ended.
+func (p *Participant) Info(ctx context.Context) (ParticipantInfo, error) {
+	answer := make(chan ParticipantInfo, 1)
+	gone := errcode.New(errcode.Gone, "the session has ended")
+	if !p.room.post(described{p, answer}) {
+		return ParticipantInfo{}, gone
+	}
+	select {
+	case i := <-answer:
+		if i.SID == "" {
+			return i, gone
+		}
+		return i, nil
+	case <-p.room.done:
+		return ParticipantInfo{}, gone
+	case <-ctx.Done():
+		return ParticipantInfo{}, errcode.Wrap(ctx.Err(), errcode.Unavailable, "the room does not answer")
+	}
+}
+
+type described struct {
+	p      *Participant
+	answer chan<- ParticipantInfo // has room for the one answer
+}
+
+func (e described) apply(r *room) {
+	if r.bySID[e.p.sid] != e.p {
+		e.answer <- ParticipantInfo{}
+		return
+	}
+	e.answer <- e.p.info()
+}
+
 func (p *Participant) emit(e Event) { p.events.Load().emit(e) }
 
 func (p *Participant) info() ParticipantInfo {

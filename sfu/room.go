@@ -44,6 +44,7 @@ type room struct {
 	empty      *time.Timer // while a made room has nobody
 	waits      int         // count of timers empty has had
 	visited    bool        // somebody has been inside
+	ended      func()      // called at its end; may be nil
 
 	allocations *time.Ticker // while there is video
 	allocated   time.Time    // when its media was last looked at
@@ -119,6 +120,9 @@ func (r *room) run() {
 			}
 			if r.empty != nil {
 				r.empty.Stop()
+			}
+			if r.ended != nil {
+				r.ended()
 			}
 			r.log.Info("room closed", "sid", r.sid, "lasted", time.Since(r.created).Round(time.Second))
 			return

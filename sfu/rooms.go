@@ -4,6 +4,8 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"commsd/internal/errcode"
@@ -15,8 +17,19 @@ import (
 
 // CreateRoom makes a room before anybody is inside, or changes what a live one
 // was told at its making. Zero timeouts mean 5 min and 20 s. With
-// Config.MaxRooms live already it answers errcode.RateLimited.
-func (s *SFU) CreateRoom(ctx context.Context, name string, o RoomOptions) (RoomInfo, error) {
+// Config.MaxRooms live already it answers errcode.RateLimited. ended, which may
+// be nil, is called once, when the room has ended or is no longer in need of
+// it; it must not block.
+func (s *SFU) CreateRoom(ctx context.Context, name string, o RoomOptions, ended func()) (RoomInfo, error) {
+	var kept atomic.Bool
+	if ended != nil {
+		ended = sync.OnceFunc(ended)
+		defer func() {
+			if !kept.Load() {
+				ended()
+			}
+		}()
+	}
 	if o.EmptyTimeout <= 0 {
 		o.EmptyTimeout = 5 * time.Minute
 	}
@@ -35,6 +48,10 @@ func (s *SFU) CreateRoom(ctx context.Context, name string, o RoomOptions) (RoomI
 	return act(ctx, s, name, true, func(r *room) (RoomInfo, error) {
 		told := r.options.Metadata != o.Metadata
 		r.options, r.made = o, true
+		if r.ended == nil && ended != nil {
+			r.ended = ended
+			kept.Store(true)
+		}
 		if told {
 			r.tellRoom()
 		}
@@ -43,6 +60,17 @@ func (s *SFU) CreateRoom(ctx context.Context, name string, o RoomOptions) (RoomI
 }
 
 var errMetadata = errcode.New(errcode.TooLarge, "metadata and attributes take at most %d bytes together, a name %d", maxMetadata, maxNameLength)
+
+var errNoRoom = errcode.New(errcode.NotFound, "there is no such room")
+
+// EndRoom ends the places of everybody in a room, and the room.
+func (s *SFU) EndRoom(ctx context.Context, name string) error {
+	_, err := act(ctx, s, name, false, func(r *room) (struct{}, error) {
+		roomClosed{reason: ReasonRoomClosed, action: ActionDisconnect}.apply(r)
+		return struct{}{}, nil
+	})
+	return err
+}
 
 // RoomNames lists the rooms that are live.
 func (s *SFU) RoomNames() []string {
@@ -184,21 +212,18 @@ func act[T any](ctx context.Context, s *SFU, name string, fresh bool, do func(*r
 	done := make(chan result, 1)
 	closing := errcode.New(errcode.Unavailable, "the room is closing; try again")
 	if !r.post(acted{func() {
+		if len(r.bySID) == 0 && !r.made && !fresh {
+			done <- result{none, errNoRoom} // it is about to end
+			return
+		}
 		value, err := do(r)
 		done <- result{value, err}
 	}}) {
 		return none, closing
 	}
-	select {
+	select { // a room that somebody asks of does not end before
 	case d := <-done:
 		return d.value, d.err
-	case <-r.done:
-		select {
-		case d := <-done: // its end was what was asked for
-			return d.value, d.err
-		default:
-			return none, closing
-		}
 	case <-ctx.Done():
 		return none, errcode.Wrap(ctx.Err(), errcode.Unavailable, "the room does not answer")
 	}

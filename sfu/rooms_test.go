@@ -12,14 +12,15 @@ import (
 
 func TestMadeRoom(t *testing.T) {
 	s := serve(t, func(c *sfu.Config) { c.MaxRooms = 1 })
-	made, err := s.CreateRoom(ctx(t), "r", sfu.RoomOptions{EmptyTimeout: time.Hour, DepartureTimeout: time.Hour, MaxParticipants: 1, Metadata: "one"})
+	ended := make(chan struct{})
+	made, err := s.CreateRoom(ctx(t), "r", sfu.RoomOptions{EmptyTimeout: time.Hour, DepartureTimeout: time.Hour, MaxParticipants: 1, Metadata: "one"}, func() { close(ended) })
 	if err != nil || made.SID == "" || made.Metadata != "one" || made.Participants != 0 {
 		t.Fatalf("made %+v, %v", made, err)
 	}
-	if _, err := s.CreateRoom(ctx(t), "another", sfu.RoomOptions{}); errcode.Of(err) != errcode.RateLimited {
+	if _, err := s.CreateRoom(ctx(t), "another", sfu.RoomOptions{}, nil); errcode.Of(err) != errcode.RateLimited {
 		t.Errorf("one room too many: %v", err)
 	}
-	if _, err := s.CreateRoom(ctx(t), "r", sfu.RoomOptions{Metadata: strings.Repeat("x", 65<<10)}); errcode.Of(err) != errcode.TooLarge {
+	if _, err := s.CreateRoom(ctx(t), "r", sfu.RoomOptions{Metadata: strings.Repeat("x", 65<<10)}, nil); errcode.Of(err) != errcode.TooLarge {
 		t.Errorf("too much metadata: %v", err)
 	}
 	an := join(t, s, everything("r", "an"), nil)
@@ -45,20 +46,20 @@ func TestMadeRoom(t *testing.T) {
 	}
 	// Made again, with less patience: the timeout that runs is the old one, so
 	// somebody comes and goes.
-	if _, err := s.CreateRoom(ctx(t), "r", sfu.RoomOptions{DepartureTimeout: time.Millisecond}); err != nil {
+	if _, err := s.CreateRoom(ctx(t), "r", sfu.RoomOptions{DepartureTimeout: time.Millisecond}, nil); err != nil {
 		t.Fatal(err)
 	}
 	chi := join(t, s, everything("r", "chi"), nil)
 	await[sfu.EventJoined](chi, "its place", nil)
 	chi.p.Leave()
 	chi.left()
-	deadline := time.After(wait)
-	for slices.Contains(s.RoomNames(), "r") {
-		select {
-		case <-deadline:
-			t.Fatal("the room stays")
-		case <-time.After(time.Millisecond):
-		}
+	select {
+	case <-ended:
+	case <-time.After(wait):
+		t.Fatal("the room stays")
+	}
+	if slices.Contains(s.RoomNames(), "r") {
+		t.Error("the room is listed after its end")
 	}
 	if _, err := s.Room(ctx(t), "r"); errcode.Of(err) != errcode.NotFound {
 		t.Errorf("a room that has ended: %v", err)

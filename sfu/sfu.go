@@ -318,7 +318,7 @@ func (s *SFU) room(name string, fresh bool) (*room, error) {
 	case s.draining:
 		return nil, errcode.New(errcode.Unavailable, "the server is stopping")
 	case !ok && !fresh:
-		return nil, errcode.New(errcode.NotFound, "nobody is in such a room")
+		return nil, errNoRoom
 	case !ok:
 		r = newRoom(s, name)
 		s.rooms[name] = r

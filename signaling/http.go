@@ -36,6 +36,10 @@ func (s *Service) Routes(api *httpapi.API) {
 			return nil
 		})
 	}
+	api.Handle("/twirp/", func(w http.ResponseWriter, r *http.Request) error {
+		s.serveTwirp(w, r)
+		return nil
+	})
 	handle("/rtc", s.serveSocket)
 	handle("/rtc/validate", s.serveValidate)
 	// Everything else: a client that tries version 1 must be able to read the

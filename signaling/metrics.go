@@ -11,6 +11,7 @@ type metrics struct {
 	messages prometheus.Counter
 
 	forwarded *prometheus.CounterVec // by result
+	calls     *prometheus.CounterVec // of the room service, by method and result
 }
 
 // newMetrics registers with r, which may be nil.
@@ -25,11 +26,14 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		forwarded: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "commsd_signaling_forwarded_total", Help: "Requests and sockets handed on to the node that has the room, by result.",
 		}, []string{"result"}),
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "commsd_signaling_room_calls_total", Help: "Calls of the room service, by method and result.",
+		}, []string{"method", "result"}),
 	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.joins, m.messages, m.forwarded} {
+	for _, c := range []prometheus.Collector{m.joins, m.messages, m.forwarded, m.calls} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}

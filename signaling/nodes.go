@@ -38,6 +38,7 @@ const (
 const (
 	pathInside = "/node/rooms/inside"
 	pathClose  = "/node/rooms/close"
+	pathRooms  = "/node/rooms"
 )
 
 var (
@@ -84,6 +85,7 @@ func (s *Service) NodeHandler(api http.Handler) http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(s.cfg.SFU.Inside(r.URL.Query().Get("room"))) // who left hears nothing
 	})
+	mux.HandleFunc("GET "+pathRooms, s.answerRooms)
 	mux.HandleFunc("POST "+pathClose, func(w http.ResponseWriter, r *http.Request) {
 		s.closeHere(r.URL.Query().Get("room"))
 		w.WriteHeader(http.StatusNoContent)

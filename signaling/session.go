@@ -42,7 +42,8 @@ type session struct {
 	p    *sfu.Participant // set before the first socket is read
 	log  *slog.Logger
 	data *relay
-	hold *owner.Hold // of the room, until the place ends; nil on a node that is alone
+	soon chan struct{} // holds one value when a new token is due before its time
+	hold *owner.Hold   // of the room, until the place ends; nil on a node that is alone
 
 	mu     sync.Mutex
 	claims accesstoken.Claims // guarded by mu
@@ -170,7 +171,7 @@ func (s *Service) serve(conn *wsconn.Conn, claims accesstoken.Claims, hold *owne
 
 // join takes a place for the token's holder, which keeps hold until it ends.
 func (s *Service) join(so *socket, claims accesstoken.Claims, hold *owner.Hold, opt options) (*session, int) {
-	ses := &session{svc: s, log: so.log, hold: hold, data: &relay{identity: claims.Identity, log: so.log}}
+	ses := &session{svc: s, soon: make(chan struct{}, 1), log: so.log, hold: hold, data: &relay{identity: claims.Identity, log: so.log}}
 	g := claims.Video
 	ctx, cancel := context.WithTimeout(s.stop, 5*time.Second)
 	defer cancel()
@@ -236,6 +237,34 @@ func (ses *session) putOut(why error) {
 	ses.p.End(reason, sfu.ActionDisconnect)
 }
 
+// refreshSoon gives the client a new token now: what it may has changed.
+func (ses *session) refreshSoon() {
+	select {
+	case ses.soon <- struct{}{}:
+	default:
+	}
+}
+
+// current returns the claims of the session's token with what has become of
+// its holder since.
+func (ses *session) current(ctx context.Context) accesstoken.Claims {
+	p, err := ses.p.Info(ctx)
+	if err != nil {
+		return ses.currentClaims() // it is ending
+	}
+	may := p.Permission
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	c := &ses.claims
+	c.Name, c.Metadata, c.Attributes = p.Name, p.Metadata, p.Attributes
+	c.Video.CanSubscribe, c.Video.CanPublish, c.Video.CanPublishData = &may.Subscribe, &may.Publish, &may.PublishData
+	c.Video.CanUpdateOwnMetadata, c.Video.CanPublishSources = &may.UpdateMetadata, nil
+	for _, s := range may.Sources {
+		c.Video.CanPublishSources = append(c.Video.CanPublishSources, string(s))
+	}
+	return *c
+}
+
 // refresh gives the client new tokens until ctx ends, and ends its place when
 // it is no longer admitted.
 func (ses *session) refresh(ctx context.Context, so *socket) {
@@ -246,8 +275,9 @@ func (ses *session) refresh(ctx context.Context, so *socket) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-ses.soon:
 		}
-		c := ses.currentClaims()
+		c := ses.current(ctx)
 		if err := ses.svc.admit(ctx, c); err != nil {
 			switch errcode.Of(err) {
 			case errcode.Forbidden, errcode.NotFound, errcode.Gone, errcode.Unauthenticated:

@@ -20,6 +20,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"commsd/audit"
 	"commsd/identity"
 	"commsd/internal/accesstoken"
 	lk "commsd/internal/lkproto"
@@ -53,6 +54,16 @@ type Config struct {
 	// Owner.
 	Peers *tls.Config
 
+	// OperatorRoom tells whether the room service may touch a room: it is an
+	// operator's, and no meeting's. nil: there is no room service.
+	OperatorRoom func(room string) bool
+	// Audit has the audit log keep what the room service did, or refused. It may
+	// be called from many goroutines. nil: nothing is kept.
+	Audit func(ctx context.Context, e audit.Event) error
+	// CallsPerSecond is how many calls of the room service one API key may make
+	// lastingly, and four times that at once; 0 means 50.
+	CallsPerSecond float64
+
 	// Node names this node in logs of clients; empty is fine.
 	Node string
 	// RefreshEvery is how often a client gets a new token; 0 means 5 min.
@@ -77,6 +88,7 @@ type Service struct {
 	log     *slog.Logger
 	now     func() time.Time
 	metrics *metrics
+	rates   keyRates
 	peers   *http.Transport // reaches other nodes; nil: there are none
 
 	mu       sync.Mutex
@@ -103,6 +115,9 @@ func New(cfg Config) (*Service, error) {
 	case cfg.Owner != nil && cfg.Peers == nil:
 		return nil, errors.New("signaling: Config.Peers is missing")
 	}
+	if cfg.CallsPerSecond == 0 {
+		cfg.CallsPerSecond = 50
+	}
 	if cfg.RefreshEvery == 0 {
 		cfg.RefreshEvery = 5 * time.Minute
 	}
@@ -125,7 +140,7 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signaling: %w", err)
 	}
-	s := &Service{cfg: cfg, log: cfg.Log, now: cfg.Now, metrics: m, peers: newPeers(cfg), sessions: make(map[string]*session)}
+	s := &Service{cfg: cfg, log: cfg.Log, now: cfg.Now, metrics: m, rates: keyRates{by: make(map[string]*rate)}, peers: newPeers(cfg), sessions: make(map[string]*session)}
 	s.stop, s.stopAll = context.WithCancel(context.Background())
 	s.tunnels, s.cutTunnels = context.WithCancel(s.stop)
 	return s, nil
