@@ -112,6 +112,9 @@ type MediaConfig struct {
 
 	MaxParticipants int           `yaml:"max_participants"` // of one room
 	MaxVoices       int           `yaml:"max_voices"`       // microphones of one room that are heard at a time
+	MaxRooms        int           `yaml:"max_rooms"`        // of one node, that the room service adds to
+	CallsPerSecond  float64       `yaml:"calls_per_second"` // of the room service, by one API key
+	UpdateInterval  time.Duration `yaml:"update_interval"`  // that changes of a full room gather for
 	UDPSockets      int           `yaml:"udp_sockets"`      // that share the UDP port; 0: as many as processors
 	SendHold        time.Duration `yaml:"send_hold"`        // a packet may wait this long for the rest of its frame; 0: it does not
 }
@@ -243,8 +246,9 @@ func Default() Config {
 		Chat: ChatConfig{
 			MaxTextBytes: 16 << 10, MaxMembers: 1000, SendsPerSecond: 10, SendBurst: 100, QueueBytes: 512 << 10, MaxSockets: 50, DrainSpread: time.Minute,
 		},
-		Media: MediaConfig{UDPListen: "127.0.0.1:7882", TCPListen: "127.0.0.1:7881", MaxParticipants: 1000, MaxVoices: 8, SendHold: 500 * time.Microsecond},
-		TURN:  defaultTURN,
+		Media: MediaConfig{UDPListen: "127.0.0.1:7882", TCPListen: "127.0.0.1:7881", MaxParticipants: 1000,
+			MaxRooms: 10000, CallsPerSecond: 50, UpdateInterval: 100 * time.Millisecond, MaxVoices: 8, SendHold: 500 * time.Microsecond},
+		TURN: defaultTURN,
 		Mail: MailConfig{
 			SMTPListen: "127.0.0.1:2525", SubmissionListen: "127.0.0.1:2587", SubmissionsListen: "127.0.0.1:2465",
 			IMAPListen: "127.0.0.1:2143", IMAPSListen: "127.0.0.1:2993",
@@ -540,6 +544,9 @@ func (c *Config) validateLimits() error {
 		{"chat.drain_spread", c.Chat.DrainSpread >= time.Second, "1s"},
 		{"media.max_participants", c.Media.MaxParticipants >= 2, "2"},
 		{"media.max_voices", c.Media.MaxVoices >= 1, "1"},
+		{"media.max_rooms", c.Media.MaxRooms >= 1, "1"},
+		{"media.calls_per_second", c.Media.CallsPerSecond >= 0.1, "0.1"},
+		{"media.update_interval", c.Media.UpdateInterval >= time.Millisecond, "1ms"},
 		{"media.udp_sockets", c.Media.UDPSockets >= 0, "0"},
 		{"media.send_hold", c.Media.SendHold >= 0, "0"},
 		{"turn.max_allocations", c.TURN.MaxAllocations >= 1, "1"},

@@ -23,7 +23,8 @@ func (a *App) openMedia(n *node) error {
 	forwarder, err := sfu.New(sfu.Config{
 		UDPListen: a.cfg.Media.UDPListen, TCPListen: a.cfg.Media.TCPListen, Advertise: a.cfg.Media.Advertise,
 		UDPSockets: a.cfg.Media.UDPSockets, SendHold: cmp.Or(a.cfg.Media.SendHold, -1), // 0 is the default there
-		MaxParticipants: a.cfg.Media.MaxParticipants, MaxVoices: a.cfg.Media.MaxVoices, MachineAddresses: a.cfg.Demo, Log: a.log, Registerer: a.reg,
+		MaxParticipants: a.cfg.Media.MaxParticipants, MaxRooms: a.cfg.Media.MaxRooms, UpdateInterval: a.cfg.Media.UpdateInterval,
+		MaxVoices: a.cfg.Media.MaxVoices, MachineAddresses: a.cfg.Demo, Log: a.log, Registerer: a.reg,
 	})
 	if err != nil {
 		return err
@@ -73,6 +74,13 @@ func (a *App) constructMeetings(ctx context.Context, n *node, api *httpapi.API, 
 			return []byte(operator), ok
 		},
 		Admission: gate, SFU: n.media, TURN: n.relay, Owner: own, Peers: peers, Log: a.log, Registerer: a.reg, Now: a.opts.Now,
+		OperatorRoom: gate.OperatorRoom, CallsPerSecond: a.cfg.Media.CallsPerSecond,
+		Audit: func(ctx context.Context, e audit.Event) error {
+			if e.Outcome == audit.Denied {
+				return auditLog.Refused(ctx, n.db, e, "meeting")
+			}
+			return n.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error { return auditLog.Record(ctx, tx, e) })
+		},
 	})
 	if err != nil {
 		return err

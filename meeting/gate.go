@@ -183,6 +183,13 @@ func (g *Gate) Admit(ctx context.Context, claims accesstoken.Claims) error {
 	return nil
 }
 
+// OperatorRoom tells whether a room is an operator's, by its name: no meeting
+// made it.
+func (g *Gate) OperatorRoom(room string) bool {
+	_, isMeeting := meetingOf(room)
+	return !isMeeting
+}
+
 // deny writes a refusal to the audit log and returns it. A log that cannot be
 // written changes nothing about the refusal.
 func (g *Gate) deny(ctx context.Context, id string, c accesstoken.Claims, reason string, refusal *errcode.Error) error {

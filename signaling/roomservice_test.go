@@ -369,7 +369,7 @@ func TestRoomServiceRefuses(t *testing.T) {
 	if denied != 2 {
 		t.Errorf("%d denials were audited: %q", denied, audited.lines())
 	}
-	res, err := http.Get(s.http.URL + "/twirp/livekit.RoomService/ListRooms") //nolint:noctx // a test of one request
+	res, err := http.Get(s.http.URL + "/twirp/livekit.RoomService/ListRooms")
 	if err != nil {
 		t.Fatal(err)
 	}
