@@ -162,7 +162,7 @@ func (s *Service) serveTwirp(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// The room's node answers; a room that is being made becomes this one's.
-	if err := s.atOwner(w, r, room, m.makes, body, here); err != nil {
+	if err := s.atOwner(w, r, reach{room: room, take: m.makes, wait: reachFor, body: body}, here); err != nil {
 		refuse(err)
 	}
 }
