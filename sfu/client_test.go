@@ -79,7 +79,7 @@ func everything(room, identity string) sfu.JoinRequest {
 	return sfu.JoinRequest{
 		Room: room, Identity: identity, AutoSubscribe: true,
 		Permission: sfu.Permission{Subscribe: true, Publish: true, PublishData: true, UpdateMetadata: true},
-		Route:      func(_ sfu.DataKind, data []byte) ([]byte, []string, bool) { return data, nil, true },
+		Route:      func(_ sfu.DataKind, data []byte) (sfu.Data, bool) { return sfu.Data{Payload: data}, true },
 	}
 }
 

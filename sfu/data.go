@@ -1,8 +1,9 @@
 package sfu
 
 import (
-	"slices"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/pion/webrtc/v4"
 )
@@ -20,6 +21,18 @@ var dataBacklog = [2]uint64{Reliable: 4 << 20, Lossy: 64 << 10}
 // dataSender sends packets of one kind to one subscriber.
 type dataSender struct {
 	channel atomic.Pointer[webrtc.DataChannel] // nil until open
+
+	// Of Reliable alone. mu keeps each sender's packets in order while some are
+	// said again; sending only queues, so it is not held for long.
+	mu   sync.Mutex
+	sent map[string]uint32 // guarded by mu; number of the last packet, by its sender's SID
+}
+
+// Data is a data packet to forward.
+type Data struct {
+	Payload  []byte
+	To       []string // identities or SIDs; none: everybody
+	Sequence uint32   // rises with the reliable packets of one sender; 0: none, it is not kept for later
 }
 
 // dataChannel takes the data channels that a client opens on its publisher
@@ -36,7 +49,7 @@ func (b *publisher) dataChannel(dc *webrtc.DataChannel) {
 	for kind, label := range dataLabels {
 		if dc.Label() == label {
 			if b.placing != nil {
-				dc.OnOpen(func() { b.placing.s.data[kind].channel.Store(dc) })
+				dc.OnOpen(func() { b.placing.s.opened(kind, dc) })
 			}
 			dc.OnMessage(func(m webrtc.DataChannelMessage) {
 				if b.p.mayData.Load() && b.paced(kind, len(m.Data)) {
@@ -52,31 +65,42 @@ func (p *Participant) relay(kind DataKind, data []byte) {
 	if !p.mayData.Load() || p.route == nil {
 		return
 	}
-	out, to, ok := p.route(kind, data)
+	out, ok := p.route(kind, data)
 	if !ok {
 		return
 	}
+	d := &reliable{from: p, Data: out, at: time.Now()}
+	numbered := kind == Reliable && out.Sequence > 0
+	if numbered {
+		p.room.replay.add(d) // before anybody gets it: whose channel opens meanwhile finds it there
+	}
 	for _, m := range *p.room.members.Load() {
-		if m == p || len(to) > 0 && !slices.Contains(to, m.identity) && !slices.Contains(to, m.sid) {
-			continue
+		switch {
+		case !d.isFor(m):
+		case numbered:
+			m.sub.deliver(d)
+		default:
+			m.sub.sendData(kind, out.Payload)
 		}
-		m.sub.sendData(kind, out)
 	}
 }
 
-func (s *subscriber) sendData(kind DataKind, data []byte) {
+// sendData reports whether the packet is on its way.
+func (s *subscriber) sendData(kind DataKind, data []byte) bool {
 	dc := s.data[kind].channel.Load()
 	if dc == nil {
-		return // not up yet: LiveKit's clients send to who is there
+		return false // not up yet
 	}
 	if dc.BufferedAmount() > dataBacklog[kind] {
 		s.p.room.sfu.metrics.dataDropped.Inc()
 		if kind == Reliable {
 			s.p.room.post(left{s.p, ReasonMediaFailure, ActionReconnect})
 		}
-		return
+		return false
 	}
 	if err := dc.Send(data); err != nil {
 		s.p.log.Debug("data not sent", "err", err)
+		return false
 	}
+	return true
 }

@@ -13,14 +13,14 @@ import (
 
 // route reads "to|text": to names who it is for, empty for everybody; what
 // goes out is "text" with the sender before it.
-func route(sender string) func(sfu.DataKind, []byte) ([]byte, []string, bool) {
-	return func(kind sfu.DataKind, data []byte) ([]byte, []string, bool) {
+func route(sender string) func(sfu.DataKind, []byte) (sfu.Data, bool) {
+	return func(kind sfu.DataKind, data []byte) (sfu.Data, bool) {
 		to, text, ok := bytes.Cut(data, []byte("|"))
 		var names []string
 		if len(to) > 0 {
 			names = []string{string(to)}
 		}
-		return fmt.Appendf(nil, "%s:%d:%s", sender, kind, text), names, ok
+		return sfu.Data{Payload: fmt.Appendf(nil, "%s:%d:%s", sender, kind, text), To: names}, ok
 	}
 }
 

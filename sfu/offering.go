@@ -34,7 +34,7 @@ func (o *offering) channels(pc *webrtc.PeerConnection) error {
 		if err != nil {
 			return fmt.Errorf("create data channel: %w", err)
 		}
-		dc.OnOpen(func() { o.s.data[kind].channel.Store(dc) })
+		dc.OnOpen(func() { o.s.opened(kind, dc) })
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ type Participant struct {
 	autoSubscribe  bool
 	streamPerTrack bool
 	fullICE        bool
-	route          func(kind DataKind, data []byte) ([]byte, []string, bool)
+	route          func(kind DataKind, data []byte) (Data, bool)
 	oneConnection  bool
 	first          *Offer       // may be nil
 	transports     []*transport // one or two

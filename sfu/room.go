@@ -20,6 +20,7 @@ type room struct {
 	name    string
 	sid     string
 	created time.Time
+	replay  *replay
 	events  chan event
 	done    chan struct{} // closed when the loop has ended
 	loudest *loudest
@@ -62,6 +63,7 @@ func newRoom(s *SFU, name string) *room {
 		bySID: make(map[string]*Participant), byIdentity: make(map[string]*Participant),
 		tracks: make(map[string]*track), speaking: make(map[*Participant]Speaker),
 	}
+	r.replay = &replay{limit: s.cfg.ReplayBytes, keep: r.departedFor()}
 	r.news.departed = make(map[string]departure)
 	r.log = s.log.With("room", name)
 	r.members.Store(&[]*Participant{})

@@ -175,15 +175,17 @@ func (s *SFU) SendData(ctx context.Context, name string, kind DataKind, data []b
 	if len(data) > maxDataBytes {
 		return errcode.New(errcode.TooLarge, "a data packet takes at most %d bytes", maxDataBytes)
 	}
-	_, err := act(ctx, s, name, false, func(r *room) (struct{}, error) {
-		for _, p := range *r.members.Load() {
-			if len(to) == 0 || slices.Contains(to, p.identity) || slices.Contains(to, p.sid) {
-				p.sub.sendData(kind, data)
-			}
+	r, err := act(ctx, s, name, false, func(r *room) (*room, error) { return r, nil })
+	if err != nil {
+		return err
+	}
+	// Not on the room's loop, which hears of those who do not take it.
+	for _, p := range *r.members.Load() {
+		if len(to) == 0 || slices.Contains(to, p.identity) || slices.Contains(to, p.sid) {
+			p.sub.sendData(kind, data)
 		}
-		return struct{}{}, nil
-	})
-	return err
+	}
+	return nil
 }
 
 // with calls do on a room's loop with one of its participants.

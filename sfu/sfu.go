@@ -56,6 +56,9 @@ type Config struct {
 	// MaxRooms bounds the rooms of this node that CreateRoom adds to; 0 means
 	// 10000.
 	MaxRooms int
+	// ReplayBytes bounds the reliable data packets that a room keeps for those
+	// who were not reached; 0 means 1 MiB, less than 0 none.
+	ReplayBytes int
 	// ResumeWindow is how long a participant keeps its place after its
 	// signalling connection broke; 0 means 20 s.
 	ResumeWindow time.Duration
@@ -146,6 +149,9 @@ func New(cfg Config) (*SFU, error) {
 	}
 	if cfg.SpeakerInterval == 0 {
 		cfg.SpeakerInterval = 400 * time.Millisecond
+	}
+	if cfg.ReplayBytes == 0 {
+		cfg.ReplayBytes = 1 << 20
 	}
 	if cfg.MaxRooms <= 0 {
 		cfg.MaxRooms = 10000
@@ -277,9 +283,9 @@ type JoinRequest struct {
 	// from several goroutines, must be safe for that, and must not block.
 	Events func(Event)
 	// Route decides about each data packet the participant sends: what is
-	// forwarded, to which identities or SIDs (none: everybody), and whether at
-	// all. It is called from the connection's goroutines.
-	Route func(kind DataKind, data []byte) (out []byte, to []string, ok bool)
+	// forwarded and to whom, and whether at all. It is called from the
+	// connection's goroutines.
+	Route func(kind DataKind, data []byte) (out Data, ok bool)
 }
 
 // Offer is a client's offer.

@@ -39,6 +39,7 @@ type terms interface {
 func newSubscriber(t *transport) *subscriber {
 	s := &subscriber{transport: t, senders: make(map[*downTrack]*webrtc.RTPSender)}
 	s.congestion = newCongestion(s)
+	s.data[Reliable].sent = make(map[string]uint32)
 	t.setUp = append(t.setUp, t.watch)
 	t.closing = append(t.closing, s.congestion.close)
 	return s

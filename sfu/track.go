@@ -270,6 +270,26 @@ func (e trackUpdated) apply(r *room) {
 	}
 }
 
+// Published says which tracks the client believes to publish. Those that the
+// room does not know are taken away from it.
+func (p *Participant) Published(trackSIDs []string) { p.room.post(believed{p, trackSIDs}) }
+
+type believed struct {
+	p    *Participant
+	sids []string
+}
+
+func (e believed) apply(r *room) {
+	if r.bySID[e.p.sid] != e.p {
+		return
+	}
+	for _, sid := range e.sids {
+		if e.p.tracks[sid] == nil && strings.HasPrefix(sid, "TR_") {
+			e.p.emit(EventTrackUnpublished{sid})
+		}
+	}
+}
+
 type subscribed struct {
 	p    *Participant
 	sids []string

@@ -172,7 +172,7 @@ func wire(t testing.TB, subscribers int, hold time.Duration) *layer {
 		}()
 		p, err := s.Join(t.Context(), JoinRequest{
 			Room: "r", Identity: name, AutoSubscribe: true, Permission: Permission{Subscribe: true, Publish: true},
-			Events: func(e Event) { queue <- e }, Route: func(DataKind, []byte) ([]byte, []string, bool) { return nil, nil, false },
+			Events: func(e Event) { queue <- e }, Route: func(DataKind, []byte) (Data, bool) { return Data{}, false },
 		})
 		if err != nil {
 			t.Fatal(err)

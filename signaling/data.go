@@ -31,11 +31,11 @@ func (r *relay) lastSequence() uint32 {
 	return r.last
 }
 
-func (r *relay) route(kind sfu.DataKind, data []byte) (out []byte, to []string, ok bool) {
+func (r *relay) route(kind sfu.DataKind, data []byte) (out sfu.Data, ok bool) {
 	var p lk.DataPacket
 	if err := proto.Unmarshal(data, &p); err != nil {
 		r.log.Debug("data packet dropped", "err", err)
-		return nil, nil, false
+		return sfu.Data{}, false
 	}
 	p.ParticipantIdentity, p.ParticipantSid = r.identity, r.sid
 	p.Kind = lk.DataPacket_RELIABLE
@@ -45,22 +45,22 @@ func (r *relay) route(kind sfu.DataKind, data []byte) (out []byte, to []string, 
 		r.mu.Lock()
 		if p.GetSequence() <= r.last { // said again after a resume
 			r.mu.Unlock()
-			return nil, nil, false
+			return sfu.Data{}, false
 		}
 		r.last = p.GetSequence()
 		r.mu.Unlock()
 	}
-	to = p.GetDestinationIdentities()
+	to := p.GetDestinationIdentities()
 	if u := p.GetUser(); u != nil {
 		u.ParticipantIdentity, u.ParticipantSid = r.identity, r.sid
 		// Older clients say it here, by SID at first. A packet for some must not
 		// go to all because we looked in the wrong place.
 		to = slices.Concat(to, u.GetDestinationIdentities(), u.GetDestinationSids())
 	}
-	out, err := proto.Marshal(&p)
+	payload, err := proto.Marshal(&p)
 	if err != nil {
 		r.log.Debug("data packet dropped", "err", err)
-		return nil, nil, false
+		return sfu.Data{}, false
 	}
-	return out, to, true
+	return sfu.Data{Payload: payload, To: to, Sequence: p.GetSequence()}, true
 }

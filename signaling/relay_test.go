@@ -33,7 +33,7 @@ func FuzzRelay(f *testing.F) {
 		if reliable {
 			kind = sfu.Reliable
 		}
-		out, to, ok := r.route(kind, data)
+		sent, ok := r.route(kind, data)
 		if !ok {
 			return
 		}
@@ -41,7 +41,7 @@ func FuzzRelay(f *testing.F) {
 		if err := proto.Unmarshal(data, &in); err != nil {
 			t.Fatalf("relayed what is no packet: %v", err)
 		}
-		if err := proto.Unmarshal(out, &got); err != nil {
+		if err := proto.Unmarshal(sent.Payload, &got); err != nil {
 			t.Fatal(err)
 		}
 		if got.GetParticipantIdentity() != "an" || got.GetParticipantSid() != "PA_an" {
@@ -51,8 +51,8 @@ func FuzzRelay(f *testing.F) {
 			t.Fatalf("the sender became %q %q", u.GetParticipantIdentity(), u.GetParticipantSid())
 		}
 		asked := len(in.GetDestinationIdentities()) + len(in.GetUser().GetDestinationIdentities()) + len(in.GetUser().GetDestinationSids())
-		if len(to) != asked || got.GetSequence() != in.GetSequence() {
-			t.Fatalf("for %q of %d, sequence %d of %d", to, asked, got.GetSequence(), in.GetSequence())
+		if len(sent.To) != asked || sent.Sequence != in.GetSequence() || got.GetSequence() != in.GetSequence() {
+			t.Fatalf("for %q of %d, sequence %d of %d", sent.To, asked, got.GetSequence(), in.GetSequence())
 		}
 	})
 }

@@ -84,8 +84,9 @@ func (ses *session) handle(_ context.Context, so *socket, m wsconn.Message) erro
 		ses.simulate(so, r.Simulate)
 	case *lk.SignalRequest_SubscriptionPermission:
 		p.AllowSubscribers(subscriptionPermission(r.SubscriptionPermission))
-	case *lk.SignalRequest_SyncState, nil:
-		// Sync state repeats what a session that resumes still knows.
+	case *lk.SignalRequest_SyncState:
+		ses.sync(r.SyncState)
+	case nil:
 	}
 	return nil
 }
@@ -141,4 +142,26 @@ func (ses *session) simulate(so *socket, s *lk.SimulateScenario) {
 	case *lk.SimulateScenario_Migration:
 		so.leave(lk.DisconnectReason_MIGRATION, lk.LeaveRequest_RESUME)
 	}
+}
+
+// sync takes what a client that resumes believes. Its place was kept, so what
+// it says twice changes nothing; what got lost with its socket is made good.
+func (ses *session) sync(s *lk.SyncState) {
+	if sids := wantedSIDs(s.GetSubscription()); len(sids) > 0 {
+		ses.p.Subscribe(sids, s.GetSubscription().GetSubscribe())
+	}
+	if sids := s.GetTrackSidsDisabled(); len(sids) > 0 {
+		ses.p.SetTrack(sids[:min(len(sids), maxTrackSIDs)], sfu.TrackSettings{Disabled: true})
+	}
+	var published []string
+	for _, t := range s.GetPublishTracks()[:min(len(s.GetPublishTracks()), maxTrackSIDs)] {
+		published = append(published, t.GetTrack().GetSid())
+	}
+	ses.p.Published(published)
+	last := make(map[string]uint32)
+	states := s.GetDatachannelReceiveStates()
+	for _, d := range states[:min(len(states), maxTrackSIDs)] {
+		last[d.GetPublisherSid()] = d.GetLastSeq()
+	}
+	ses.p.Replay(last)
 }
