@@ -66,7 +66,11 @@ gen-check: gen ## fail when the committed types differ from the API
 	@git diff --exit-code -- web/openapi.json web/src/api/schema.d.ts || \
 	{ echo "the web client's types differ from the API: run make gen and commit"; exit 1; }
 
-e2e: build
+web/e2e/sdk/node_modules/.package-lock.json: web/e2e/sdk/package-lock.json
+	cd web/e2e/sdk && npm ci --no-audit --no-fund
+	@touch $@
+
+e2e: build web/e2e/sdk/node_modules/.package-lock.json
 	cd directory/oidc/contract && go build -o /dev/null ./cmd/provider # the tests build it too, where there is no network to fetch from
 	cd web && npm run e2e
 
