@@ -134,10 +134,14 @@ func (t *Track) best() int {
 	return Paused
 }
 
-// above is the next layer that flows and is wanted, Paused for none.
+// above is the next layer that flows and is wanted, Paused for none. One that
+// takes as much as a better one is passed over: an encoder that begins, or that
+// has little to show, sends such, and what cannot be had for it may be for the
+// better one.
 func (t *Track) above(layer int) int {
-	for l := layer + 1; l <= min(t.Max, MaxLayers-1); l++ {
-		if t.Bitrates[l] > 0 {
+	most := min(t.Max, MaxLayers-1)
+	for l := layer + 1; l <= most; l++ {
+		if t.Bitrates[l] > 0 && !slices.ContainsFunc(t.Bitrates[l+1:most+1], func(better uint64) bool { return better > 0 && better <= t.Bitrates[l] }) {
 			return l
 		}
 	}

@@ -48,6 +48,8 @@ func TestAllocate(t *testing.T) {
 		{"not what does not flow", 9000, 0, []bandwidth.Track{with(speaker, func(t *bandwidth.Track) { t.Bitrates = [3]uint64{150, 0, 0} })}, []int{0}},
 		{"over a layer that does not flow", 9000, 0, []bandwidth.Track{with(speaker, func(t *bandwidth.Track) { t.Bitrates[1] = 0 })}, []int{2}},
 		{"only the best flows", 9000, 0, []bandwidth.Track{with(speaker, func(t *bandwidth.Track) { t.Bitrates = [3]uint64{0, 0, 2000} })}, []int{2}},
+		{"a lower layer that costs more", 400, 100, []bandwidth.Track{with(speaker, func(t *bandwidth.Track) { t.Bitrates = [3]uint64{500, 200, 2000} })}, []int{1}},
+		{"the lower one where nobody wants the better", 400, 100, []bandwidth.Track{with(speaker, func(t *bandwidth.Track) { t.Bitrates, t.Max = [3]uint64{250, 200, 100}, 0 })}, []int{0}},
 		{"nothing flows", 9000, 0, []bandwidth.Track{with(speaker, func(t *bandwidth.Track) { t.Bitrates = [3]uint64{} })}, []int{paused}},
 		{"a costly screen does not stop a cheap camera", 500, 100, []bandwidth.Track{with(screen, func(t *bandwidth.Track) { t.Bitrates = [3]uint64{1500, 0, 0} }), speaker}, []int{paused, 0}},
 		{"what flows stays without room to spare", 2100, 100, []bandwidth.Track{flowing(bandwidth.Speaker, 2)}, []int{2}},
