@@ -32,6 +32,8 @@ type congestion struct {
 	allocator bandwidth.Allocator
 
 	mu      sync.Mutex
+	resend  float64      // guarded by mu; bytes that may be sent again now
+	since   int64        // guarded by mu; when resend was reckoned
 	padding []*downTrack // guarded by mu; that padding may be sent with
 	timer   *time.Timer  // guarded by mu; until more padding is due
 	closed  bool         // guarded by mu
@@ -62,6 +64,39 @@ func (c *congestion) send(w webrtc.TrackLocalWriter, o *outPacket, payload []byt
 		c.s.p.log.Debug("packet not sent", "err", err)
 	}
 	outPackets.Put(o)
+}
+
+// resendShare is the part of what a subscriber can take that what it has lost
+// may use. A line that has become narrow loses most of what is sent; its client
+// asks for all of that, and the answers would leave no room for anything else.
+const resendShare = 0.25
+
+// mayResend asks for n bytes of that part. What is old, of another layer than
+// is sent now, must leave half of it.
+func (c *congestion) mayResend(now int64, n int, old bool) bool {
+	if !c.feedback.Load() {
+		return true
+	}
+	rate := resendShare / 8 * float64(c.estimator.Estimate(now).Bitrate) // bytes a second
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	most := max(rate/2, 4*maxRTPBytes)
+	if c.since == 0 {
+		c.resend = most
+	}
+	c.resend = min(c.resend+rate*time.Duration(now-c.since).Seconds(), most)
+	c.since = now
+	if left := c.resend - float64(n); left < 0 || old && left < most/2 {
+		return false
+	}
+	c.resend -= float64(n)
+	return true
+}
+
+// mayHaveCome tells whether a packet that was sent at a time would have been
+// received, and that heard of, by now.
+func (c *congestion) mayHaveCome(now, at int64) bool {
+	return now-at > int64(c.estimator.Estimate(now).RTT)*9/10
 }
 
 // bound notes that d has been agreed to, unbound that it no longer is.

@@ -16,6 +16,8 @@ import (
 const (
 	epochs      = 8
 	resendsASec = 500
+	resentKept  = 64
+	resentMost  = 5 // times; some clients ask on though they have it
 	// epochReach is how far behind the newest packet an epoch's beginning is
 	// remembered: further than any ring keeps packets, and near enough that
 	// comparing sequence numbers never meets their wrap.
@@ -64,6 +66,14 @@ type downTrack struct {
 	rtxSeq   uint16
 	resends  int // in the second that began at
 	resendAt int64
+	resent   [resentKept]resentPacket // of late, by sequence number
+}
+
+// resentPacket is one that was sent again.
+type resentPacket struct {
+	seq   uint16
+	times uint16
+	at    int64
 }
 
 // outStream is what the subscriber has agreed to.
@@ -327,13 +337,26 @@ func (d *downTrack) resend(seq uint16) bool {
 		return more
 	}
 	w, out := d.writer, d.out
+	again, old := d.resent[seq%resentKept], e.layer != d.current
 	d.mu.Unlock()
+	if again.seq != seq {
+		again = resentPacket{seq: seq}
+	}
+	if again.times > 0 && (again.times >= resentMost || !d.p.sub.congestion.mayHaveCome(now, again.at)) {
+		return true // it may still be on the way
+	}
 	var raw [maxRTPBytes]byte
 	var pkt packet
 	n := e.layer.ring.get(seq-e.seq, raw[:])
 	if n == 0 || !pkt.parse(raw[:n]) {
 		return true
 	}
+	if !d.p.sub.congestion.mayResend(now, n, old) {
+		return false
+	}
+	d.mu.Lock()
+	d.resent[seq%resentKept] = resentPacket{seq, again.times + 1, now}
+	d.mu.Unlock()
 	var v picture
 	payload := pkt.payload
 	pt := out.pt

@@ -72,6 +72,11 @@ func (s *studio) during(t *testing.T, d time.Duration) span {
 	return s.end(of)
 }
 
+// starved says that the machine had no time for the test.
+func (s span) starved() bool {
+	return float64(s.pictures) < 0.9*float64(s.to.Sub(s.from)/filmEvery)
+}
+
 // pass lets a test's time pass.
 func pass(t *testing.T, d time.Duration) {
 	t.Helper()
@@ -129,11 +134,12 @@ func TestLines(t *testing.T) {
 		{name: "50 ms", line: conditions{delay: 50 * time.Millisecond}, want: wanted{'f', 0.92, 0.95, 1}},
 		{name: "150 ms", line: conditions{delay: 150 * time.Millisecond}, want: wanted{'f', 0.92, 0.95, 1}},
 		{name: "300 ms", line: conditions{delay: 300 * time.Millisecond}, want: wanted{'f', 0.9, 0.92, 1}},
-		{name: "jitter", line: conditions{delay: 20 * time.Millisecond, jitter: 60 * time.Millisecond}, want: wanted{'f', 0.92, 0.95, 1}},
+		{name: "jitter", line: conditions{delay: 20 * time.Millisecond, jitter: 30 * time.Millisecond}, want: wanted{'f', 0.92, 0.95, 1}},
+		{name: "700 kb/s", line: conditions{delay: 20 * time.Millisecond, rate: 700_000}, want: wanted{'h', 0.9, 0.92, 0.9}},
 	}
 	clients := make([]*client, len(all))
 	for i, w := range all { // all of them connect at the same time
-		clients[i] = join(t, s, everything("r", w.name), far.reach(t, far.line(t, w.line)))
+		clients[i] = join(t, s, everything("r", w.name), far.reach(far.line(t, w.line)))
 	}
 	for i, w := range all {
 		w.viewer = watch(t, clients[i])
@@ -154,5 +160,43 @@ func TestLines(t *testing.T) {
 	}
 	for _, w := range all {
 		t.Errorf("%s: %s", w.name, why[w.name])
+	}
+}
+
+// A line falls from 4 Mb/s to 300 kb/s and rises again: the picture gets small
+// and goes on, the sound is kept, and the best picture is back within 5 s.
+func TestBandwidthFallsAndReturns(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	st := film(t, s)
+	far := newInternet(s)
+	l := far.line(t, conditions{delay: 25 * time.Millisecond, rate: 4_000_000})
+	v := watch(t, join(t, s, everything("r", "chi"), far.reach(l)))
+	until := func(w wanted) {
+		t.Helper()
+		why := ""
+		for range windows {
+			if why = v.gets(w, st.during(t, 2*time.Second)); why == "" {
+				return
+			}
+		}
+		t.Fatal(why)
+	}
+	until(wanted{'f', 0.92, 0.95, 1})
+
+	falling := st.begin()
+	l.bandwidth(300_000)
+	pass(t, 3*time.Second)
+	if why := v.gets(wanted{'q', 0.1, 0.6, 0.1}, st.end(falling)); why != "" {
+		t.Errorf("as the line falls: %s", why)
+	}
+	until(wanted{'q', 0.9, 0.95, 1})
+
+	rising := st.begin()
+	l.bandwidth(4_000_000)
+	until(wanted{'f', 0.9, 0.95, 1})
+	took := v.steady(rising.from, 'f')
+	if rising = st.end(rising); took > 5*time.Second && !rising.starved() {
+		t.Errorf("the best picture is back %v after the line is", took)
 	}
 }

@@ -2,6 +2,7 @@ package sfu_test
 
 import (
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -10,9 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pion/interceptor"
-	"github.com/pion/interceptor/pkg/nack"
-	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/logging"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
@@ -191,21 +189,11 @@ func (s *shaking) Close() error {
 	return nil
 }
 
-// reach is how a client at the end of the line reaches the server: with
-// retransmissions and transport-wide feedback, as browsers do.
-func (i *internet) reach(t *testing.T, l *line) *meetingpeer.MediaConfig {
-	t.Helper()
-	again, err := nack.NewGeneratorInterceptor(nack.GeneratorInterval(50 * time.Millisecond))
-	if err != nil {
-		t.Fatal(err)
-	}
-	feedback, err := twcc.NewSenderInterceptor()
-	if err != nil {
-		t.Fatal(err)
-	}
+// reach is how a client at the end of the line reaches the server.
+func (i *internet) reach(l *line) *meetingpeer.MediaConfig {
 	served := strings.Replace(i.udp.String(), ":", " ", 1)
 	return &meetingpeer.MediaConfig{
-		Net: l.client, Retransmits: true, Interceptors: []interceptor.Factory{again, feedback},
+		Net: l.client, AsBrowser: true,
 		Candidate: func(init string) string { return strings.Replace(init, served, gatewayAddr+" 5000", 1) },
 	}
 }
@@ -227,8 +215,10 @@ type viewer struct {
 	sounds []time.Time // guarded by mu
 }
 
-// patience is how long a viewer waits for a missing packet.
-const patience = 1500 * time.Millisecond
+const (
+	patience = 1500 * time.Millisecond // of a viewer with a missing packet
+	askEvery = 50 * time.Millisecond   // it asks for those
+)
 
 // watch plays the client's two tracks until the test ends.
 func watch(t *testing.T, c *client) *viewer {
@@ -283,6 +273,10 @@ func (v *viewer) play(stop <-chan struct{}) {
 			return
 		}
 		order.add(p)
+		if missing := order.missing(); len(missing) > 0 {
+			// Nothing is lost with it: the next packet asks again.
+			_ = v.c.WriteRTCP(&rtcp.TransportLayerNack{MediaSSRC: v.tr.SSRC, Nacks: rtcp.NackPairsFromSequenceNumbers(missing)})
+		}
 		for {
 			p, gap := order.next()
 			if gap {
@@ -313,13 +307,18 @@ func (v *viewer) play(stop <-chan struct{}) {
 type reorder struct {
 	waiting map[uint16]*rtp.Packet
 	due     uint16 // the number that comes next
+	newest  uint16
 	begun   bool
 	moved   time.Time // when the last one came that was due
+	asked   time.Time // when missing last said something
 }
 
 func (r *reorder) add(p *rtp.Packet) {
 	if !r.begun {
-		r.begun, r.due, r.moved = true, p.SequenceNumber, time.Now()
+		r.begun, r.due, r.newest, r.moved = true, p.SequenceNumber, p.SequenceNumber, time.Now()
+	}
+	if int16(p.SequenceNumber-r.newest) > 0 {
+		r.newest = p.SequenceNumber
 	}
 	if int16(p.SequenceNumber-r.due) >= 0 {
 		r.waiting[p.SequenceNumber] = p
@@ -333,12 +332,17 @@ func (r *reorder) next() (p *rtp.Packet, gap bool) {
 		return nil, false
 	}
 	if r.waiting[r.due] == nil {
-		if time.Since(r.moved) < patience {
+		switch key, ok := r.keyFrame(); {
+		case ok: // nothing before it is needed any more
+			r.due = key
+			maps.DeleteFunc(r.waiting, func(seq uint16, _ *rtp.Packet) bool { return int16(seq-key) < 0 })
+		case time.Since(r.moved) < patience:
 			return nil, false
-		}
-		gap = true
-		for r.waiting[r.due] == nil {
-			r.due++
+		default:
+			gap = true
+			for r.waiting[r.due] == nil {
+				r.due++
+			}
 		}
 	}
 	p = r.waiting[r.due]
@@ -346,6 +350,37 @@ func (r *reorder) next() (p *rtp.Packet, gap bool) {
 	r.due++
 	r.moved = time.Now()
 	return p, gap
+}
+
+// missing lists what to ask for, now and then.
+func (r *reorder) missing() (out []uint16) {
+	if time.Since(r.asked) < askEvery {
+		return nil
+	}
+	for seq := r.due; int16(r.newest-seq) > 0 && len(out) < 200; seq++ {
+		if r.waiting[seq] == nil {
+			out = append(out, seq)
+		}
+	}
+	if len(out) > 0 {
+		r.asked = time.Now()
+	}
+	return out
+}
+
+// keyFrame finds a key frame that has come as a whole.
+func (r *reorder) keyFrame() (first uint16, ok bool) {
+	for seq, p := range r.waiting {
+		if pic, begins := meetingpeer.PictureOf(p); !begins || !pic.Key {
+			continue
+		}
+		for last := seq; r.waiting[last] != nil; last++ {
+			if r.waiting[last].Marker {
+				return seq, true
+			}
+		}
+	}
+	return 0, false
 }
 
 func (v *viewer) askKeyFrame() {
@@ -370,4 +405,17 @@ func (v *viewer) between(from, to time.Time) (all int, layers map[byte]int, soun
 		}
 	}
 	return all, layers, sounds
+}
+
+// steady returns how long after from pictures of other layers than this came.
+func (v *viewer) steady(from time.Time, layer byte) time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	last := time.Duration(0)
+	for _, s := range v.seen {
+		if s.at.After(from) && s.layer != layer {
+			last = s.at.Sub(from)
+		}
+	}
+	return last
 }

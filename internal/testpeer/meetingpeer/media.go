@@ -11,6 +11,7 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/logging"
 	"github.com/pion/rtcp"
 	"github.com/pion/sdp/v3"
@@ -35,9 +36,11 @@ type MediaConfig struct {
 	// Networks are the transports offered; none means UDP over IPv4. Only
 	// loopback is used.
 	Networks []webrtc.NetworkType
-	// Retransmits asks for a stream of retransmissions beside each video
-	// (RFC 4588), as browsers do; Track's packets have what came by it.
-	Retransmits bool
+	// AsBrowser gives transport-wide feedback and takes retransmissions on a
+	// stream of their own beside each video (RFC 4588); Track's packets have what
+	// came so. What to ask for, the test must: Pion's generator of NACKs does not
+	// see what has come by the other stream, and asks on.
+	AsBrowser bool
 	// Interceptors stand between the network (first) and the tracks (last).
 	Interceptors []interceptor.Factory
 	// Candidate, when set, changes each candidate of the server's: a test may put
@@ -194,13 +197,17 @@ func (cfg MediaConfig) api() (*webrtc.API, error) {
 	}
 	se.SetNetworkTypes(networks)
 	engine := &webrtc.MediaEngine{}
-	nack := []webrtc.RTCPFeedback{{Type: webrtc.TypeRTCPFBNACK}, {Type: webrtc.TypeRTCPFBNACK, Parameter: "pli"}}
+	audio, video := []webrtc.RTCPFeedback(nil), []webrtc.RTCPFeedback{{Type: webrtc.TypeRTCPFBNACK}, {Type: webrtc.TypeRTCPFBNACK, Parameter: "pli"}}
+	if cfg.AsBrowser {
+		audio = append(audio, webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBTransportCC})
+		video = append(video, webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBTransportCC})
+	}
 	err := errors.Join(
 		engine.RegisterCodec(webrtc.RTPCodecParameters{
-			RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1"}, PayloadType: 111,
+			RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1", RTCPFeedback: audio}, PayloadType: 111,
 		}, webrtc.RTPCodecTypeAudio),
 		engine.RegisterCodec(webrtc.RTPCodecParameters{
-			RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000, RTCPFeedback: nack}, PayloadType: 96,
+			RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000, RTCPFeedback: video}, PayloadType: 96,
 		}, webrtc.RTPCodecTypeVideo),
 		engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.AudioLevelURI}, webrtc.RTPCodecTypeAudio),
 		engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}, webrtc.RTPCodecTypeAudio),
@@ -208,12 +215,14 @@ func (cfg MediaConfig) api() (*webrtc.API, error) {
 		engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.SDESMidURI}, webrtc.RTPCodecTypeVideo),
 		engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.SDESRTPStreamIDURI}, webrtc.RTPCodecTypeVideo),
 	)
-	if cfg.Retransmits {
-		err = errors.Join(err, engine.RegisterCodec(webrtc.RTPCodecParameters{
+	registry := &interceptor.Registry{}
+	if cfg.AsBrowser {
+		feedback, noFeedback := twcc.NewSenderInterceptor()
+		registry.Add(feedback)
+		err = errors.Join(err, noFeedback, engine.RegisterCodec(webrtc.RTPCodecParameters{
 			RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeRTX, ClockRate: 90000, SDPFmtpLine: "apt=96"}, PayloadType: 97,
 		}, webrtc.RTPCodecTypeVideo))
 	}
-	registry := &interceptor.Registry{}
 	for _, f := range cfg.Interceptors {
 		registry.Add(f)
 	}
