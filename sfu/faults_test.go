@@ -72,9 +72,14 @@ func (s *studio) during(t *testing.T, d time.Duration) span {
 	return s.end(of)
 }
 
-// starved says that the machine had no time for the test.
-func (s span) starved() bool {
-	return float64(s.pictures) < 0.9*float64(s.to.Sub(s.from)/filmEvery)
+// fail fails the test, unless the machine had so much else to do that the
+// server cannot tell its own delay from that of the line.
+func (s *studio) fail(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if late := s.cam.Late(); late > 3 {
+		t.Skipf("the machine had no time, %d pictures were late: %s", late, fmt.Sprintf(format, args...))
+	}
+	t.Errorf(format, args...)
 }
 
 // pass lets a test's time pass.
@@ -159,7 +164,7 @@ func TestLines(t *testing.T) {
 		}
 	}
 	for _, w := range all {
-		t.Errorf("%s: %s", w.name, why[w.name])
+		st.fail(t, "%s: %s", w.name, why[w.name])
 	}
 }
 
@@ -172,31 +177,37 @@ func TestBandwidthFallsAndReturns(t *testing.T) {
 	far := newInternet(s)
 	l := far.line(t, conditions{delay: 25 * time.Millisecond, rate: 4_000_000})
 	v := watch(t, join(t, s, everything("r", "chi"), far.reach(l)))
-	until := func(w wanted) {
+	until := func(w wanted) bool {
 		t.Helper()
 		why := ""
 		for range windows {
 			if why = v.gets(w, st.during(t, 2*time.Second)); why == "" {
-				return
+				return true
 			}
 		}
-		t.Fatal(why)
+		st.fail(t, "%s", why)
+		return false
 	}
-	until(wanted{'f', 0.92, 0.95, 1})
+	if !until(wanted{'f', 0.92, 0.95, 1}) {
+		return
+	}
 
 	falling := st.begin()
 	l.bandwidth(300_000)
 	pass(t, 3*time.Second)
 	if why := v.gets(wanted{'q', 0.1, 0.6, 0.1}, st.end(falling)); why != "" {
-		t.Errorf("as the line falls: %s", why)
+		st.fail(t, "as the line falls: %s", why)
 	}
-	until(wanted{'q', 0.9, 0.95, 1})
+	if !until(wanted{'q', 0.9, 0.95, 1}) {
+		return
+	}
 
-	rising := st.begin()
+	rise := time.Now()
 	l.bandwidth(4_000_000)
-	until(wanted{'f', 0.9, 0.95, 1})
-	took := v.steady(rising.from, 'f')
-	if rising = st.end(rising); took > 5*time.Second && !rising.starved() {
-		t.Errorf("the best picture is back %v after the line is", took)
+	if !until(wanted{'f', 0.9, 0.95, 1}) {
+		return
+	}
+	if took := v.steady(rise, 'f'); took > 5*time.Second {
+		st.fail(t, "the best picture is back %v after the line is", took)
 	}
 }

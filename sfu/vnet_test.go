@@ -78,9 +78,14 @@ func (l *line) bandwidth(rate int) {
 
 const gatewayAddr, clientAddr = "10.0.0.1", "10.0.0.2"
 
+var building sync.Mutex
+
 // line makes a line, which lasts until the test ends.
 func (i *internet) line(t *testing.T, c conditions) *line {
 	t.Helper()
+	// vnet counts its MAC addresses without a lock.
+	building.Lock()
+	defer building.Unlock()
 	quiet := logging.NewDefaultLoggerFactory()
 	quiet.DefaultLogLevel = logging.LogLevelDisabled
 	must := func(err error) {

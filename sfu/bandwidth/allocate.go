@@ -23,7 +23,7 @@ const (
 	MaxLayers = 3
 
 	raiseHold     = int64(time.Second)     // after bandwidth last forced something down
-	raiseHoldMost = int64(8 * time.Second) // when raising keeps failing
+	raiseHoldMost = int64(4 * time.Second) // when raising keeps failing
 	raiseProven   = int64(5 * time.Second) // a raise that lasted so long has succeeded
 )
 

@@ -100,7 +100,7 @@ func New(cfg Config) *Estimator {
 	e := &Estimator{cfg: cfg, ring: make([]sentPacket, ringStart), packetB: 800}
 	e.delay.reset()
 	e.rate.current = float64(cfg.Start)
-	e.probes.every = probeEvery
+	e.probes.stretch = 1
 	return e
 }
 

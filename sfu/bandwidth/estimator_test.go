@@ -52,18 +52,21 @@ func TestLines(t *testing.T) {
 
 func TestFallAndRecovery(t *testing.T) {
 	const fall, rise = 10 * time.Second, 25 * time.Second
-	for _, delay := range []time.Duration{10 * time.Millisecond, 25 * time.Millisecond, 100 * time.Millisecond} {
+	for _, at := range []struct {
+		delay time.Duration
+		burst float64
+	}{{10 * time.Millisecond, 0}, {25 * time.Millisecond, 0}, {100 * time.Millisecond, 0}, {25 * time.Millisecond, 3000}} {
 		// Where in the probing's rhythm the line changes must not matter.
 		for shift := time.Duration(0); shift < 2*time.Second; shift += 130 * time.Millisecond {
-			c := newCall(t, link{rate: func(at time.Duration) float64 {
-				if at >= fall && at < rise+shift {
+			c := newCall(t, link{rate: func(now time.Duration) float64 {
+				if now >= fall && now < rise+shift {
 					return 3e5
 				}
 				return 4e6
-			}, delay: delay}, 1)
+			}, delay: at.delay, burst: at.burst}, 1)
 			c.run(40 * time.Second)
 			if took := c.since(rise+shift, 2); took > 4500*time.Millisecond {
-				t.Errorf("delay %v, %v: the best layer is back after %v", delay, shift, took)
+				t.Errorf("%+v, %v: the best layer is back after %v", at, shift, took)
 			}
 			low, queue, n := 0.0, time.Duration(0), 0
 			for _, s := range c.history {
@@ -75,11 +78,11 @@ func TestFallAndRecovery(t *testing.T) {
 					}
 				}
 			}
-			if low/float64(n) < 0.95 {
-				t.Errorf("delay %v, %v: at 300 kb/s the lowest layer flows %.0f %% of the time", delay, shift, 100*low/float64(n))
+			if low/float64(n) < 0.9 {
+				t.Errorf("%+v, %v: at 300 kb/s the lowest layer flows %.0f %% of the time", at, shift, 100*low/float64(n))
 			}
-			if mean := queue / time.Duration(n); mean > 50*time.Millisecond {
-				t.Errorf("delay %v, %v: a queue of %v stands", delay, shift, mean)
+			if mean := queue / time.Duration(n); mean > 80*time.Millisecond {
+				t.Errorf("%+v, %v: a queue of %v stands", at, shift, mean)
 			}
 		}
 	}

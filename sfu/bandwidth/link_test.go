@@ -18,7 +18,8 @@ type link struct {
 	delay  time.Duration                  // one way
 	jitter time.Duration                  // plus or minus, in order
 	loss   float64
-	police bool // drop what exceeds the rate, queueing nothing
+	burst  float64 // bytes that pass at once after a pause
+	police bool    // drop what exceeds the rate, queueing nothing
 
 	free, lastOut time.Duration
 	tokens        float64 // bytes, of the policer
@@ -38,7 +39,7 @@ func (l *link) carry(at time.Duration, size int) (time.Duration, bool) {
 		l.tokens -= float64(size)
 		l.free = at
 	} else {
-		l.free = max(l.free, at)
+		l.free = max(l.free, at-time.Duration(l.burst*8/rate*float64(time.Second)))
 		if l.free-at > l.queue {
 			return 0, false
 		}
@@ -47,7 +48,7 @@ func (l *link) carry(at time.Duration, size int) (time.Duration, bool) {
 	if l.rng.Float64() < l.loss {
 		return 0, false
 	}
-	out := l.free + l.delay
+	out := max(l.free, at) + l.delay
 	if l.jitter > 0 {
 		out += time.Duration((2*l.rng.Float64() - 1) * float64(l.jitter))
 	}

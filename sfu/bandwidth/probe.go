@@ -12,7 +12,7 @@ const (
 	probeLongest  = int64(150 * time.Millisecond)
 	probeStep     = int64(5 * time.Millisecond) // between two helpings of a cluster
 	probeEvery    = int64(2 * time.Second)      // while more is wanted and not found
-	probeRarely   = int64(16 * time.Second)     // when what clusters find does not last
+	probeStretch  = 8                           // times as long a cluster at most, where what shorter ones find does not last
 	probeProven   = int64(5 * time.Second)      // it has, when the estimate holds so long
 	probeAfter    = int64(1500 * time.Millisecond)
 	probeLost     = int64(time.Second) // feedback beyond the round trip is not waited for
@@ -44,7 +44,7 @@ type prober struct {
 	need     int // bytes
 	nextAt   int64
 	proven   bool // one has succeeded
-	every    int64
+	stretch  int64
 	raisedAt int64   // when a cluster last raised the estimate; 0: that has held
 	raisedTo float64 // bits a second
 
@@ -68,13 +68,13 @@ func (e *Estimator) Probe(now int64, wanted uint64) Probe {
 	p := &e.probes
 	if p.sending {
 		if now-p.began > probeLost { // the caller lost interest
-			p.sending, p.nextAt = false, now+p.every
+			p.sending, p.nextAt = false, now+probeEvery
 		} else {
 			return p.helping(now)
 		}
 	}
 	if p.awaiting && now-p.ended > e.rtt+probeLost {
-		p.awaiting, p.nextAt = false, max(p.nextAt, now+p.every)
+		p.awaiting, p.nextAt = false, max(p.nextAt, now+probeEvery)
 	}
 	have, want := float64(e.bitrate()), headroom*float64(wanted)
 	switch {
@@ -106,9 +106,9 @@ func (p *prober) start(now int64, rate, jitter float64) {
 		id = 1
 	}
 	// The cluster outlasts the jitter that would blur it.
-	length := min(max(probeShortest, int64(4*jitter*float64(time.Millisecond))), probeLongest)
-	need := max(int(rate*time.Duration(length).Seconds()/8), probePackets*ProbePacket)
-	*p = prober{id: id, sending: true, began: now, length: length, rate: rate, need: need, proven: p.proven, every: p.every, raisedAt: p.raisedAt, raisedTo: p.raisedTo}
+	length := min(max(probeShortest*p.stretch, int64(4*jitter*float64(time.Millisecond))), probeLongest)
+	need := max(int(rate*time.Duration(length).Seconds()/8), probePackets*ProbePacket*int(p.stretch))
+	*p = prober{id: id, sending: true, began: now, length: length, rate: rate, need: need, proven: p.proven, stretch: p.stretch, raisedAt: p.raisedAt, raisedTo: p.raisedTo}
 }
 
 // helping is what of the cluster is due.
@@ -197,15 +197,14 @@ func (p *prober) judge(now int64, found, estimate float64) {
 }
 
 // held watches whether the estimate holds what a cluster raised it to. Some
-// lines let short bursts pass and nothing more: there, clusters must be rare,
-// or the picture would change for ever.
+// lines let short bursts pass and nothing more: there, clusters must be longer
+// than those, or the picture would change for ever.
 func (p *prober) held(now int64, estimate float64) {
 	switch {
 	case p.raisedAt == 0:
 	case now-p.raisedAt > probeProven:
-		p.raisedAt, p.every = 0, probeEvery
+		p.raisedAt = 0
 	case estimate < probeFound*p.raisedTo:
-		p.raisedAt, p.every = 0, min(2*p.every, probeRarely)
-		p.nextAt = max(p.nextAt, now+p.every)
+		p.raisedAt, p.stretch = 0, min(2*p.stretch, probeStretch)
 	}
 }
