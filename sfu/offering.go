@@ -51,6 +51,8 @@ func (o *offering) settle() {
 	if pc == nil || o.waiting || !o.due && !o.restartDue {
 		return
 	}
+	o.s.hold()
+	defer o.s.release()
 	offer, err := pc.CreateOffer(&webrtc.OfferOptions{ICERestart: o.restartDue})
 	if err == nil {
 		err = pc.SetLocalDescription(offer)

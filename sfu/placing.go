@@ -2,8 +2,17 @@ package sfu
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/pion/webrtc/v4"
+)
+
+// Each offer repeats all sections of a connection. So that a full room that
+// changes all the time does not choke on them, offers are asked for no sooner
+// than this after the last.
+const (
+	askPause        = 50 * time.Millisecond
+	askPauseSection = 5 * time.Millisecond // for each section that there is
 )
 
 // placing are the terms of a connection that both roles share: the client
@@ -17,11 +26,18 @@ type placing struct {
 	asked    [2]int             // sections by Kind, asked for and not come yet
 	coming   bool               // an offer has been asked for
 	due      bool               // something changed since the last offer
+	askedAt  time.Time
+	pause    *time.Timer // until the next may be asked for; nil when it may now
 }
 
 func newPlacing(s *subscriber) *placing {
 	l := &placing{s: s}
 	s.queue.idle = l.settle
+	s.closing = append(s.closing, func() {
+		if l.pause != nil {
+			l.pause.Stop()
+		}
+	})
 	return l
 }
 
@@ -120,13 +136,18 @@ func (l *placing) settle() {
 	}
 	more = [2]int{max(0, more[Audio]), max(0, more[Video])}
 	missing := more[Audio] + more[Video]
-	if missing == 0 && (!l.due || l.coming) {
+	if missing == 0 && (!l.due || l.coming) || l.pause != nil {
 		return
 	}
 	if len(l.sections)+l.asked[Audio]+l.asked[Video]+missing > maxSharedSections {
 		l.s.fail(fmt.Errorf("more than %d sections", maxSharedSections))
 		return
 	}
+	if wait := askPause + time.Duration(len(l.sections))*askPauseSection - time.Since(l.askedAt); wait > 0 {
+		l.pause = time.AfterFunc(wait, func() { l.s.queue.Do(func() { l.pause = nil }) })
+		return
+	}
+	l.askedAt = time.Now()
 	l.asked[Audio] += more[Audio]
 	l.asked[Video] += more[Video]
 	l.coming, l.due = true, false

@@ -50,6 +50,8 @@ func newPublisher(t *transport) *publisher {
 // offer applies a client's offer and emits the answer.
 func (b *publisher) offer(offer string, id uint32) {
 	b.foreign(func() {
+		b.hold()
+		defer b.release()
 		answer, sections, err := b.negotiate(offer)
 		if err != nil {
 			b.fail(fmt.Errorf("client's offer: %w", err))

@@ -29,7 +29,8 @@ type room struct {
 	expected int // joins and calls that the loop has not seen
 
 	// Written by run, read by anyone.
-	members atomic.Pointer[[]*Participant]
+	members   atomic.Pointer[[]*Participant]
+	published atomic.Int32 // len(tracks)
 
 	// Owned by run.
 	bySID      map[string]*Participant
@@ -254,6 +255,7 @@ func (r *room) subscribe(p *Participant, t *track) {
 func (r *room) dropTrack(t *track) {
 	r.loudest.remove(t)
 	delete(r.tracks, t.info.SID)
+	r.published.Store(int32(len(r.tracks)))
 	delete(t.owner.tracks, t.info.SID)
 	for _, p := range r.bySID {
 		if d, ok := p.subs[t.info.SID]; ok {

@@ -1,8 +1,8 @@
 // Package sfu forwards the media of meetings: a selective forwarding unit
 // (RFC 7667, 3.7) on Pion. A room has one event loop that owns who is in it
 // and who receives what; each participant has one PeerConnection to publish on
-// and one to receive on, or one for both; packets go from a publisher's read loop straight to
-// its subscribers and never pass through a room's loop.
+// and one to receive on, or one for both; packets go from a publisher's read
+// loop straight to its subscribers and never pass through a room's loop.
 //
 // It must not know HTTP, WebSockets, the words of the signalling protocol,
 // tokens, accounts or SQL: signaling translates between its events and a wire
@@ -62,6 +62,9 @@ type Config struct {
 	// ResumeWindow is how long a participant keeps its place after its
 	// signalling connection broke; 0 means 20 s.
 	ResumeWindow time.Duration
+	// OneConnectionTracks is with how many published tracks a room is Crowded; 0
+	// means 64.
+	OneConnectionTracks int
 	// MediaTimeout is how long a participant may be without a media connection;
 	// 0 means 30 s.
 	MediaTimeout time.Duration
@@ -140,6 +143,9 @@ func New(cfg Config) (*SFU, error) {
 	cfg.UDPSockets = min(cfg.UDPSockets, maxUDPSockets)
 	if cfg.SendHold == 0 {
 		cfg.SendHold = defaultHold
+	}
+	if cfg.OneConnectionTracks <= 0 {
+		cfg.OneConnectionTracks = 64
 	}
 	if cfg.ResumeWindow == 0 {
 		cfg.ResumeWindow = 20 * time.Second
@@ -353,6 +359,15 @@ func (s *SFU) MoveRoom(room string) {
 	if ok {
 		r.post(roomClosed{reason: ReasonShutdown, action: ActionReconnect})
 	}
+}
+
+// Crowded reports whether a newcomer to room should take two connections: who
+// has one repeats the sections of all that it receives in each of its offers.
+func (s *SFU) Crowded(room string) bool {
+	s.mu.Lock()
+	r, ok := s.rooms[room]
+	s.mu.Unlock()
+	return ok && int(r.published.Load()) >= s.cfg.OneConnectionTracks
 }
 
 // Inside lists the identities of those in room, in no order.

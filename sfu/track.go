@@ -92,6 +92,7 @@ func (e trackAdded) apply(r *room) {
 	info.Version = 1
 	t := newTrack(p, info)
 	r.tracks[info.SID], p.tracks[info.SID] = t, t
+	r.published.Store(int32(len(r.tracks)))
 	p.emit(EventTrackPublished{CID: info.CID, Track: info})
 	// A track published muted has no media yet; others must know of it anyway.
 	if info.Muted {

@@ -27,6 +27,10 @@ type transport struct {
 	pc    atomic.Pointer[webrtc.PeerConnection] // written by queue's functions
 	queue serial                                // everything that calls pc's negotiation
 	loops sync.WaitGroup                        // goroutines of the roles
+
+	mu      sync.Mutex
+	holding bool     // guarded by mu; candidates wait for their description
+	held    []string // guarded by mu
 }
 
 func newTransport(p *Participant, target Target) *transport {
@@ -56,6 +60,31 @@ func (t *transport) connect() (*webrtc.PeerConnection, error) {
 	return pc, nil
 }
 
+// hold keeps candidates back until release: a client takes those that come
+// before the description whose ICE credentials they belong to for another's,
+// and drops them.
+func (t *transport) hold() {
+	t.mu.Lock()
+	t.holding = true
+	t.mu.Unlock()
+}
+
+func (t *transport) release() {
+	for {
+		t.mu.Lock()
+		held := t.held
+		t.held = nil
+		t.holding = len(held) > 0
+		t.mu.Unlock()
+		if len(held) == 0 {
+			return
+		}
+		for _, init := range held {
+			t.p.emit(EventCandidate{Target: t.target, Init: init})
+		}
+	}
+}
+
 func (t *transport) emitCandidate(c *webrtc.ICECandidate) {
 	if c == nil {
 		return
@@ -65,7 +94,15 @@ func (t *transport) emitCandidate(c *webrtc.ICECandidate) {
 		t.p.log.Error("candidate not encoded", "err", err)
 		return
 	}
-	t.p.emit(EventCandidate{Target: t.target, Init: string(init)})
+	t.mu.Lock()
+	holding := t.holding
+	if holding {
+		t.held = append(t.held, string(init))
+	}
+	t.mu.Unlock()
+	if !holding {
+		t.p.emit(EventCandidate{Target: t.target, Init: string(init)})
+	}
 }
 
 // candidate takes a client's ICE candidate: nothing is done with it. The

@@ -42,7 +42,13 @@ func (ses *session) event(so *socket, e sfu.Event) {
 	case sfu.EventOffer:
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Offer{Offer: &lk.SessionDescription{Type: "offer", Sdp: e.SDP, Id: e.ID}}})
 	case sfu.EventAnswer:
-		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Answer{Answer: &lk.SessionDescription{Type: "answer", Sdp: e.SDP, Id: e.ID}}})
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Answer{Answer: &lk.SessionDescription{
+			Type: "answer", Sdp: e.SDP, Id: e.ID, MidToTrackId: e.Tracks,
+		}}})
+	case sfu.EventSectionsRequired:
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_MediaSectionsRequirement{MediaSectionsRequirement: &lk.MediaSectionsRequirement{
+			NumAudios: uint32(e.Audios), NumVideos: uint32(e.Videos),
+		}}})
 	case sfu.EventCandidate:
 		target := lk.SignalTarget_PUBLISHER
 		if e.Target == sfu.TargetSubscriber {
@@ -110,7 +116,7 @@ func (ses *session) joinResponse(e sfu.EventJoined) *lk.JoinResponse {
 		ServerVersion: serverVersion, ServerInfo: ses.serverInfo(), IceServers: ses.svc.iceServers(ses.p.SID()),
 		// The message is never nil, so that clients do not fall back to servers of
 		// their own.
-		SubscriberPrimary: true, PingInterval: pingInterval, PingTimeout: pingTimeout,
+		SubscriberPrimary: !ses.p.OneConnection(), PingInterval: pingInterval, PingTimeout: pingTimeout,
 	}
 	j.EnabledPublishCodecs = j.Room.EnabledCodecs
 	return j

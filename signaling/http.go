@@ -3,19 +3,22 @@ package signaling
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
 	"commsd/internal/accesstoken"
 	"commsd/internal/errcode"
 	"commsd/internal/httpapi"
+	lk "commsd/internal/lkproto"
 	"commsd/internal/wsconn"
+	"commsd/sfu"
 	"commsd/signaling/owner"
 )
 
-// readLimit bounds one message of a client: the SDP of a full publisher is
-// some tens of kilobytes.
-const readLimit = 512 << 10
+// readLimit bounds one message of a client: the SDP of a connection with as many
+// sections as may be is some hundreds of kilobytes.
+const readLimit = 1 << 20
 
 // queueBytes bounds what waits for a slow client.
 const queueBytes = 4 << 20
@@ -42,8 +45,10 @@ func (s *Service) Routes(api *httpapi.API) {
 	})
 	handle("/rtc", s.serveSocket)
 	handle("/rtc/validate", s.serveValidate)
-	// Everything else: a client that tries version 1 must be able to read the
-	// 404, or it reports the server unreachable instead of falling back to 0.
+	handle("/rtc/v1", s.serveSocket)
+	handle("/rtc/v1/validate", s.serveValidate)
+	// Everything else: a client that tries a later version must be able to read
+	// the 404, or it reports the server unreachable instead of falling back.
 	handle("/rtc/", func(w http.ResponseWriter, _ *http.Request) {
 		refuse(w, http.StatusNotFound, "not served here")
 	})
@@ -94,7 +99,26 @@ func (s *Service) serveValidate(w http.ResponseWriter, r *http.Request) {
 		refuseStopping(w)
 		return
 	}
-	if _, err := s.authorize(r.Context(), tokenOf(r)); err != nil {
+	claims, err := s.authorize(r.Context(), tokenOf(r))
+	if err == nil && isVersion1(r) {
+		// Whether that will do, the node knows that has the room.
+		err = s.atOwner(w, r, claims.Video.Room, false, nil, func(hold *owner.Hold) {
+			defer hold.Release()
+			switch opt, err := optionsOf(r); {
+			case err != nil:
+				status, message := refusal(err)
+				refuse(w, status, message)
+			case s.crowded(r, opt, claims.Video.Room):
+				refuseCrowded(w)
+			default:
+				refuse(w, http.StatusOK, "success")
+			}
+		})
+		if err == nil {
+			return
+		}
+	}
+	if err != nil {
 		status, message := refusal(err)
 		refuse(w, status, message)
 		return
@@ -190,6 +214,17 @@ func (s *Service) refuseJoin(w http.ResponseWriter, err error) {
 // upgrade serves the socket of claims that have been admitted, in a room that is
 // on this node.
 func (s *Service) upgrade(w http.ResponseWriter, r *http.Request, claims accesstoken.Claims, hold *owner.Hold, revocations uint64) {
+	opt, err := optionsOf(r)
+	if err == nil && s.crowded(r, opt, claims.Video.Room) {
+		hold.Release()
+		refuseCrowded(w)
+		return
+	}
+	if err != nil {
+		hold.Release()
+		s.refuseJoin(w, err)
+		return
+	}
 	s.mu.Lock()
 	if s.stopping {
 		s.mu.Unlock()
@@ -211,11 +246,15 @@ func (s *Service) upgrade(w http.ResponseWriter, r *http.Request, claims accesst
 	conn := wsconn.New(ws, wsconn.Config{
 		ReadLimit: readLimit, QueueBytes: queueBytes, PingInterval: s.cfg.PingEvery, PongTimeout: s.cfg.PongTimeout,
 	})
-	s.serve(conn, claims, hold, revocations, readOptions(r))
+	s.serve(conn, claims, hold, revocations, opt)
 }
 
 func refuseStopping(w http.ResponseWriter) {
 	refuse(w, http.StatusServiceUnavailable, "the server is stopping; try again in a few seconds")
+}
+
+func refuseCrowded(w http.ResponseWriter) {
+	refuse(w, http.StatusNotFound, "not served here: this room has too many tracks for one connection; use version 0")
 }
 
 // options are the parameters of a connection that the protocol knows and we
@@ -225,10 +264,14 @@ type options struct {
 	reconnect     bool
 	sid           string
 	firefox       bool
+
+	// Of version 1.
+	oneConnection bool
+	offer         *sfu.Offer          // may be nil
+	first         []*lk.SignalRequest // to be done at once
 }
 
-func readOptions(r *http.Request) options {
-	q := r.URL.Query()
+func readOptions(q url.Values) options {
 	return options{
 		autoSubscribe: isTrue(q.Get("auto_subscribe"), true),
 		reconnect:     isTrue(q.Get("reconnect"), false),

@@ -88,8 +88,11 @@ func TestEndpoints(t *testing.T) {
 	}{
 		{"GET", "/rtc/validate?" + good, 200, "success"},
 		{"GET", "/rtc/validate", 401, "access_token is missing"},
-		{"GET", "/rtc/v1/validate?" + good, 404, "not served here"},
-		{"GET", "/rtc/v1?" + good, 404, "not served here"},
+		{"GET", "/rtc/v1/validate?" + good, 200, "success"},
+		{"GET", "/rtc/v1/validate", 401, "access_token is missing"},
+		{"GET", "/rtc/v1", 401, "access_token is missing"},
+		{"GET", "/rtc/v2/validate?" + good, 404, "not served here"},
+		{"GET", "/rtc/v2?" + good, 404, "not served here"},
 		{"GET", "/rtc", 401, "access_token is missing"},
 		{"OPTIONS", "/rtc/validate", 204, ""},
 		{"OPTIONS", "/rtc/v1/validate", 204, ""},
@@ -178,8 +181,10 @@ func TestAdmissionIsAsked(t *testing.T) {
 }
 
 // A token is refreshed as long as its holder is admitted, and no longer.
-func TestRefreshAsksAgain(t *testing.T) {
-	s := serve(t, func(c *settings) { c.signaling.RefreshEvery = 20 * time.Millisecond })
+func TestRefreshAsksAgain(t *testing.T) { bothVersions(t, testRefreshAsksAgain) }
+
+func testRefreshAsksAgain(t *testing.T, version func(*settings)) {
+	s := serve(t, version, func(c *settings) { c.signaling.RefreshEvery = 20 * time.Millisecond })
 	p := s.join(t, "an")
 	m := p.await("a new token", func(m *lk.SignalResponse) bool { return m.GetRefreshToken() != "" })
 	c, err := accesstoken.Parse(m.GetRefreshToken(), keys, time.Now())
@@ -240,8 +245,10 @@ func TestRevokePosition(t *testing.T) {
 }
 
 // A revocation that falls between the admission and the place still ends it.
-func TestRevocationDuringJoin(t *testing.T) {
-	s := serve(t)
+func TestRevocationDuringJoin(t *testing.T) { bothVersions(t, testRevocationDuringJoin) }
+
+func testRevocationDuringJoin(t *testing.T, version func(*settings)) {
+	s := serve(t, version)
 	s.door.onAsk(func(c accesstoken.Claims) {
 		s.door.onAsk(nil)
 		s.Revoke(identity.Revocation{Account: c.Account}) // finds no session yet
@@ -293,8 +300,10 @@ func TestCloseAndInside(t *testing.T) {
 	}
 }
 
-func TestDuplicateIdentity(t *testing.T) {
-	s := serve(t)
+func TestDuplicateIdentity(t *testing.T) { bothVersions(t, testDuplicateIdentity) }
+
+func testDuplicateIdentity(t *testing.T, version func(*settings)) {
+	s := serve(t, version)
 	first := s.join(t, "an")
 	second := s.join(t, "an")
 	if l := first.left(); l.GetReason() != lk.DisconnectReason_DUPLICATE_IDENTITY || l.GetAction() != lk.LeaveRequest_DISCONNECT {
@@ -303,8 +312,10 @@ func TestDuplicateIdentity(t *testing.T) {
 	second.barrier(1)
 }
 
-func TestLeave(t *testing.T) {
-	s := serve(t)
+func TestLeave(t *testing.T) { bothVersions(t, testLeave) }
+
+func testLeave(t *testing.T, version func(*settings)) {
+	s := serve(t, version)
 	an, chi := s.join(t, "an"), s.join(t, "chi")
 	an.signal(&lk.SignalRequest{Message: &lk.SignalRequest_Leave{Leave: &lk.LeaveRequest{Reason: lk.DisconnectReason_CLIENT_INITIATED}}})
 	chi.sees("an", "an goes", func(i *lk.ParticipantInfo) bool {
@@ -317,8 +328,10 @@ func TestLeave(t *testing.T) {
 
 // A node that drains sends its clients elsewhere and takes no more; once it is
 // back they join again with new places.
-func TestDrainAndFullReconnect(t *testing.T) {
-	s := serve(t)
+func TestDrainAndFullReconnect(t *testing.T) { bothVersions(t, testDrainAndFullReconnect) }
+
+func testDrainAndFullReconnect(t *testing.T, version func(*settings)) {
+	s := serve(t, version)
 	an, chi := s.join(t, "an"), s.join(t, "chi")
 	was := an.joined().GetParticipant().GetSid()
 	drain, cancel := context.WithTimeout(t.Context(), wait)
@@ -343,7 +356,7 @@ func TestDrainAndFullReconnect(t *testing.T) {
 	}
 	s.stop()
 
-	next := serve(t)
+	next := serve(t, version)
 	// The client first tries to resume what the new process has never heard of.
 	lost := next.resume(t, "an", was)
 	if l := lost.left(); l.GetReason() != lk.DisconnectReason_STATE_MISMATCH || l.GetAction() != lk.LeaveRequest_RECONNECT {
@@ -359,8 +372,10 @@ func TestDrainAndFullReconnect(t *testing.T) {
 	hears(t, there, "sound ")
 }
 
-func TestResume(t *testing.T) {
-	s := serve(t)
+func TestResume(t *testing.T) { bothVersions(t, testResume) }
+
+func testResume(t *testing.T, version func(*settings)) {
+	s := serve(t, version)
 	an, chi := s.join(t, "an"), s.join(t, "chi")
 	sid := an.joined().GetParticipant().GetSid()
 	if err := an.CloseSocket(); err != nil {

@@ -40,8 +40,10 @@ func hears(t *testing.T, p *peer, text string) *meetingpeer.Track {
 }
 
 // Two meet over real sockets; one of them speaks JSON and is answered in kind.
-func TestTwoMeet(t *testing.T) {
-	s := serve(t)
+func TestTwoMeet(t *testing.T) { bothVersions(t, testTwoMeet) }
+
+func testTwoMeet(t *testing.T, version func(*settings)) {
+	s := serve(t, version)
 	an := s.dial(t, meetingpeer.Config{Token: token(t, "an")})
 	chi := s.dial(t, meetingpeer.Config{Token: token(t, "chi"), Text: true})
 	people := []*peer{an, chi}
@@ -93,8 +95,10 @@ func TestTwoMeet(t *testing.T) {
 	}
 }
 
-func TestMuteAndUnpublish(t *testing.T) {
-	s := serve(t)
+func TestMuteAndUnpublish(t *testing.T) { bothVersions(t, testMuteAndUnpublish) }
+
+func testMuteAndUnpublish(t *testing.T, version func(*settings)) {
+	s := serve(t, version)
 	an, chi := s.join(t, "an"), s.join(t, "chi")
 	pub, sid := an.publish(microphone("mic"))
 	source := pub.Pump(3*time.Millisecond, opus)
@@ -133,8 +137,10 @@ func TestPings(t *testing.T) {
 	})
 }
 
-func TestGrantsReachTheRoom(t *testing.T) {
-	s := serve(t)
+func TestGrantsReachTheRoom(t *testing.T) { bothVersions(t, testGrantsReachTheRoom) }
+
+func testGrantsReachTheRoom(t *testing.T, version func(*settings)) {
+	s := serve(t, version)
 	no := false
 	refused := func(p *peer, r *lk.AddTrackRequest) {
 		t.Helper()
@@ -207,7 +213,7 @@ func TestBadFrames(t *testing.T) {
 	}{
 		"binary":  {websocket.BinaryMessage, []byte{0xff, 0xff, 0xff}, 1003},
 		"text":    {websocket.TextMessage, []byte("{"), 1003},
-		"too big": {websocket.BinaryMessage, make([]byte, 512<<10+1), 1009},
+		"too big": {websocket.BinaryMessage, make([]byte, 1<<20+1), 1009},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := s.join(t, "an")
@@ -264,8 +270,10 @@ func TestBadFrames(t *testing.T) {
 	})
 }
 
-func TestSimulatedFailures(t *testing.T) {
-	s := serve(t)
+func TestSimulatedFailures(t *testing.T) { bothVersions(t, testSimulatedFailures) }
+
+func testSimulatedFailures(t *testing.T, version func(*settings)) {
+	s := serve(t, version)
 	for name, c := range map[string]struct {
 		scenario *lk.SimulateScenario
 		action   lk.LeaveRequest_Action
@@ -287,8 +295,10 @@ func TestSimulatedFailures(t *testing.T) {
 }
 
 // Firefox tells streams apart, but not tracks: each gets a stream of its own.
-func TestFirefoxGetsAStreamPerTrack(t *testing.T) {
-	s := serve(t)
+func TestFirefoxGetsAStreamPerTrack(t *testing.T) { bothVersions(t, testFirefoxGetsAStreamPerTrack) }
+
+func testFirefoxGetsAStreamPerTrack(t *testing.T, version func(*settings)) {
+	s := serve(t, version)
 	an := s.join(t, "an")
 	fox := s.dial(t, meetingpeer.Config{Token: token(t, "fox"), Query: url.Values{"browser": {"Firefox"}}})
 	pub, sid := an.publish(microphone("mic"))
@@ -351,8 +361,10 @@ func (p *peer) packet() (string, *lk.DataPacket) {
 	}
 }
 
-func TestDataPackets(t *testing.T) {
-	s := serve(t)
+func TestDataPackets(t *testing.T) { bothVersions(t, testDataPackets) }
+
+func testDataPackets(t *testing.T, version func(*settings)) {
+	s := serve(t, version)
 	an, chi, binh := s.join(t, "an"), s.join(t, "chi"), s.join(t, "binh")
 	hello(t, an, chi)
 	hello(t, an, binh)

@@ -44,6 +44,12 @@ func (ses *session) handle(_ context.Context, so *socket, m wsconn.Message) erro
 	if err != nil {
 		return err
 	}
+	ses.do(so, r)
+	return nil
+}
+
+// do does what a client asks for.
+func (ses *session) do(so *socket, r *lk.SignalRequest) {
 	p := ses.p
 	switch r := r.GetMessage().(type) {
 	case *lk.SignalRequest_Offer:
@@ -55,7 +61,7 @@ func (ses *session) handle(_ context.Context, so *socket, m wsconn.Message) erro
 	case *lk.SignalRequest_AddTrack:
 		if len(r.AddTrack.GetCid()) > maxCID {
 			so.send(requestResponse(&lk.RequestResponse{Reason: lk.RequestResponse_LIMIT_EXCEEDED, Message: "cid is too long"}))
-			return nil
+			return
 		}
 		p.AddTrack(trackOf(r.AddTrack))
 	case *lk.SignalRequest_Mute:
@@ -88,7 +94,6 @@ func (ses *session) handle(_ context.Context, so *socket, m wsconn.Message) erro
 		ses.sync(r.SyncState)
 	case nil:
 	}
-	return nil
 }
 
 func (ses *session) trickle(r *lk.TrickleRequest) {

@@ -81,6 +81,7 @@ type server struct {
 	http  *httptest.Server
 	ws    string // ws://host:port
 	stop  func() // as a node stops, after Drain
+	one   bool   // peers speak version 1, with one connection
 }
 
 type nobody struct{}
@@ -92,6 +93,14 @@ func (nobody) AuthenticateSession(context.Context, string, identity.PositionID, 
 type settings struct {
 	signaling signaling.Config
 	media     sfu.Config
+	one       bool // peers speak version 1
+}
+
+// bothVersions runs a test with peers of version 0 and of version 1.
+func bothVersions(t *testing.T, test func(t *testing.T, version func(*settings))) {
+	t.Helper()
+	t.Run("version 0", func(t *testing.T) { test(t, func(*settings) {}) })
+	t.Run("version 1", func(t *testing.T) { test(t, func(c *settings) { c.one = true }) })
 }
 
 func serve(t testing.TB, change ...func(*settings)) *server {
@@ -105,6 +114,7 @@ func serve(t testing.TB, change ...func(*settings)) *server {
 	for _, c := range change {
 		c(&set)
 	}
+	s.one = set.one
 	media, err := sfu.New(set.media)
 	if err != nil {
 		t.Fatal(err)
@@ -178,7 +188,7 @@ type peer struct {
 // dial joins and leaves at the end of the test.
 func (s *server) dial(t testing.TB, cfg meetingpeer.Config) *peer {
 	t.Helper()
-	cfg.URL = s.ws
+	cfg.URL, cfg.Media.OneConnection = s.ws, s.one
 	p, err := meetingpeer.Dial(ctx(t), cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -183,6 +183,7 @@ func (s *Service) join(so *socket, claims accesstoken.Claims, hold *owner.Hold, 
 			UpdateMetadata: g.MayUpdateOwnMetadata(), Hidden: g.Hidden, Sources: sources(g.CanPublishSources),
 		},
 		AutoSubscribe: opt.autoSubscribe, StreamPerTrack: opt.firefox, FullICE: opt.firefox,
+		OneConnection: opt.oneConnection, Offer: opt.offer,
 		Events: func(e sfu.Event) {
 			<-started
 			ses.event(so, e)
@@ -202,6 +203,7 @@ func (s *Service) join(so *socket, claims accesstoken.Claims, hold *owner.Hold, 
 	s.keep(ses)
 	s.metrics.joins.WithLabelValues("ok").Inc()
 	close(started)
+	ses.doFirst(so, opt)
 	return ses, 1
 }
 
@@ -209,8 +211,9 @@ func (s *Service) join(so *socket, claims accesstoken.Claims, hold *owner.Hold, 
 func (s *Service) resume(so *socket, claims accesstoken.Claims, opt options) (*session, int) {
 	ses := s.session(opt.sid)
 	if ses != nil {
-		if was := ses.currentClaims(); was.Identity != claims.Identity || was.Video.Room != claims.Video.Room {
-			ses = nil // somebody else's sid
+		if was := ses.currentClaims(); was.Identity != claims.Identity || was.Video.Room != claims.Video.Room ||
+			ses.p.OneConnection() != opt.oneConnection {
+			ses = nil // somebody else's sid, or connections that this client has not
 		}
 	}
 	if ses != nil {
@@ -219,6 +222,10 @@ func (s *Service) resume(so *socket, claims accesstoken.Claims, opt options) (*s
 		if n, err := ses.p.Resume(ctx, func(e sfu.Event) { ses.event(so, e) }); err == nil {
 			ses.attach(so, claims)
 			s.metrics.joins.WithLabelValues("resumed").Inc()
+			ses.doFirst(so, opt)
+			if opt.offer != nil {
+				ses.p.Offer(opt.offer.SDP, opt.offer.ID)
+			}
 			return ses, n
 		}
 	}

@@ -83,6 +83,7 @@ type Media struct {
 	mu      sync.Mutex
 	offerID uint32                                               // guarded by mu
 	early   map[*webrtc.PeerConnection][]webrtc.ICECandidateInit // guarded by mu; before their description
+	pending bool                                                 // guarded by mu; pub's offer is not answered
 	mids    map[string]string                                    // guarded by mu; what the last answer sends where
 	failed  []error                                              // guarded by mu; of negotiations nobody waits for
 }
@@ -311,6 +312,9 @@ func (m *Media) Failed() []error {
 }
 
 func (m *Media) offer(options *webrtc.OfferOptions) (sdp string, id uint32, err error) {
+	m.mu.Lock()
+	m.pending = true
+	m.mu.Unlock()
 	offer, err := m.pub.CreateOffer(options)
 	if err != nil {
 		return "", 0, fmt.Errorf("meetingpeer: offer: %w", err)
@@ -390,7 +394,7 @@ func (m *Media) HandleCandidate(subscriber bool, init string) error {
 		pc = m.sub
 	}
 	m.mu.Lock()
-	if pc.RemoteDescription() == nil {
+	if pc.RemoteDescription() == nil || pc == m.pub && m.pending {
 		m.early[pc] = append(m.early[pc], c)
 		m.mu.Unlock()
 		return nil
@@ -404,6 +408,9 @@ func (m *Media) late(pc *webrtc.PeerConnection) error {
 	m.mu.Lock()
 	early := m.early[pc]
 	delete(m.early, pc)
+	if pc == m.pub {
+		m.pending = false
+	}
 	m.mu.Unlock()
 	for _, c := range early {
 		if err := pc.AddICECandidate(c); err != nil {

@@ -8,11 +8,15 @@
 package meetingpeer
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -33,7 +37,15 @@ type Config struct {
 	Query url.Values  // further parameters
 	Text  bool        // speak protojson in text frames
 	TLS   *tls.Config // for wss; nil: as the system trusts
-	Media MediaConfig // Offer and Answer are the peer's own
+	// LateOffer makes a peer of a single connection offer it after the join
+	// response, as Firefox does, instead of with the request.
+	LateOffer bool
+	// NoOffer makes it offer nothing by itself.
+	NoOffer bool
+	// Request is what a peer of a single connection says beyond that when it
+	// joins; may be nil.
+	Request *lk.JoinRequest
+	Media   MediaConfig // Offer and Answer are the peer's own
 }
 
 // Refused is an answer that is no upgrade.
@@ -52,13 +64,13 @@ type Peer struct {
 
 	// Set at construction.
 	cfg  Config
-	ws   *websocket.Conn
-	done chan struct{}         // closed once the reader has ended
 	live *atomic.Pointer[Peer] // the one whose socket serves Media
 
 	write sync.Mutex // one writer at a time
 
 	mu       sync.Mutex
+	ws       *websocket.Conn                // guarded by mu; the latest
+	done     chan struct{}                  // guarded by mu; closed once ws's reader has ended
 	changed  chan struct{}                  // guarded by mu; closed and renewed with each message
 	messages []*lk.SignalResponse           // guarded by mu; all that came
 	text     int                            // guarded by mu; how many came in text frames
@@ -73,7 +85,6 @@ type Peer struct {
 func Dial(ctx context.Context, cfg Config) (*Peer, error) {
 	p := newPeer(cfg)
 	p.live = new(atomic.Pointer[Peer])
-	p.live.Store(p)
 	media := cfg.Media
 	media.Offer = func(sdp string, id uint32) error {
 		return p.live.Load().Signal(&lk.SignalRequest{Message: &lk.SignalRequest_Offer{Offer: &lk.SessionDescription{Type: "offer", Sdp: sdp, Id: id}}})
@@ -87,10 +98,23 @@ func Dial(ctx context.Context, cfg Config) (*Peer, error) {
 	if p.Media, err = NewMedia(media); err != nil {
 		return nil, err
 	}
-	if err := p.open(ctx); err != nil {
+	request := &lk.JoinRequest{}
+	if cfg.Request != nil {
+		request = proto.CloneOf(cfg.Request)
+	}
+	if media.OneConnection && !cfg.LateOffer && !cfg.NoOffer {
+		sdp, id, err := p.Begin()
+		if err != nil {
+			return nil, errors.Join(err, p.Media.Close())
+		}
+		request.PublisherOffer = &lk.SessionDescription{Type: "offer", Sdp: sdp, Id: id}
+	}
+	if err := p.connect(ctx, cfg.Query, request); err != nil {
 		return nil, errors.Join(err, p.Media.Close())
 	}
-	go p.read()
+	if media.OneConnection && cfg.LateOffer && !cfg.NoOffer {
+		p.loops.Go(func() { p.Media.note(p.Negotiate(p.life)) })
+	}
 	return p, nil
 }
 
@@ -101,27 +125,34 @@ func (p *Peer) Resume(ctx context.Context, address, sid string) (*Peer, error) {
 	cfg.URL, cfg.Query = address, url.Values{"reconnect": {"1"}, "sid": {sid}}
 	next := newPeer(cfg)
 	next.Media, next.live = p.Media, p.live
-	if err := next.open(ctx); err != nil {
+	if err := next.connect(ctx, cfg.Query, &lk.JoinRequest{}); err != nil {
 		return nil, err
 	}
-	next.live.Store(next)
-	go next.read()
 	return next, nil
 }
 
 func newPeer(cfg Config) *Peer {
-	return &Peer{cfg: cfg, done: make(chan struct{}), changed: make(chan struct{}), others: make(map[string]*lk.ParticipantInfo)}
+	return &Peer{cfg: cfg, changed: make(chan struct{}), others: make(map[string]*lk.ParticipantInfo)}
 }
 
-// open opens the socket.
-func (p *Peer) open(ctx context.Context) error {
+// connect opens a socket and reads it.
+func (p *Peer) connect(ctx context.Context, more url.Values, request *lk.JoinRequest) error {
 	q := url.Values{"access_token": {p.cfg.Token}, "protocol": {"16"}, "sdk": {"go"}, "auto_subscribe": {"1"}}
-	for k, v := range p.cfg.Query {
+	for k, v := range more {
 		q[k] = v
+	}
+	path := "/rtc?"
+	if p.cfg.Media.OneConnection {
+		path = "/rtc/v1?"
+		packed, err := JoinRequest(q, request)
+		if err != nil {
+			return err
+		}
+		q = url.Values{"access_token": {p.cfg.Token}, "join_request": {packed}}
 	}
 	dialer := *websocket.DefaultDialer
 	dialer.TLSClientConfig = p.cfg.TLS
-	ws, resp, err := dialer.DialContext(ctx, p.cfg.URL+"/rtc?"+q.Encode(), nil)
+	ws, resp, err := dialer.DialContext(ctx, p.cfg.URL+path+q.Encode(), nil)
 	if err != nil {
 		if resp != nil {
 			defer resp.Body.Close()
@@ -130,27 +161,92 @@ func (p *Peer) open(ctx context.Context) error {
 		}
 		return err
 	}
-	p.ws = ws
+	done := make(chan struct{})
+	p.mu.Lock()
+	p.ws, p.done, p.closed = ws, done, nil
+	p.mu.Unlock()
+	p.live.Store(p)
+	go p.read(ws, done)
 	return nil
+}
+
+// JoinRequest packs request for the query of version 1, with what q says in the
+// words of version 0.
+func JoinRequest(q url.Values, request *lk.JoinRequest) (string, error) {
+	request.ClientInfo = &lk.ClientInfo{Version: "0", Protocol: 16, Browser: q.Get("browser")}
+	request.ConnectionSettings = &lk.ConnectionSettings{AutoSubscribe: q.Get("auto_subscribe") == "1"}
+	request.Reconnect, request.ParticipantSid = q.Get("reconnect") == "1", q.Get("sid")
+	plain, err := proto.Marshal(request)
+	if err != nil {
+		return "", fmt.Errorf("meetingpeer: %w", err)
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, err = z.Write(plain)
+	if err = errors.Join(err, z.Close()); err != nil {
+		return "", fmt.Errorf("meetingpeer: %w", err)
+	}
+	wrapped, err := proto.Marshal(&lk.WrappedJoinRequest{Compression: lk.WrappedJoinRequest_GZIP, JoinRequest: packed.Bytes()})
+	if err != nil {
+		return "", fmt.Errorf("meetingpeer: %w", err)
+	}
+	return base64.URLEncoding.EncodeToString(wrapped), nil
+}
+
+// Return takes the place sid up again over a new socket, as a client does whose
+// socket broke or whose address changed: it says what it knows and restarts ICE.
+func (p *Peer) Return(ctx context.Context, sid string) error {
+	if err := p.CloseSocket(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	p.mu.Lock()
+	since := len(p.messages)
+	p.mu.Unlock()
+	if err := p.connect(ctx, url.Values{"reconnect": {"1"}, "sid": {sid}}, &lk.JoinRequest{}); err != nil {
+		return err
+	}
+	first, err := p.awaitSince(ctx, since, func(*lk.SignalResponse) bool { return true })
+	if err != nil {
+		return err
+	}
+	if first.GetReconnect() == nil {
+		return fmt.Errorf("meetingpeer: resumed with %v", first)
+	}
+	state := &lk.SyncState{Subscription: &lk.UpdateSubscription{}}
+	if err := p.Signal(&lk.SignalRequest{Message: &lk.SignalRequest_SyncState{SyncState: state}}); err != nil {
+		return err
+	}
+	return p.RestartICE(ctx)
 }
 
 // Close breaks the socket without a word and ends the media.
 func (p *Peer) Close() error {
 	p.note(func() { p.closing = true })
-	err := errors.Join(p.ws.Close(), p.Media.Close())
-	<-p.done
+	ws, done := p.socket()
+	err := errors.Join(ws.Close(), p.Media.Close())
+	<-done
 	return err
 }
 
 // CloseSocket breaks the socket alone.
 func (p *Peer) CloseSocket() error {
-	err := p.ws.Close()
-	<-p.done
+	ws, done := p.socket()
+	err := ws.Close()
+	<-done
 	return err
 }
 
+func (p *Peer) socket() (*websocket.Conn, chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ws, p.done
+}
+
 // Done is closed once the socket has ended.
-func (p *Peer) Done() <-chan struct{} { return p.done }
+func (p *Peer) Done() <-chan struct{} {
+	_, done := p.socket()
+	return done
+}
 
 // Signal sends a message.
 func (p *Peer) Signal(m *lk.SignalRequest) error {
@@ -172,17 +268,18 @@ func (p *Peer) Signal(m *lk.SignalRequest) error {
 func (p *Peer) SendFrame(kind int, data []byte) error {
 	p.write.Lock()
 	defer p.write.Unlock()
-	_ = p.ws.SetWriteDeadline(time.Now().Add(10 * time.Second)) // a failure shows in the write
-	if err := p.ws.WriteMessage(kind, data); err != nil {
+	ws, _ := p.socket()
+	_ = ws.SetWriteDeadline(time.Now().Add(10 * time.Second)) // a failure shows in the write
+	if err := ws.WriteMessage(kind, data); err != nil {
 		return fmt.Errorf("meetingpeer: %w", err)
 	}
 	return nil
 }
 
-func (p *Peer) read() {
-	defer close(p.done)
+func (p *Peer) read(ws *websocket.Conn, done chan struct{}) {
+	defer close(done)
 	for {
-		kind, data, err := p.ws.ReadMessage()
+		kind, data, err := ws.ReadMessage()
 		if err != nil {
 			p.note(func() { p.closed = err })
 			return
@@ -257,7 +354,7 @@ func (p *Peer) learn(all ...*lk.ParticipantInfo) error {
 func (p *Peer) Faults() []error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return append([]error(nil), p.faults...)
+	return append(p.Failed(), p.faults...)
 }
 
 // Texts tells how many messages came, and how many in text frames.
@@ -276,7 +373,12 @@ func (p *Peer) Messages() []*lk.SignalResponse {
 
 // Await waits for a message, past or coming, that holds for accept.
 func (p *Peer) Await(ctx context.Context, accept func(*lk.SignalResponse) bool) (*lk.SignalResponse, error) {
-	for next := 0; ; {
+	return p.awaitSince(ctx, 0, accept)
+}
+
+// awaitSince is Await, passing over the first messages.
+func (p *Peer) awaitSince(ctx context.Context, next int, accept func(*lk.SignalResponse) bool) (*lk.SignalResponse, error) {
+	for {
 		p.mu.Lock()
 		messages, changed, closed := p.messages, p.changed, p.closed
 		p.mu.Unlock()
@@ -322,7 +424,7 @@ func (p *Peer) AwaitParticipant(ctx context.Context, identity string, accept fun
 // CloseCode waits for the socket's end and returns its code, 0 when it broke.
 func (p *Peer) CloseCode(ctx context.Context) (int, error) {
 	select {
-	case <-p.done:
+	case <-p.Done():
 	case <-ctx.Done():
 		return 0, fmt.Errorf("meetingpeer: the socket is still open: %w", ctx.Err())
 	}
