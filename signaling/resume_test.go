@@ -270,7 +270,8 @@ func (g *gate) relay() {
 	}
 }
 
-// through leads a candidate of the server's for UDP through the gate.
+// through leads a candidate of the server's for UDP through the gate. One for
+// TCP goes by only while the gate is closed.
 func (g *gate) through(init string) string {
 	var c webrtc.ICECandidateInit
 	if err := json.Unmarshal([]byte(init), &c); err != nil {
@@ -279,7 +280,10 @@ func (g *gate) through(init string) string {
 	}
 	f := strings.Fields(c.Candidate)
 	if len(f) < 6 || !strings.EqualFold(f[2], "udp") {
-		return init
+		if g.closed.Load() {
+			return init
+		}
+		return ""
 	}
 	port, err := strconv.Atoi(f[5])
 	if err != nil {

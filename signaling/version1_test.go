@@ -204,8 +204,12 @@ func TestJoinRequestAsksForMore(t *testing.T) {
 			p.sees("an", "its own words", func(i *lk.ParticipantInfo) bool { return i.GetMetadata() == "own" && i.GetAttributes()["hand"] == "up" })
 			continue
 		}
-		p.await("a refusal", func(m *lk.SignalResponse) bool { return m.GetRequestResponse().GetReason() == lk.RequestResponse_NOT_ALLOWED })
-		p.sees("chi", "the token's words", func(i *lk.ParticipantInfo) bool { return i.GetMetadata() == "of the token" && len(i.GetAttributes()) == 0 })
+		p.await("a refusal", func(m *lk.SignalResponse) bool {
+			return m.GetRequestResponse().GetReason() == lk.RequestResponse_NOT_ALLOWED
+		})
+		p.sees("chi", "the token's words", func(i *lk.ParticipantInfo) bool {
+			return i.GetMetadata() == "of the token" && len(i.GetAttributes()) == 0
+		})
 	}
 }
 

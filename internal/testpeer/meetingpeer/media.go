@@ -44,7 +44,7 @@ type MediaConfig struct {
 	// Interceptors stand between the network (first) and the tracks (last).
 	Interceptors []interceptor.Factory
 	// Candidate, when set, changes each candidate of the server's: a test may put
-	// something of its own between the two.
+	// something of its own between the two. "" leaves the candidate out.
 	Candidate func(init string) string
 	// OneConnection publishes and receives on one connection.
 	OneConnection bool
@@ -383,7 +383,9 @@ func (m *Media) HandleOffer(sdp string, id uint32) error {
 // JSON, for the subscriber or the publisher connection.
 func (m *Media) HandleCandidate(subscriber bool, init string) error {
 	if m.cfg.Candidate != nil {
-		init = m.cfg.Candidate(init)
+		if init = m.cfg.Candidate(init); init == "" {
+			return nil
+		}
 	}
 	var c webrtc.ICECandidateInit
 	if err := json.Unmarshal([]byte(init), &c); err != nil {
