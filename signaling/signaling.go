@@ -1,7 +1,7 @@
-// Package signaling speaks LiveKit's meeting protocol, version 0 (two
-// PeerConnections), with stock client SDKs over a WebSocket, and drives an SFU
-// with it. docs/protocols/meeting.md lists what is supported, message by
-// message.
+// Package signaling speaks LiveKit's meeting protocol, versions 1 (one
+// PeerConnection) and 0 (two), with stock client SDKs over a WebSocket, and
+// drives an SFU with it. docs/protocols/meeting.md lists what is supported,
+// message by message.
 //
 // It must not know what a meeting is to officials, nor who may join one: a
 // token's claims are put before an Admission at every join, resume and refresh.

@@ -185,7 +185,7 @@ export class Call {
     const room = new kit.Room({
       adaptiveStream: true,
       dynacast: false,
-      singlePeerConnection: false, // our signalling speaks v0; v1 comes with its own issue
+      singlePeerConnection: true, // the server leaves crowded rooms to two connections
       stopLocalTrackOnUnpublish: false, // the devices are LocalMedia's
       disconnectOnPageLeave: true,
       publishDefaults: { videoCodec: "vp8", simulcast: false, red: false, dtx: true, stopMicTrackOnMute: false },
