@@ -206,7 +206,7 @@ func TestListeningOnAllAddresses(t *testing.T) {
 			t.Errorf("%s listens on %v and %v", listen, udp, tcp)
 		}
 		an := silent(t, s, "an")
-		an.p.Offer(clientOffer(t), 1)
+		an.p.Offer(clientOffer(t, false), 1)
 		await[sfu.EventAnswer](an, "an answer", nil)
 		an.p.Leave()
 		an.left()

@@ -556,7 +556,7 @@ func testBadDescriptions(t *testing.T, cfg *meetingpeer.MediaConfig) {
 // A client that does not wait for answers fills no queue of ours.
 func TestOffersAreBounded(t *testing.T) {
 	s := serve(t)
-	offer := clientOffer(t)
+	offer := clientOffer(t, false)
 	c := silent(t, s, "an")
 	for i := range uint32(200) {
 		c.p.Offer(offer, i)

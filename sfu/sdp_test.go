@@ -12,12 +12,13 @@ import (
 	"commsd/sfu"
 )
 
-// clientOffer is a real offer: data channels and a track of each kind.
-func clientOffer(t testing.TB) string {
+// clientOffer is a real offer: data channels and a track of each kind, and
+// sections to receive in where one connection is to do.
+func clientOffer(t testing.TB, one bool) string {
 	t.Helper()
 	var offer string
 	enough := errors.New("enough")
-	m, err := meetingpeer.NewMedia(meetingpeer.MediaConfig{Offer: func(sdp string, _ uint32) error {
+	m, err := meetingpeer.NewMedia(meetingpeer.MediaConfig{OneConnection: one, Offer: func(sdp string, _ uint32) error {
 		offer = sdp
 		return enough
 	}})
@@ -90,8 +91,12 @@ a=simulcast:send q;h;f
 // silent takes a place whose events are kept and not acted upon.
 func silent(t testing.TB, s *sfu.SFU, identity string) *client {
 	t.Helper()
+	return silentOf(t, s, everything("r", identity))
+}
+
+func silentOf(t testing.TB, s *sfu.SFU, req sfu.JoinRequest) *client {
+	t.Helper()
 	c := &client{t: t, changed: make(chan struct{})}
-	req := everything("r", identity)
 	req.Events = c.note
 	var err error
 	if c.p, err = s.Join(ctx(t), req); err != nil {
@@ -121,7 +126,7 @@ func (c *client) settled() {
 
 func TestRealOffersAreAnswered(t *testing.T) {
 	s := serve(t)
-	for name, offer := range map[string]string{"pion": clientOffer(t), "chromium": strings.ReplaceAll(chromiumOffer, "\n", "\r\n")} {
+	for name, offer := range map[string]string{"pion": clientOffer(t, false), "chromium": strings.ReplaceAll(chromiumOffer, "\n", "\r\n")} {
 		c := silent(t, s, name)
 		c.p.Offer(offer, 7)
 		e := await[sfu.EventAnswer](c, "an answer", nil)
@@ -135,24 +140,41 @@ func TestRealOffersAreAnswered(t *testing.T) {
 // FuzzOffer and FuzzAnswer hand the server descriptions that no client would
 // make. They may cost the client its place, and nothing else.
 func FuzzOffer(f *testing.F) {
-	offer := clientOffer(f)
+	offer := clientOffer(f, false)
 	chromium := strings.ReplaceAll(chromiumOffer, "\n", "\r\n")
-	f.Add(offer)
-	f.Add(chromium)
-	f.Add(chromiumOffer)
-	f.Add(strings.Replace(chromium, "a=setup:actpass", "a=setup:holdconn", 2))
-	f.Add(strings.Replace(chromium, "a=mid:1", "a=mid:0", 1))
-	f.Add(strings.Replace(chromium, "a=rtcp-mux", "a=rtcp-mux\r\na=ssrc:4294967296 cname:x\r\na=ssrc-group:FID 1", 1))
-	f.Add(strings.Replace(offer, "a=extmap:1 ", "a=extmap:99999 ", 1))
-	f.Add(strings.Replace(offer, "m=audio 9 UDP/TLS/RTP/SAVPF 111", "m=audio 9 UDP/TLS/RTP/SAVPF 999 -1 x", 1))
-	f.Add("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n")
+	f.Add(offer, false)
+	f.Add(chromium, false)
+	f.Add(chromiumOffer, false)
+	f.Add(strings.Replace(chromium, "a=setup:actpass", "a=setup:holdconn", 2), false)
+	f.Add(strings.Replace(chromium, "a=mid:1", "a=mid:0", 1), false)
+	f.Add(strings.Replace(chromium, "a=rtcp-mux", "a=rtcp-mux\r\na=ssrc:4294967296 cname:x\r\na=ssrc-group:FID 1", 1), false)
+	f.Add(strings.Replace(offer, "a=extmap:1 ", "a=extmap:99999 ", 1), false)
+	f.Add(strings.Replace(offer, "m=audio 9 UDP/TLS/RTP/SAVPF 111", "m=audio 9 UDP/TLS/RTP/SAVPF 999 -1 x", 1), false)
+	f.Add("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n", false)
+	shared := clientOffer(f, true)
+	f.Add(shared, true)
+	f.Add(shared, false)
+	f.Add(chromium, true)
+	f.Add(strings.ReplaceAll(shared, "a=recvonly", "a=sendrecv"), true)
+	f.Add(strings.ReplaceAll(shared, "a=recvonly", "a=inactive"), true)
+	f.Add(strings.ReplaceAll(shared, "opus/48000", "pcmu/8000"), true)
+	f.Add(strings.ReplaceAll(shared, "VP8/90000", "VP9/90000"), true)
+	f.Add(strings.Replace(shared, "a=mid:1", "a=mid:2", 1), true)
 	s := serve(f)
+	// There is something to send.
+	speaker := join(f, s, everything("r", "speaker"), nil)
+	mic, _ := speaker.publish(microphone("mic"))
+	speaker.pump(mic, opus)
+	cam, _ := speaker.publish(camera("cam"))
+	speaker.pump(cam, vp8)
 	var mu sync.Mutex
 	n := 0
-	f.Fuzz(func(t *testing.T, sdp string) {
+	f.Fuzz(func(t *testing.T, sdp string, one bool) {
 		mu.Lock()
 		n++
-		c := silent(t, s, fmt.Sprint(n))
+		req := everything("r", fmt.Sprint(n))
+		req.OneConnection = one
+		c := silentOf(t, s, req)
 		mu.Unlock()
 		c.p.Offer(sdp, 1)
 		c.settled()
@@ -162,7 +184,7 @@ func FuzzOffer(f *testing.F) {
 }
 
 func FuzzAnswer(f *testing.F) {
-	offer := strings.ReplaceAll(clientOffer(f), "actpass", "active")
+	offer := strings.ReplaceAll(clientOffer(f, false), "actpass", "active")
 	f.Add(offer)
 	f.Add(strings.ReplaceAll(strings.ReplaceAll(chromiumOffer, "\n", "\r\n"), "actpass", "passive"))
 	f.Add("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n")

@@ -41,7 +41,9 @@ func readOffer(offer string, most int) (stripped string, sections map[string]sec
 		if len(mid) > maxMID {
 			return "", nil, fmt.Errorf("offer has a mid of %d bytes, more than %d", len(mid), maxMID)
 		}
-		if !ok || m.MediaName.Port.Value == 0 {
+		// Port 0 refuses a section, or says that it shares the bundle's (RFC 8843,
+		// 6): so Firefox, when it restarts ICE.
+		if _, bundled := m.Attribute("bundle-only"); !ok || m.MediaName.Port.Value == 0 && !bundled {
 			continue
 		}
 		_, recvonly := m.Attribute("recvonly")

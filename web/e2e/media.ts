@@ -21,6 +21,37 @@ export function keepConnections(): void {
   Reflect.set(window, "connections", all);
 }
 
+/** Runs in a page before its scripts: keeps its WebSockets where breakSocket finds them. */
+export function keepSockets(): void {
+  const all: WebSocket[] = [];
+  const Native = WebSocket;
+  window.WebSocket = class extends Native {
+    constructor(url: string | URL, protocols?: string | string[]) {
+      super(url, protocols);
+      all.push(this);
+    }
+  };
+  Reflect.set(window, "sockets", all);
+}
+
+/** Runs in a page: breaks the meeting's socket, and tells how many it has had. */
+export function breakSocket(): number {
+  const meeting = (Reflect.get(window, "sockets") as WebSocket[]).filter((socket) => new URL(socket.url).pathname.startsWith("/rtc"));
+  meeting.at(-1)?.close();
+  return meeting.length;
+}
+
+/** Runs in a page: how many of the meeting's sockets there have been, and whether the last one is open. */
+export function meetingSockets(): { count: number; open: boolean; paths: string[] } {
+  const meeting = (Reflect.get(window, "sockets") as WebSocket[]).filter((socket) => new URL(socket.url).pathname.startsWith("/rtc"));
+  return { count: meeting.length, open: meeting.at(-1)?.readyState === WebSocket.OPEN, paths: meeting.map((s) => new URL(s.url).pathname) };
+}
+
+/** Runs in a page: in what state the peer connections are that it has ever made. */
+export function connectionStates(): string[] {
+  return (Reflect.get(window, "connections") as RTCPeerConnection[]).map((connection) => connection.connectionState);
+}
+
 /** Runs in a page. */
 export async function countReceived(): Promise<Received> {
   let frames = 0;

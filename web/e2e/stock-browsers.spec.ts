@@ -2,7 +2,7 @@ import { networkInterfaces } from "node:os";
 import puppeteer, { type Browser, type ElementHandle, type Page } from "puppeteer-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { people, signIn, useServer } from "./harness";
-import { keepConnections, mediaAddresses, seesAndHears } from "./media";
+import { breakSocket, connectionStates, keepConnections, keepSockets, mediaAddresses, meetingSockets, seesAndHears } from "./media";
 
 // Browsers as people have them send no media over loopback: the demo offers it
 // on the machine's own addresses, and this run's machine has one for documentation.
@@ -41,6 +41,7 @@ async function signInWithFirefox(): Promise<Page> {
   const page = await firefox.newPage();
   await page.setViewport({ width: 1280, height: 800 });
   await page.evaluateOnNewDocument(keepConnections);
+  await page.evaluateOnNewDocument(keepSockets);
   await page.goto(`${app.url}/sign-in`);
   await (await find(page, "Tên đăng nhập")).click();
   await page.keyboard.type(people.chi);
@@ -54,6 +55,7 @@ async function signInWithFirefox(): Promise<Page> {
 test("stock Firefox and stock Chromium meet on the demo and hear and see each other", async () => {
   const [chi, an] = await Promise.all([signInWithFirefox(), app.newPage()]);
   await an.context().addInitScript(keepConnections);
+  await an.context().addInitScript(keepSockets);
   await signIn(an, "an");
   await an.goto("/meetings");
   await an.getByRole("button", { name: "Họp ngay" }).click();
@@ -68,6 +70,18 @@ test("stock Firefox and stock Chromium meet on the demo and hear and see each ot
   await seesAndHears(chi);
   expect(await an.evaluate(mediaAddresses)).toEqual([address]);
   expect(await chi.evaluate(mediaAddresses)).toEqual([address]);
+
+  // One connection serves both ways, and outlives the socket it was agreed on.
+  for (const page of [an, chi] as { evaluate<T>(fn: () => T): Promise<T> }[]) {
+    expect(await page.evaluate(connectionStates)).toEqual(["connected"]);
+    expect(await page.evaluate(breakSocket)).toBe(1);
+    await expect.poll(() => page.evaluate(meetingSockets), { timeout: 20_000 }).toEqual({ count: 2, open: true, paths: ["/rtc/v1", "/rtc/v1"] });
+  }
+  await seesAndHears(an);
+  await seesAndHears(chi);
+  for (const page of [an, chi] as { evaluate<T>(fn: () => T): Promise<T> }[]) {
+    expect(await page.evaluate(connectionStates)).toEqual(["connected"]);
+  }
 
   await (await find(chi, "Rời cuộc họp[role='button']")).click();
   await an.getByText("Chỉ có bạn trong phòng").waitFor();
