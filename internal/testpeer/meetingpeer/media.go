@@ -85,6 +85,7 @@ type Media struct {
 	early   map[*webrtc.PeerConnection][]webrtc.ICECandidateInit // guarded by mu; before their description
 	pending bool                                                 // guarded by mu; pub's offer is not answered
 	mids    map[string]string                                    // guarded by mu; what the last answer sends where
+	unblock []func()                                             // guarded by mu; what readers of tracks wait for
 	failed  []error                                              // guarded by mu; of negotiations nobody waits for
 }
 
@@ -233,9 +234,18 @@ func (cfg MediaConfig) api() (*webrtc.API, error) {
 // Close ends both connections and waits for the readers.
 func (m *Media) Close() error {
 	m.end()
+	m.negotiating.Lock()
+	defer m.negotiating.Unlock()
 	err := m.pub.GracefulClose()
 	if m.sub != m.pub {
 		err = errors.Join(err, m.sub.GracefulClose())
+	}
+	// Pion does not end what began to be received while it closed.
+	m.mu.Lock()
+	unblock := m.unblock
+	m.mu.Unlock()
+	for _, f := range unblock {
+		f()
 	}
 	m.loops.Wait()
 	return err

@@ -27,6 +27,12 @@ func (m *Media) received(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceive
 		ID: remote.ID(), Stream: remote.StreamID(), MID: receiver.RTPTransceiver().Mid(), Kind: remote.Kind(), SSRC: uint32(remote.SSRC()),
 		Packets: make(chan *rtp.Packet, 4096), RTCP: make(chan rtcp.Packet, 256),
 	}
+	m.mu.Lock()
+	m.unblock = append(m.unblock, func() {
+		_ = remote.SetReadDeadline(time.Now()) // where it has ended nobody reads
+		_ = receiver.SetReadDeadline(time.Now())
+	})
+	m.mu.Unlock()
 	m.loops.Go(func() {
 		defer close(t.Packets)
 		for {
