@@ -102,7 +102,7 @@ func (s *Service) serveValidate(w http.ResponseWriter, r *http.Request) {
 	claims, err := s.authorize(r.Context(), tokenOf(r))
 	if err == nil && isVersion1(r) {
 		// Whether that will do, the node knows that has the room.
-		err = s.atOwner(w, r, claims.Video.Room, false, nil, func(hold *owner.Hold) {
+		err = s.atOwner(w, r, reach{room: claims.Video.Room, wait: validateFor}, func(hold *owner.Hold) {
 			defer hold.Release()
 			switch opt, err := optionsOf(r); {
 			case err != nil:
@@ -177,13 +177,18 @@ func (s *Service) serveSocket(w http.ResponseWriter, r *http.Request) {
 		s.refuseJoin(w, err)
 		return
 	}
+	opt, err := optionsOf(r)
+	if err != nil {
+		hold.Release()
+		s.refuseJoin(w, err)
+		return
+	}
 	if hold != nil || s.cfg.Owner == nil {
-		s.upgrade(w, r, claims, hold, revocations)
+		s.upgrade(w, r, claims, opt, hold, revocations)
 		return
 	}
 	to := reach{room: claims.Video.Room, take: true, wait: reachFor}
-	resumes := readOptions(r).reconnect
-	if resumes {
+	if opt.reconnect {
 		to.take, to.wait = false, resumeFor
 	}
 	err = s.atOwner(w, r, to, func(hold *owner.Hold) {
@@ -195,11 +200,11 @@ func (s *Service) serveSocket(w http.ResponseWriter, r *http.Request) {
 			s.refuseJoin(w, err)
 			return
 		}
-		s.upgrade(w, r, claims, hold, revocations)
+		s.upgrade(w, r, claims, opt, hold, revocations)
 	})
 	switch {
-	case err != nil && resumes && !isForwarded(r) && !s.isStopping():
-		s.upgrade(w, r, claims, nil, revocations) // to hear that the place is lost
+	case err != nil && opt.reconnect && !isForwarded(r) && !s.isStopping():
+		s.upgrade(w, r, claims, opt, nil, revocations) // to hear that the place is lost
 	case err != nil:
 		s.refuseJoin(w, err)
 	}
@@ -213,16 +218,10 @@ func (s *Service) refuseJoin(w http.ResponseWriter, err error) {
 
 // upgrade serves the socket of claims that have been admitted, in a room that is
 // on this node.
-func (s *Service) upgrade(w http.ResponseWriter, r *http.Request, claims accesstoken.Claims, hold *owner.Hold, revocations uint64) {
-	opt, err := optionsOf(r)
-	if err == nil && s.crowded(r, opt, claims.Video.Room) {
+func (s *Service) upgrade(w http.ResponseWriter, r *http.Request, claims accesstoken.Claims, opt options, hold *owner.Hold, revocations uint64) {
+	if s.crowded(r, opt, claims.Video.Room) {
 		hold.Release()
 		refuseCrowded(w)
-		return
-	}
-	if err != nil {
-		hold.Release()
-		s.refuseJoin(w, err)
 		return
 	}
 	s.mu.Lock()

@@ -28,6 +28,9 @@ const (
 	// resumeFor is how long a client waits that resumes: with a dead node its
 	// place is lost, and it had better join again.
 	resumeFor = time.Second
+	// validateFor is reachFor for who asks why a socket was refused: clients give
+	// up after 3 s.
+	validateFor = 2 * time.Second
 	// reachAgain is the pause between two attempts.
 	reachAgain = 150 * time.Millisecond
 	// movedHeader marks an answer of a node that does not have the room.
