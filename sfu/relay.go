@@ -46,7 +46,7 @@ func (s *SFU) FromRelay(packet []byte, from, to netip.AddrPort) {
 // node over UDP: an address listened on or advertised, with the right port.
 func (s *SFU) ServesUDP(addr netip.AddrPort) bool {
 	g := s.relay.group(addr)
-	if g == nil {
+	if g == nil || addr.Addr().IsUnspecified() {
 		return false
 	}
 	if g.addr.Addr() == addr.Addr() || slices.Contains(s.relay.advertise, addr.Addr()) {

@@ -104,6 +104,7 @@ func TestWhereMediaIsServed(t *testing.T) {
 		{advertised, netip.AddrPortFrom(netip.MustParseAddr("203.0.113.7"), port2+1), false},
 		{advertised, netip.AddrPortFrom(netip.MustParseAddr("203.0.113.8"), port2), false},
 		{advertised, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port2), false},
+		{advertised, netip.AddrPortFrom(netip.MustParseAddr("0.0.0.0"), port2), false},
 		{advertised, netip.AddrPort{}, false},
 	} {
 		if got := c.s.ServesUDP(c.addr); got != c.want {
