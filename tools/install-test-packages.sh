@@ -16,6 +16,7 @@ perl -MNet::SSLeay -e 1 2>/dev/null || missing="$missing libnet-ssleay-perl" # s
 want mbsync isync
 want ldapsearch ldap-utils
 want curl curl
+want openssl openssl # a certificate for the browser tests over https
 want ip iproute2 # with unshare: the browser tests run in a network of their own
 want unshare util-linux
 

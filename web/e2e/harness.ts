@@ -1,7 +1,8 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { get } from "node:https";
 import { createServer } from "node:net";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -45,10 +46,23 @@ export interface ServerOptions {
   loopbackMedia?: boolean;
   /** Whether the server takes media over UDP, too, not over TCP alone; true unless said otherwise. */
   udp?: boolean;
+  /** Whether pages are served over https, by a certificate that Chromium is told to take. */
+  https?: boolean;
   /** Further flags for Chromium. */
   flags?: string[];
   /** Configuration by environment: COMMSD_SESSION_IDLE_LOCK. */
   env?: Record<string, string>;
+}
+
+/** Whether the server answers. Over https it takes any certificate: it is our own. */
+async function answers(url: string): Promise<boolean> {
+  if (url.startsWith("http:")) return (await fetch(url).catch(() => undefined))?.ok === true;
+  return new Promise((done) => {
+    get(url, { rejectUnauthorized: false }, (answer) => {
+      answer.resume();
+      done(answer.statusCode === 200);
+    }).on("error", () => done(false));
+  });
 }
 
 /** A port that nobody listens on just now. */
@@ -63,7 +77,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** Starts the built binary with --demo on free ports in a folder of its own, and Chromium, for one test file. */
-export function useServer({ loopbackMedia = true, udp: overUDP = true, flags = [], env = {} }: ServerOptions = {}): Server {
+export function useServer({ loopbackMedia = true, udp: overUDP = true, https = false, flags = [], env = {} }: ServerOptions = {}): Server {
   let dir = "";
   let config = "";
   let child: ChildProcess | undefined;
@@ -83,7 +97,7 @@ export function useServer({ loopbackMedia = true, udp: overUDP = true, flags = [
     },
     async newPage(options = {}) {
       const context = await server.browser.newContext({
-        baseURL: state.url, locale: "vi-VN", permissions: ["camera", "microphone", "clipboard-read", "clipboard-write"], ...options,
+        baseURL: state.url, ignoreHTTPSErrors: https, locale: "vi-VN", permissions: ["camera", "microphone", "clipboard-read", "clipboard-write"], ...options,
       });
       return context.newPage();
     },
@@ -94,8 +108,7 @@ export function useServer({ loopbackMedia = true, udp: overUDP = true, flags = [
       const deadline = Date.now() + 30_000;
       for (;;) {
         if (child.exitCode !== null || child.signalCode !== null) throw new Error(`commsd ended with ${child.exitCode ?? child.signalCode}:\n${log}`);
-        const answer = await fetch(`${state.url}/api/v1/info`).catch(() => undefined);
-        if (answer?.ok) return;
+        if (await answers(`${state.url}/api/v1/info`)) return;
         if (Date.now() > deadline) throw new Error(`commsd does not answer:\n${log}`);
         await new Promise((done) => setTimeout(done, 50)); // another process: there is no event to wait for
       }
@@ -112,12 +125,19 @@ export function useServer({ loopbackMedia = true, udp: overUDP = true, flags = [
     dir = mkdtempSync(path.join(tmpdir(), "commsd-e2e-"));
     config = path.join(dir, "config.yaml");
     const [http, admin, udp, tcp, smtp, submission, submissions, imap, imaps, ldap] = await Promise.all(Array.from({ length: 10 }, freePort));
-    state.url = `http://localhost:${http}`;
+    state.url = `${https ? "https" : "http"}://localhost:${http}`;
+    const [cert, key] = [path.join(dir, "cert.pem"), path.join(dir, "key.pem")];
+    if (https) {
+      execFileSync("openssl", [
+        "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
+        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+      ], { stdio: "ignore" });
+    }
     state.mail = { smtp: smtp ?? 0, submissions: submissions ?? 0, imaps: imaps ?? 0 };
     writeFileSync(
       config,
       `data_dir: ${path.join(dir, "data")}
-http: { listen: "127.0.0.1:${http}", public_url: "${state.url}" }
+http: { listen: "127.0.0.1:${http}", public_url: "${state.url}"${https ? `, tls: { cert: ${cert}, key: ${key} }` : ""} }
 admin: { listen: "127.0.0.1:${admin}" }
 media: { udp_listen: "${overUDP ? `127.0.0.1:${udp}` : ""}", tcp_listen: "127.0.0.1:${tcp}" }
 mail:
@@ -135,7 +155,7 @@ ldap: { listen: "127.0.0.1:${ldap}" }
       args: [
         "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
         "--disable-component-update", "--disable-sync", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
-        ...(loopbackMedia ? ["--allow-loopback-in-peer-connection"] : []), ...flags,
+        ...(loopbackMedia ? ["--allow-loopback-in-peer-connection"] : []), ...(https ? ["--ignore-certificate-errors"] : []), ...flags,
       ],
     });
   });

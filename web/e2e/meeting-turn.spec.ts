@@ -1,10 +1,6 @@
-import { expect, test } from "vitest";
-import { freePort, signIn, useServer } from "./harness";
+import { describe, expect, test } from "vitest";
+import { freePort, signIn, useServer, type Server } from "./harness";
 import { iceServers, keepConnections, relayProtocols, seesAndHears } from "./media";
-
-// What a browser is left with where the media ports are closed: the server's own relay.
-const port = await freePort();
-const app = useServer({ env: { COMMSD_TURN_UDP_LISTEN: `127.0.0.1:${port}`, COMMSD_TURN_HOST: "127.0.0.1" } });
 
 /** Runs in a page before its scripts: connections go by a relay or not at all. */
 function relayOnly(): void {
@@ -19,7 +15,8 @@ function relayOnly(): void {
   };
 }
 
-test("by the relay alone people meet and hear and see each other", async () => {
+/** Two people meet by the relay alone, which they reach by `protocol` at `url`. */
+async function meet(app: Server, protocol: "udp" | "tls", url: string): Promise<void> {
   const [an, chi] = await Promise.all([app.newPage(), app.newPage()]);
   for (const page of [an, chi]) {
     await page.context().addInitScript(relayOnly);
@@ -35,8 +32,27 @@ test("by the relay alone people meet and hear and see each other", async () => {
   await an.getByRole("listitem", { name: /Lê Thị Kim Chi/ }).waitFor();
   for (const page of [an, chi]) {
     await seesAndHears(page);
-    expect(await page.evaluate(relayProtocols)).toEqual(["udp"]);
-    expect(await page.evaluate(iceServers)).toEqual([`turn:127.0.0.1:${port}?transport=udp`]);
+    expect(await page.evaluate(relayProtocols)).toEqual([protocol]);
+    expect(await page.evaluate(iceServers)).toEqual([url]);
   }
   await Promise.all([an.context().close(), chi.context().close()]);
-}, 90_000);
+}
+
+// What a browser is left with where the media ports are closed: the server's own relay.
+describe("over UDP", async () => {
+  const port = await freePort();
+  const app = useServer({ env: { COMMSD_TURN_UDP_LISTEN: `127.0.0.1:${port}`, COMMSD_TURN_HOST: "127.0.0.1" } });
+
+  test("by the relay alone people meet and hear and see each other", async () => {
+    await meet(app, "udp", `turn:127.0.0.1:${port}?transport=udp`);
+  }, 90_000);
+});
+
+// And where nothing but the pages is open: the relay on their port.
+describe("over TLS on the port of the pages", () => {
+  const app = useServer({ https: true, env: { COMMSD_TURN_SHARE_HTTPS: "true" } });
+
+  test("by the relay alone people meet and hear and see each other", async () => {
+    await meet(app, "tls", `turns:localhost:${new URL(app.url).port}?transport=tcp`);
+  }, 90_000);
+});
