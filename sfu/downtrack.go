@@ -45,6 +45,8 @@ type downTrack struct {
 	settings TrackSettings
 	held     bool // for want of bandwidth; the client has been told
 
+	receipts receipts // has a lock of its own
+
 	mu sync.Mutex
 	// Guarded by mu.
 	writer  webrtc.TrackLocalWriter // nil until negotiated
@@ -317,6 +319,7 @@ func (d *downTrack) senderReport(l *layer, ntp uint64, ts uint32) {
 	}
 	sr := &rtcp.SenderReport{SSRC: d.out.ssrc, NTPTime: ntp, RTPTime: ts + d.epochs[d.epoch%epochs].ts, PacketCount: d.sent, OctetCount: d.octets}
 	d.mu.Unlock()
+	d.receipts.sent(ntp, time.Now())
 	d.p.sub.write([]rtcp.Packet{sr})
 }
 

@@ -291,6 +291,11 @@ type (
 	// EventTrackSubscribed says that somebody receives one's track for the
 	// first time.
 	EventTrackSubscribed struct{ TrackSID string }
+	// EventQuality says whose media fares otherwise than before.
+	EventQuality struct {
+		Qualities []ParticipantQuality
+		Memo      *Memo
+	}
 	// EventRoom says that the room changed: its metadata, or how many are inside.
 	EventRoom struct {
 		Room RoomInfo
@@ -342,6 +347,7 @@ func (EventCandidate) event()           {}
 func (EventSpeakers) event()            {}
 func (EventSubscriptionFailed) event()  {}
 func (EventTrackSubscribed) event()     {}
+func (EventQuality) event()             {}
 func (EventRoom) event()                {}
 func (EventTrackUnpublished) event()    {}
 func (EventTrackMuted) event()          {}

@@ -43,26 +43,29 @@ type Participant struct {
 	mayData atomic.Bool
 
 	// Owned by the room's run.
-	name       string
-	metadata   string
-	attributes map[string]string
-	perm       Permission
-	state      State
-	since      int // room.serial when it joined
-	version    uint32
-	reason     Reason
-	publishing bool
-	tracks     map[string]*track  // published, by SID
-	unmatched  []*layer           // media whose AddTrack has not come
-	sections   map[string]section // of the last offer, by MID
-	subs       map[string]*downTrack
-	wanted     map[string]bool          // what was asked for, by track SID
-	settings   map[string]TrackSettings // by track SID
-	access     *access                  // who may receive its tracks; nil: everybody
-	refused    map[string]bool          // tracks it was told that it may not receive
-	away       *time.Timer              // while signalling is lost
-	media      *time.Timer              // while there is no media connection
-	mediaWaits int                      // count of timers media has had
+	name        string
+	metadata    string
+	attributes  map[string]string
+	perm        Permission
+	state       State
+	since       int // room.serial when it joined
+	version     uint32
+	reason      Reason
+	publishing  bool
+	tracks      map[string]*track  // published, by SID
+	unmatched   []*layer           // media whose AddTrack has not come
+	sections    map[string]section // of the last offer, by MID
+	subs        map[string]*downTrack
+	wanted      map[string]bool          // what was asked for, by track SID
+	settings    map[string]TrackSettings // by track SID
+	access      *access                  // who may receive its tracks; nil: everybody
+	quality     Quality                  // as last rated
+	rated       bool
+	toldQuality bool            // of everybody
+	refused     map[string]bool // tracks it was told that it may not receive
+	away        *time.Timer     // while signalling is lost
+	media       *time.Timer     // while there is no media connection
+	mediaWaits  int             // count of timers media has had
 }
 
 // attachment is one signalling connection.

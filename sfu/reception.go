@@ -23,8 +23,9 @@ type reception struct {
 	base     uint32 // extended sequence number of the first packet
 	highest  uint32 // extended
 	received uint32
-	prior    struct{ expected, received uint32 }
-	jitter   float64 // in clock ticks
+	prior    struct{ expected, received uint32 } // at the last report
+	taken    struct{ expected, received uint32 } // at the last look at the quality
+	jitter   float64                             // in clock ticks
 	transit  float64
 	clock    float64 // ticks a second
 	lastSR   uint32  // middle 32 bits of the last sender report's NTP time

@@ -42,11 +42,13 @@ type room struct {
 	speaking   map[*Participant]Speaker
 	speakers   *time.Ticker // while there is audio
 	options    RoomOptions
-	made       bool        // by CreateRoom: it outlives its last participant for a while
-	empty      *time.Timer // while a made room has nobody
-	waits      int         // count of timers empty has had
-	visited    bool        // somebody has been inside
-	ended      func()      // called at its end; may be nil
+	made       bool         // by CreateRoom: it outlives its last participant for a while
+	empty      *time.Timer  // while a made room has nobody
+	waits      int          // count of timers empty has had
+	counted    [2]int       // participants and publishers, as everybody was told
+	beat       *time.Ticker // that the quality is looked at by; from the first participant on
+	visited    bool         // somebody has been inside
+	ended      func()       // called at its end; may be nil
 
 	allocations *time.Ticker // while there is video
 	allocated   time.Time    // when its media was last looked at
@@ -97,7 +99,10 @@ func (r *room) run() {
 	defer r.sfu.metrics.rooms.Dec()
 	r.log.Info("room opened", "sid", r.sid)
 	for {
-		var speakers, allocations <-chan time.Time
+		var speakers, allocations, beat <-chan time.Time
+		if r.beat != nil {
+			beat = r.beat.C
+		}
 		if r.speakers != nil {
 			speakers = r.speakers.C
 		}
@@ -111,12 +116,14 @@ func (r *room) run() {
 			r.tellSpeakers()
 		case <-r.news.due:
 			r.tell()
+		case <-beat:
+			r.lookAtQuality()
 		case <-allocations:
 			r.allocateAll()
 		}
 		r.settle()
 		if len(r.bySID) == 0 && !r.keep() && r.retire() {
-			for _, t := range []*time.Ticker{r.speakers, r.allocations} {
+			for _, t := range []*time.Ticker{r.speakers, r.allocations, r.beat} {
 				if t != nil {
 					t.Stop()
 				}
@@ -292,6 +299,9 @@ func (e joined) apply(r *room) {
 	}
 	p.state, p.version = Joined, 1
 	r.occupy()
+	if r.beat == nil {
+		r.beat = time.NewTicker(r.sfu.cfg.QualityInterval)
+	}
 	r.serial++
 	p.since = r.serial
 	delete(r.news.departed, p.identity)

@@ -73,6 +73,9 @@ type Config struct {
 	// MaxVoices is how many microphones of a room are heard at a time, the
 	// loudest; 0 means 8.
 	MaxVoices int
+	// QualityInterval is how often the quality of connections is looked at, and
+	// told where it changed; 0 means 5 s.
+	QualityInterval time.Duration
 	// UpdateInterval is how long a change of participants may wait in a room of
 	// more than ten, so that many become one message; 0 means 100 ms.
 	UpdateInterval time.Duration
@@ -164,6 +167,9 @@ func New(cfg Config) (*SFU, error) {
 	}
 	if cfg.MaxVoices <= 0 {
 		cfg.MaxVoices = 8
+	}
+	if cfg.QualityInterval == 0 {
+		cfg.QualityInterval = 5 * time.Second
 	}
 	if cfg.UpdateInterval == 0 {
 		cfg.UpdateInterval = 100 * time.Millisecond

@@ -385,6 +385,16 @@ func (r *reports) packet(h rtcp.Header, b []byte) {
 			l.senderReport(sr.NTPTime, sr.RTPTime)
 		}
 	case d == nil: // of nothing that is sent
+	case h.Type == rtcp.TypeReceiverReport:
+		var rr rtcp.ReceiverReport
+		if rr.Unmarshal(b) == nil {
+			d.note(rr.Reports)
+		}
+	case h.Type == rtcp.TypeSenderReport: // of a client that sends on the same connection
+		var sr rtcp.SenderReport
+		if sr.Unmarshal(b) == nil {
+			d.note(sr.Reports)
+		}
 	case h.Type == rtcp.TypePayloadSpecificFeedback && (h.Count == rtcp.FormatPLI || h.Count == rtcp.FormatFIR):
 		d.requestKeyFrame()
 	case h.Type == rtcp.TypeTransportSpecificFeedback && h.Count == rtcp.FormatTLN:

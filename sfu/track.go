@@ -22,8 +22,9 @@ type track struct {
 
 	// Owned by the room's run.
 	info      TrackInfo
-	announced bool // others know of it
-	heard     bool // somebody has received it
+	unmuted   time.Time // when last, or muted
+	announced bool      // others know of it
+	heard     bool      // somebody has received it
 	quality   struct {
 		told  int       // the highest layer that its publisher was told to send, -1 for none
 		since time.Time // less has been wanted; zero when it is not so
@@ -239,6 +240,7 @@ func (e trackMuted) apply(r *room) {
 // mute mutes or unmutes t for everybody.
 func (r *room) mute(t *track, muted bool) {
 	t.info.Muted = muted
+	t.unmuted = time.Now()
 	t.info.Version++
 	// Nothing flows between the two steps, either way: what a subscriber gets
 	// next starts anew, and no number it may ask for stands for a packet that

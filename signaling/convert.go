@@ -150,6 +150,19 @@ func track(t sfu.TrackInfo) *lk.TrackInfo {
 	return out
 }
 
+var qualityNames = map[sfu.Quality]lk.ConnectionQuality{
+	sfu.QualityPoor: lk.ConnectionQuality_POOR, sfu.QualityGood: lk.ConnectionQuality_GOOD,
+	sfu.QualityExcellent: lk.ConnectionQuality_EXCELLENT, sfu.QualityLost: lk.ConnectionQuality_LOST,
+}
+
+func qualities(e sfu.EventQuality) *lk.ConnectionQualityUpdate {
+	out := &lk.ConnectionQualityUpdate{}
+	for _, q := range e.Qualities {
+		out.Updates = append(out.Updates, &lk.ConnectionQualityInfo{ParticipantSid: q.SID, Quality: qualityNames[q.Quality], Score: q.Score})
+	}
+	return out
+}
+
 func streamStates(e sfu.EventStreamState) *lk.StreamStateUpdate {
 	out := &lk.StreamStateUpdate{}
 	for _, s := range e.States {

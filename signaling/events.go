@@ -69,6 +69,10 @@ func (ses *session) event(so *socket, e sfu.Event) {
 		}}})
 	case sfu.EventTrackSubscribed:
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_TrackSubscribed{TrackSubscribed: &lk.TrackSubscribed{TrackSid: e.TrackSID}}})
+	case sfu.EventQuality:
+		so.sendShared(once(e.Memo, func() *lk.SignalResponse {
+			return &lk.SignalResponse{Message: &lk.SignalResponse_ConnectionQuality{ConnectionQuality: qualities(e)}}
+		}))
 	case sfu.EventRoom:
 		so.sendShared(once(e.Memo, func() *lk.SignalResponse {
 			return &lk.SignalResponse{Message: &lk.SignalResponse_RoomUpdate{RoomUpdate: &lk.RoomUpdate{Room: room(e.Room)}}}
