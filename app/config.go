@@ -114,6 +114,7 @@ type MediaConfig struct {
 	MaxVoices       int           `yaml:"max_voices"`       // microphones of one room that are heard at a time
 	MaxRooms        int           `yaml:"max_rooms"`        // of one node, that the room service adds to
 	CallsPerSecond  float64       `yaml:"calls_per_second"` // of the room service, by one API key
+	ReplayBytes     int           `yaml:"replay_bytes"`     // of reliable data that a room keeps for who was not reached
 	UpdateInterval  time.Duration `yaml:"update_interval"`  // that changes of a full room gather for
 	UDPSockets      int           `yaml:"udp_sockets"`      // that share the UDP port; 0: as many as processors
 	SendHold        time.Duration `yaml:"send_hold"`        // a packet may wait this long for the rest of its frame; 0: it does not
@@ -247,7 +248,7 @@ func Default() Config {
 			MaxTextBytes: 16 << 10, MaxMembers: 1000, SendsPerSecond: 10, SendBurst: 100, QueueBytes: 512 << 10, MaxSockets: 50, DrainSpread: time.Minute,
 		},
 		Media: MediaConfig{UDPListen: "127.0.0.1:7882", TCPListen: "127.0.0.1:7881", MaxParticipants: 1000,
-			MaxRooms: 10000, CallsPerSecond: 50, UpdateInterval: 100 * time.Millisecond, MaxVoices: 8, SendHold: 500 * time.Microsecond},
+			MaxRooms: 10000, CallsPerSecond: 50, UpdateInterval: 100 * time.Millisecond, ReplayBytes: 1 << 20, MaxVoices: 8, SendHold: 500 * time.Microsecond},
 		TURN: defaultTURN,
 		Mail: MailConfig{
 			SMTPListen: "127.0.0.1:2525", SubmissionListen: "127.0.0.1:2587", SubmissionsListen: "127.0.0.1:2465",
@@ -546,6 +547,7 @@ func (c *Config) validateLimits() error {
 		{"media.max_voices", c.Media.MaxVoices >= 1, "1"},
 		{"media.max_rooms", c.Media.MaxRooms >= 1, "1"},
 		{"media.calls_per_second", c.Media.CallsPerSecond >= 0.1, "0.1"},
+		{"media.replay_bytes", c.Media.ReplayBytes >= 0, "0"},
 		{"media.update_interval", c.Media.UpdateInterval >= time.Millisecond, "1ms"},
 		{"media.udp_sockets", c.Media.UDPSockets >= 0, "0"},
 		{"media.send_hold", c.Media.SendHold >= 0, "0"},

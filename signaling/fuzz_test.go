@@ -28,7 +28,14 @@ func every() []*lk.SignalRequest {
 		{Message: &lk.SignalRequest_TrackSetting{TrackSetting: &lk.UpdateTrackSettings{TrackSids: []string{"TR_x"}, Disabled: true, Quality: lk.VideoQuality_HIGH}}},
 		{Message: &lk.SignalRequest_Leave{Leave: &lk.LeaveRequest{}}},
 		{Message: &lk.SignalRequest_SubscriptionPermission{SubscriptionPermission: &lk.SubscriptionPermission{AllParticipants: true}}},
-		{Message: &lk.SignalRequest_SyncState{SyncState: &lk.SyncState{Answer: &lk.SessionDescription{}}}},
+		{Message: &lk.SignalRequest_SubscriptionPermission{SubscriptionPermission: &lk.SubscriptionPermission{TrackPermissions: []*lk.TrackPermission{
+			{ParticipantIdentity: "witness", AllTracks: true}, {ParticipantSid: "PA_x", TrackSids: []string{"TR_x"}}, {},
+		}}}},
+		{Message: &lk.SignalRequest_SyncState{SyncState: &lk.SyncState{
+			Answer: &lk.SessionDescription{}, Subscription: &lk.UpdateSubscription{TrackSids: []string{"TR_x"}}, TrackSidsDisabled: []string{"TR_x", ""},
+			PublishTracks:            []*lk.TrackPublishedResponse{{Cid: "cam", Track: &lk.TrackInfo{Sid: "TR_x"}}, {}},
+			DatachannelReceiveStates: []*lk.DataChannelReceiveState{{PublisherSid: "PA_x", LastSeq: 1 << 31}, {}},
+		}}},
 		{Message: &lk.SignalRequest_Simulate{Simulate: &lk.SimulateScenario{Scenario: &lk.SimulateScenario_Migration{Migration: true}}}},
 		{Message: &lk.SignalRequest_Ping{Ping: 1}},
 		{Message: &lk.SignalRequest_PingReq{PingReq: &lk.Ping{Timestamp: 1}}},
