@@ -26,7 +26,7 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 func main() {
 	if len(os.Args) != 4 {
 		fmt.Fprintln(os.Stderr, "operator protobuf|json URL TOKEN")
-		os.Exit(2)
+		os.Exit(2) //nolint:forbidigo // this is main
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -37,7 +37,7 @@ func main() {
 	}
 	if err := look(ctx, rooms); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // this is main
 	}
 }
 
