@@ -147,7 +147,7 @@ func TestLines(t *testing.T) {
 		clients[i] = join(t, s, everything("r", w.name), far.reach(far.line(t, w.line)))
 	}
 	for i, w := range all {
-		w.viewer = watch(t, clients[i])
+		w.viewer = watch(t, st, clients[i])
 	}
 	pass(t, 3*time.Second)
 	why := make(map[string]string)
@@ -176,7 +176,7 @@ func TestBandwidthFallsAndReturns(t *testing.T) {
 	st := film(t, s)
 	far := newInternet(s)
 	l := far.line(t, conditions{delay: 25 * time.Millisecond, rate: 4_000_000})
-	v := watch(t, join(t, s, everything("r", "chi"), far.reach(l)))
+	v := watch(t, st, join(t, s, everything("r", "chi"), far.reach(l)))
 	until := func(w wanted) bool {
 		t.Helper()
 		why := ""

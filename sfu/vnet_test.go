@@ -226,15 +226,20 @@ const (
 )
 
 // watch plays the client's two tracks until the test ends.
-func watch(t *testing.T, c *client) *viewer {
+func watch(t *testing.T, st *studio, c *client) *viewer {
 	t.Helper()
 	v := &viewer{c: c}
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
+	t.Cleanup(func() {
+		close(stop)
+		wg.Wait()
+	})
 	for range 2 {
 		tr, err := c.Track(ctx(t))
 		if err != nil {
-			t.Fatalf("%s: %v; %v, ICE %v", c.p.Identity(), err, c.Subscriber().ConnectionState(), c.Subscriber().ICEConnectionState())
+			st.fail(t, "%s: %v; %v, ICE %v", c.p.Identity(), err, c.Subscriber().ConnectionState(), c.Subscriber().ICEConnectionState())
+			t.FailNow()
 		}
 		if tr.Kind == kinds[sfu.Video] {
 			v.tr = tr
@@ -243,17 +248,16 @@ func watch(t *testing.T, c *client) *viewer {
 			wg.Go(func() { v.listen(tr, stop) })
 		}
 	}
-	t.Cleanup(func() {
-		close(stop)
-		wg.Wait()
-	})
 	return v
 }
 
 func (v *viewer) listen(tr *meetingpeer.Track, stop <-chan struct{}) {
 	for {
 		select {
-		case <-tr.Packets:
+		case _, ok := <-tr.Packets:
+			if !ok {
+				return
+			}
 			v.mu.Lock()
 			v.sounds = append(v.sounds, time.Now())
 			v.mu.Unlock()
@@ -275,6 +279,8 @@ func (v *viewer) play(stop <-chan struct{}) {
 		select {
 		case p = <-v.tr.Packets:
 		case <-stop:
+		}
+		if p == nil {
 			return
 		}
 		order.add(p)
