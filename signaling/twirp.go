@@ -27,6 +27,9 @@ import (
 
 const twirpPrefix = "/twirp/livekit.RoomService/"
 
+// callBytes bounds a request: a data packet, or metadata, in JSON.
+const callBytes = 512 << 10
+
 // twirpFault is an error as Twirp has it.
 type twirpFault struct {
 	Code    string `json:"code"`
@@ -121,11 +124,11 @@ func (s *Service) serveTwirp(w http.ResponseWriter, r *http.Request) {
 		refuse(err)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, readLimit))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, callBytes))
 	if err != nil {
 		message := "the request cannot be read"
 		if tooBig := new(http.MaxBytesError); errors.As(err, &tooBig) {
-			message = "a request takes at most " + strconv.Itoa(readLimit) + " bytes"
+			message = "a request takes at most " + strconv.Itoa(callBytes) + " bytes"
 		}
 		writeFault(w, faultMalformed, message)
 		return
