@@ -25,6 +25,10 @@ import (
 // what net.core.rmem_max and wmem_max allow.
 const socketBuffer = 16 << 20
 
+// tcpQueue is how many packets of a client's TCP connection may wait; Pion keeps
+// the room for them with each connection, used or not.
+const tcpQueue = 32
+
 // ports are the bound sockets.
 type ports struct {
 	udp []*udpGroup
@@ -234,7 +238,7 @@ func newKit(cfg Config, p *ports, relays *relay, m *metrics, log *slog.Logger) (
 	}
 	if len(p.tcp) > 0 {
 		networks = append(networks, webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6)
-		mux := webrtc.NewICETCPMux(loggers.NewLogger("tcpmux"), joinListeners(p.tcp, log), 128)
+		mux := webrtc.NewICETCPMux(loggers.NewLogger("tcpmux"), joinListeners(p.tcp, log), tcpQueue)
 		se.SetICETCPMux(mux)
 		p.tcpMux = mux
 	}

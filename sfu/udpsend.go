@@ -8,9 +8,9 @@ import (
 const (
 	// defaultHold bounds how long a packet waits for others of its frame.
 	defaultHold = 500 * time.Microsecond
-	// runBytes is what one send carries at most. 14 packets of video cost a
-	// quarter of what each costs alone; more of them gain little.
-	runBytes    = 16 << 10
+	// runBytes is what one send carries at most: 8 or 9 packets of video, the most
+	// that a camera's frame has. More of them gain little and hold more memory.
+	runBytes    = 10 << 10
 	maxSegments = 64 // UDP_MAX_SEGMENTS of Linux
 	// leastHeld is the size from which a packet may be one of a frame's several.
 	// Sound, and pictures of a single packet, are never held.
