@@ -357,3 +357,57 @@ func FuzzSTUNPeek(f *testing.F) {
 		}
 	})
 }
+
+// A socket for both families answers each client in its own, from the address
+// that it asked.
+func TestWildcardOfBothFamilies(t *testing.T) {
+	m, err := newMetrics(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := listenUDP("udp", netip.MustParseAddrPort("[::]:0"), 2)
+	if err != nil || g.addr.Addr().Is4() {
+		t.Skip("no IPv6 here: ", err)
+	}
+	mux := newUDPMux([]*udpGroup{g}, time.Millisecond, new(relay), m)
+	t.Cleanup(func() { mux.Close() })
+	for _, a := range []string{"127.0.0.3", "127.0.0.1", "::1"} {
+		at := netip.AddrPortFrom(netip.MustParseAddr(a), mux.port())
+		conn, err := mux.GetConn("both", net.UDPAddrFromAddrPort(at))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := conn.(*udpHandle)
+		network, from := "udp4", "127.0.0.9:0"
+		if at.Addr().Is6() {
+			network, from = "udp6", "[::1]:0"
+		}
+		c, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(from)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := c.SetReadDeadline(time.Now().Add(udpWait)); err != nil {
+			t.Fatal(err)
+		}
+		meet(t, c, h)
+		for i := range 3 {
+			if _, err := h.WriteToAddrPort(media(i, 900, i == 2), addrOf(c)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 3 {
+			if got, answered := hears(t, c); canonical(answered) != at || got[3] != byte(i) {
+				t.Errorf("packet %d of %v, asked %v", i, answered, at)
+			}
+		}
+		sendTo(t, c, media(5, 100, false), at)
+		if got, _ := gets(t, h); got[3] != 5 {
+			t.Errorf("packet %d", got[3])
+		}
+		h.Close()
+	}
+	if len(mux.routes) != 0 || len(mux.byUfrag) != 0 {
+		t.Errorf("%d routes, %d fragments are left", len(mux.routes), len(mux.byUfrag))
+	}
+}
