@@ -34,11 +34,11 @@ func TestRunAgainstANode(t *testing.T) {
 	if r.Streams != 4 || r.Wanted != 4 || r.Left != 0 || !during {
 		t.Errorf("%d of %d streams, %d lost clients", r.Streams, r.Wanted, r.Left)
 	}
-	// The machine may be slow; whatever is sent comes, to both.
-	if r.Audio.Received < 100 || r.Video.Received < 200 || r.Audio.Streams != 2 || r.Video.Streams != 2 {
+	// The machine may be slow and the layer the lowest; both get both.
+	if r.Audio.Received < 100 || r.Video.Received < 50 || r.Audio.Streams != 2 || r.Video.Streams != 2 {
 		t.Errorf("received %+v and %+v", r.Audio, r.Video)
 	}
-	if r.Delay.Samples < 10 || r.Delay.P50 <= 0 || r.Delay.P50 > time.Second || r.Picture.Samples != 2 || r.Connected.Samples != 3 {
+	if r.Delay.Samples < 5 || r.Delay.P50 <= 0 || r.Delay.P50 > time.Second || r.Picture.Samples != 2 || r.Connected.Samples != 3 {
 		t.Errorf("delay %+v, picture %+v, connected %+v", r.Delay, r.Picture, r.Connected)
 	}
 	if r.CPU <= 0 || r.CPUPerPacket <= 0 || r.RSS <= 0 {
