@@ -120,8 +120,8 @@ func joinMeeting(t *testing.T, n *apptest.Node, c *http.Client) (id, token strin
 	return meeting.ID, join.Token
 }
 
-// TestMeetingClientsOfAnyOrigin: a LiveKit client of another page reads why it
-// falls back to version 0.
+// TestMeetingClientsOfAnyOrigin: a LiveKit client of another page reads what it is
+// answered, and why it falls back to an older version.
 func TestMeetingClientsOfAnyOrigin(t *testing.T) {
 	n := apptest.Start(t, func(c *app.Config) { c.Media.APIKeys = map[string]string{operatorKey: operatorSecret} })
 	query := "?access_token=" + url.QueryEscape(operatorToken(t, "r", "a"))
@@ -130,8 +130,9 @@ func TestMeetingClientsOfAnyOrigin(t *testing.T) {
 		status       int
 		cors         string
 	}{
-		{"GET", "/rtc/v1/validate" + query, 404, "*"},
-		{"GET", "/rtc/v1" + query, 404, "*"},
+		{"GET", "/rtc/v1/validate" + query, 200, "*"},
+		{"GET", "/rtc/v2/validate" + query, 404, "*"},
+		{"GET", "/rtc/v2" + query, 404, "*"},
 		{"GET", "/rtc/validate" + query, 200, "*"},
 		{"GET", "/rtc/validate", 401, "*"},
 		{"OPTIONS", "/rtc/v1/validate", 204, "*"},
