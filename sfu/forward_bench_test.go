@@ -99,6 +99,41 @@ func TestForwardPathReachesEverybody(t *testing.T) {
 	}
 }
 
+// A packet that is forwarded costs the garbage collector nothing: neither as it
+// came, with the connection's number on it, nor with its picture ids rewritten.
+func TestForwardAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates, and has pools forget")
+	}
+	l, sinks := stage(t, 20)
+	for i, d := range *l.track.subs.Load() {
+		if i%2 == 0 {
+			d.out.twccID = testTWCC
+		}
+		if i%3 == 0 {
+			d.sent, d.lastPID = 1, 99 // as after a change of layers
+		}
+	}
+	payload := append([]byte{0x90, 0xC0, 0x80, 1, 2, 0}, make([]byte, 1100)...)
+	raw := video(t, 9, 96, 0, payload, nil)
+	var pkt packet
+	n := 0
+	at := time.Now()
+	step := func() {
+		n, at = n+1, at.Add(time.Millisecond)
+		feed(l, &pkt, raw, n, at)
+	}
+	for range 2000 { // rings and pools fill
+		step()
+	}
+	if allocs := testing.AllocsPerRun(2000, step); allocs >= 1 {
+		t.Errorf("%v allocations a packet to %d subscribers", allocs, len(sinks))
+	}
+	if sinks[0].packets != n || sinks[19].packets != n {
+		t.Errorf("%d and %d of %d packets came through", sinks[0].packets, sinks[19].packets, n)
+	}
+}
+
 // BenchmarkForward is what a packet costs from the read loop to where Pion
 // encrypts it, for all its subscribers; bench/README.md has the figures.
 func BenchmarkForward(b *testing.B) {

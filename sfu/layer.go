@@ -63,11 +63,9 @@ func newLayer(pub *publisher, remote *webrtc.TrackRemote, receiver *webrtc.RTPRe
 	}
 	l.pt = uint8(remote.PayloadType())
 	l.codec, _ = codecOf(remote.Codec().MimeType) // no other is negotiated
-	size := audioRing
 	if remote.Kind() == webrtc.RTPCodecTypeVideo {
-		l.kind, size = Video, videoRing
+		l.kind = Video
 	}
-	l.ring = newRing(size)
 	l.rx.clock = float64(remote.Codec().ClockRate)
 	switch l.rid {
 	case "q":
@@ -76,6 +74,7 @@ func newLayer(pub *publisher, remote *webrtc.TrackRemote, receiver *webrtc.RTPRe
 	default:
 		l.rank = topRank
 	}
+	l.ring = ringOf(l.kind, l.rank)
 	parameters := receiver.GetParameters()
 	for _, c := range parameters.Codecs {
 		if strings.EqualFold(c.MimeType, mimeRED) {

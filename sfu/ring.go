@@ -2,11 +2,20 @@ package sfu
 
 import "sync"
 
-// Sizes of rings in packets, powers of two: about two seconds of 3 Mb/s video.
+// Sizes of rings in packets, powers of two: about two seconds of 3 Mb/s video,
+// or of a lower layer of it.
 const (
 	videoRing = 512
 	audioRing = 64
 )
+
+// ringOf makes the ring of a layer.
+func ringOf(k Kind, rank int) *ring {
+	if k == Audio {
+		return newRing(audioRing)
+	}
+	return newRing(videoRing >> (topRank - rank))
+}
 
 // ring keeps the last packets of one published layer, so that the
 // retransmission a subscriber asks for (RFC 4585, 6.2.1) costs its publisher

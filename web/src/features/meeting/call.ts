@@ -184,11 +184,11 @@ export class Call {
     }
     const room = new kit.Room({
       adaptiveStream: true,
-      dynacast: false,
+      dynacast: true,
       singlePeerConnection: true, // the server leaves crowded rooms to two connections
       stopLocalTrackOnUnpublish: false, // the devices are LocalMedia's
       disconnectOnPageLeave: true,
-      publishDefaults: { videoCodec: "vp8", simulcast: false, red: false, dtx: true, stopMicTrackOnMute: false },
+      publishDefaults: { videoCodec: "vp8", simulcast: true, red: true, dtx: true, stopMicTrackOnMute: false },
     });
     const lost = this.#listen(kit, room);
     this.#room = room;
