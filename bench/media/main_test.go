@@ -81,7 +81,7 @@ func TestScenarios(t *testing.T) {
 	}
 	for args, want := range map[string]string{
 		"":                                     "-url",
-		"-url ws://127.0.0.1:1 -scenario none": "there is no scenario",
+		"-url ws://127.0.0.1:1 -scenario nowhere": "there is no scenario",
 		"-url ws://127.0.0.1:1 -layer x":       "-layer",
 		"-url ws://127.0.0.1:1 -rooms 0":       "-rooms",
 		"-local nowhere":                       "-local",
