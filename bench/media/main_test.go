@@ -80,12 +80,12 @@ func TestScenarios(t *testing.T) {
 		}
 	}
 	for args, want := range map[string]string{
-		"":                                     "-url",
+		"": "-url",
 		"-url ws://127.0.0.1:1 -scenario nowhere": "there is no scenario",
-		"-url ws://127.0.0.1:1 -layer x":       "-layer",
-		"-url ws://127.0.0.1:1 -rooms 0":       "-rooms",
-		"-local nowhere":                       "-local",
-		"-compare nginx -commsd x":             "there is no server",
+		"-url ws://127.0.0.1:1 -layer x":          "-layer",
+		"-url ws://127.0.0.1:1 -rooms 0":          "-rooms",
+		"-local nowhere":                          "-local",
+		"-compare nginx -commsd x":                "there is no server",
 	} {
 		if err := run(t.Context(), strings.Fields(args+" -dir "+t.TempDir())); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q ends with %v, want %q", args, err, want)
