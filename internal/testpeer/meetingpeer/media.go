@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -363,7 +364,7 @@ func (m *Media) HandleAnswer(sdp string, id uint32, mids map[string]string) erro
 	m.mids = mids
 	m.mu.Unlock()
 	select {
-	case m.answers <- answer{sdp, id}:
+	case m.answers <- answer{m.without(sdp), id}:
 		return nil
 	default:
 		return fmt.Errorf("meetingpeer: answer %d to no offer", id)
@@ -373,7 +374,7 @@ func (m *Media) HandleAnswer(sdp string, id uint32, mids map[string]string) erro
 // HandleOffer takes the server's offer of the subscriber connection and
 // answers it.
 func (m *Media) HandleOffer(sdp string, id uint32) error {
-	if err := m.sub.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: sdp}); err != nil {
+	if err := m.sub.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: m.without(sdp)}); err != nil {
 		return fmt.Errorf("meetingpeer: server's offer: %w", err)
 	}
 	local, err := m.sub.CreateAnswer(nil)
@@ -387,6 +388,21 @@ func (m *Media) HandleOffer(sdp string, id uint32) error {
 		return err
 	}
 	return m.cfg.Answer(local.SDP, id)
+}
+
+// without takes the candidates out of a description of the server's, where
+// MediaConfig.Candidate decides about them: they come alone as well.
+func (m *Media) without(sdp string) string {
+	if m.cfg.Candidate == nil {
+		return sdp
+	}
+	var b strings.Builder
+	for line := range strings.Lines(sdp) {
+		if !strings.HasPrefix(line, "a=candidate:") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 // HandleCandidate takes a candidate of the server's, as RTCIceCandidateInit
