@@ -133,12 +133,14 @@ function Panel({ group, agency, units }: { group: Group; agency: Agency; units: 
         <Confirm
           title={t("groups.delete")} submit={t("groups.delete")} failed={t("groups.deleteFailed")} error={remove.error} busy={remove.isPending} onClose={() => setDeleting(false)}
           onSubmit={() =>
-            remove.mutate(group.id, {
-              onSuccess: () => {
+            // This panel may be gone before the answer is dealt with, and callbacks of mutate with it.
+            void remove.mutateAsync(group.id).then(
+              () => {
                 toast.show({ message: t("groups.deleted", { name: group.name }) });
-                void navigate(paths.admin("groups", undefined, { agency: agency.id }));
+                return navigate(paths.admin("groups", undefined, { agency: agency.id }));
               },
-            })
+              () => undefined, // remove.error says it
+            )
           }
         >
           {t("groups.deleteText", { name: group.name })}

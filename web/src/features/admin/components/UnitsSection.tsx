@@ -140,15 +140,17 @@ function UnitForm({ record, units, at, agency }: { record: UnitRecord; units: Un
         },
       },
     );
+  // This panel may be gone before the answer is dealt with, and callbacks of mutate with it.
   const gone = () =>
-    remove.mutate(record.id, {
-      onSuccess: () => {
+    remove.mutateAsync(record.id).then(
+      () => {
         offerUndo(client, t("units.deleted", { name: record.name }), () =>
           addUnit({ agency_id: record.agency_id, name: record.name, name_en: record.name_en, rank: record.rank, ...(record.parent_id && { parent_id: record.parent_id }) }),
         );
-        void navigate(paths.admin("units", record.parent_id || undefined, { agency: agency.id }));
+        return navigate(paths.admin("units", record.parent_id || undefined, { agency: agency.id }));
       },
-    });
+      () => undefined, // remove.error says it
+    );
   const up = moved(at.siblings, record.id, -1);
   const down = moved(at.siblings, record.id, 1);
   const inUse = at.unit.people > 0 || at.unit.units.length > 0;
@@ -198,7 +200,7 @@ function UnitForm({ record, units, at, agency }: { record: UnitRecord; units: Un
           {t(inUse ? "units.deleteInUse" : "units.deleteHint")}
         </Text>
         <Problem error={remove.error} title={t("units.deleteFailed")} />
-        <Button variant="default" disabled={inUse} loading={remove.isPending} leftSection={<IconTrash size={16} stroke={1.5} aria-hidden />} onClick={gone}>
+        <Button variant="default" disabled={inUse} loading={remove.isPending} leftSection={<IconTrash size={16} stroke={1.5} aria-hidden />} onClick={() => void gone()}>
           {t("units.delete")}
         </Button>
       </section>
