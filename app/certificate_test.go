@@ -1,19 +1,14 @@
 package app_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"io/fs"
-	"math/big"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"commsd/app/apptest"
 )
@@ -48,27 +43,7 @@ func TestMailCertificateIsAtHand(t *testing.T) {
 	n.Stop(t)
 
 	// A certificate from files.
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	cfg.HTTP.TLS.Cert, cfg.HTTP.TLS.Key = filepath.Join(dir, "a.crt"), filepath.Join(dir, "a.key")
-	if err := errors.Join(
-		os.WriteFile(cfg.HTTP.TLS.Cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600),
-		os.WriteFile(cfg.HTTP.TLS.Key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600),
-	); err != nil {
-		t.Fatal(err)
-	}
+	withCertificate(t, &cfg)
 	apptest.StartConfig(t, cfg)
 	if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("mail.crt still shows a certificate that nobody uses: %v", err)

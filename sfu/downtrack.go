@@ -140,7 +140,7 @@ type outPacket struct {
 var outPackets = sync.Pool{New: func() any { return new(outPacket) }}
 
 // forward sends a packet of layer l, if it is of the layer to send. It is
-// called by the layers' read loops.
+// called by the layers, where their packets are decrypted.
 func (d *downTrack) forward(l *layer, pkt *packet, v *picture, now int64) bool {
 	d.mu.Lock()
 	if d.writer == nil || d.off {

@@ -19,25 +19,24 @@ const (
 var clockBase = time.Now()
 
 // layer is one RTP stream of a published track: the whole track, or one of its
-// simulcast layers. Its read loop forwards.
+// simulcast layers. It forwards what streams hands it.
 type layer struct {
 	// Set at construction.
-	pub      *publisher
-	remote   *webrtc.TrackRemote
-	receiver *webrtc.RTPReceiver
-	kind     Kind
-	ssrc     uint32
-	rid      string
-	rank     int    // 0 low, 1 medium, 2 high
-	cid      string // the client's id of the track, as SDP has it
-	mid      string
-	codec    codec
-	pt       uint8
-	redPT    uint8 // payload type of RED, 0 when not negotiated
-	levelID  uint8 // id of the audio level's header extension, 0 when not negotiated
-	ids      extensionIDs
-	ring     *ring
-	rx       reception
+	pub     *publisher
+	remote  *webrtc.TrackRemote
+	kind    Kind
+	ssrc    uint32
+	rid     string
+	rank    int    // 0 low, 1 medium, 2 high
+	cid     string // the client's id of the track, as SDP has it
+	mid     string
+	codec   codec
+	pt      uint8
+	redPT   uint8 // payload type of RED, 0 when not negotiated
+	levelID uint8 // id of the audio level's header extension, 0 when not negotiated
+	ids     extensionIDs
+	ring    *ring
+	rx      reception
 
 	// Set by the room's run before start.
 	track *track
@@ -58,7 +57,7 @@ type layer struct {
 
 func newLayer(pub *publisher, remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) *layer {
 	l := &layer{
-		pub: pub, remote: remote, receiver: receiver, ssrc: uint32(remote.SSRC()), rid: remote.RID(),
+		pub: pub, remote: remote, ssrc: uint32(remote.SSRC()), rid: remote.RID(),
 		cid: remote.ID(), mid: receiver.RTPTransceiver().Mid(),
 	}
 	l.pt = uint8(remote.PayloadType())

@@ -1,15 +1,17 @@
 // Package sfu forwards the media of meetings: a selective forwarding unit
 // (RFC 7667, 3.7) on Pion. A room has one event loop that owns who is in it
 // and who receives what; each participant has one PeerConnection to publish on
-// and one to receive on, or one for both; packets go from a publisher's read
-// loop straight to its subscribers and never pass through a room's loop.
+// and one to receive on, or one for both; packets go from where a publisher's
+// are decrypted straight to its subscribers and never pass through a room's
+// loop.
 //
 // It must not know HTTP, WebSockets, the words of the signalling protocol,
 // tokens, accounts or SQL: signaling translates between its events and a wire
 // protocol.
 //
 // Obeyed: RFC 3550 (RTP), 3711 (SRTP), 4585 (NACK, PLI), 5104 (FIR), 6464
-// (audio levels), 6544 (ICE-TCP), 7741 (VP8), 8445 (ICE), 8853 (simulcast),
+// (audio levels), 2198 (RED), 4588 (RTX), 6184 (H.264), 6544 (ICE-TCP), 7741
+// (VP8), 8445 (ICE), 8852 (RIDs), 8853 (simulcast),
 // 8829 (JSEP), draft-holmer-rmcat-transport-wide-cc-extensions-01.
 package sfu
 

@@ -15,7 +15,7 @@ type track struct {
 	audio    audioLevel
 	loudness loudness
 
-	// Written by the room's run, read by the layers' read loops.
+	// Written by the room's run, read by the layers.
 	layers atomic.Pointer[[]*layer]
 	subs   atomic.Pointer[[]*downTrack]
 	muted  atomic.Bool

@@ -1,4 +1,6 @@
+import type { Page } from "playwright-core";
 import { expect } from "vitest";
+import { signIn, type Server } from "./harness";
 
 /** What a page has received over the connections that stand. */
 export interface Received {
@@ -81,16 +83,19 @@ export async function mediaAddresses(): Promise<string[]> {
   return [...found];
 }
 
-/** Runs in a page: what carries the media of the pairs that its connections selected, "udp" or "tcp". */
-export async function mediaProtocols(): Promise<string[]> {
+/**
+ * Runs in a page: what carries the media of the pairs that its connections selected, "udp" or "tcp" of `protocol`; and
+ * of `relayProtocol`, how they reach the relay, "udp" or "tls", "none" where they do without.
+ */
+export async function carriedBy(of: "protocol" | "relayProtocol"): Promise<string[]> {
   const found = new Set<string>();
   for (const connection of Reflect.get(window, "connections") as RTCPeerConnection[]) {
     const reports = await connection.getStats();
     for (const report of reports.values() as Iterable<Record<string, unknown>>) {
       if (report["type"] !== "transport") continue;
       const pair = reports.get(String(report["selectedCandidatePairId"])) as { localCandidateId?: string } | undefined;
-      const local = reports.get(String(pair?.localCandidateId)) as { protocol?: string } | undefined;
-      if (local?.protocol) found.add(local.protocol);
+      const local = reports.get(String(pair?.localCandidateId)) as Partial<Record<typeof of, string>> | undefined;
+      found.add(local?.[of] ?? "none");
     }
   }
   return [...found];
@@ -100,21 +105,6 @@ export async function mediaProtocols(): Promise<string[]> {
 export function iceServers(): string[] {
   const all = (Reflect.get(window, "connections") as RTCPeerConnection[]).flatMap((c) => c.getConfiguration().iceServers ?? []);
   return [...new Set(all.flatMap((s) => s.urls))];
-}
-
-/** Runs in a page: how its connections reach the relay that they selected, "udp" or "tls"; "none" where they do without. */
-export async function relayProtocols(): Promise<string[]> {
-  const found = new Set<string>();
-  for (const connection of Reflect.get(window, "connections") as RTCPeerConnection[]) {
-    const reports = await connection.getStats();
-    for (const report of reports.values() as Iterable<Record<string, unknown>>) {
-      if (report["type"] !== "transport") continue;
-      const pair = reports.get(String(report["selectedCandidatePairId"])) as { localCandidateId?: string } | undefined;
-      const local = reports.get(String(pair?.localCandidateId)) as { relayProtocol?: string } | undefined;
-      found.add(local?.relayProtocol ?? "none");
-    }
-  }
-  return [...found];
 }
 
 /** Playwright's page, or Puppeteer's. */
@@ -127,4 +117,19 @@ export async function seesAndHears(page: Evaluates): Promise<void> {
   const before = await page.evaluate(countReceived);
   await expect.poll(async () => (await page.evaluate(countReceived)).frames, { timeout: 20_000 }).toBeGreaterThan(before.frames + 5);
   await expect.poll(async () => (await page.evaluate(countReceived)).sound, { timeout: 20_000 }).toBeGreaterThan(before.sound + 500);
+}
+
+/** An makes a meeting and Chi comes in; both pages run `scripts` before their own. */
+export async function meetAtOnce(app: Server, ...scripts: (() => void)[]): Promise<{ an: Page; chi: Page }> {
+  const [an, chi] = await Promise.all([app.newPage(), app.newPage()]);
+  for (const page of [an, chi]) for (const script of scripts) await page.context().addInitScript(script);
+  await Promise.all([signIn(an, "an"), signIn(chi, "chi")]);
+  await an.goto("/meetings");
+  await an.getByRole("button", { name: "Họp ngay" }).click();
+  await an.getByRole("button", { name: "Vào họp", exact: true }).click();
+  await an.getByText("Chỉ có bạn trong phòng").waitFor();
+  await chi.goto(an.url());
+  await chi.getByRole("button", { name: "Vào họp", exact: true }).click();
+  await an.getByRole("listitem", { name: /Lê Thị Kim Chi/ }).waitFor();
+  return { an, chi };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { freePort, signIn, useServer, type Server } from "./harness";
-import { iceServers, keepConnections, relayProtocols, seesAndHears } from "./media";
+import { freePort, useServer, type Server } from "./harness";
+import { carriedBy, iceServers, keepConnections, meetAtOnce, seesAndHears } from "./media";
 
 /** Runs in a page before its scripts: connections go by a relay or not at all. */
 function relayOnly(): void {
@@ -17,22 +17,10 @@ function relayOnly(): void {
 
 /** Two people meet by the relay alone, which they reach by `protocol` at `url`. */
 async function meet(app: Server, protocol: "udp" | "tls", url: string): Promise<void> {
-  const [an, chi] = await Promise.all([app.newPage(), app.newPage()]);
-  for (const page of [an, chi]) {
-    await page.context().addInitScript(relayOnly);
-    await page.context().addInitScript(keepConnections);
-  }
-  await Promise.all([signIn(an, "an"), signIn(chi, "chi")]);
-  await an.goto("/meetings");
-  await an.getByRole("button", { name: "Họp ngay" }).click();
-  await an.getByRole("button", { name: "Vào họp", exact: true }).click();
-  await an.getByText("Chỉ có bạn trong phòng").waitFor();
-  await chi.goto(an.url());
-  await chi.getByRole("button", { name: "Vào họp", exact: true }).click();
-  await an.getByRole("listitem", { name: /Lê Thị Kim Chi/ }).waitFor();
+  const { an, chi } = await meetAtOnce(app, relayOnly, keepConnections);
   for (const page of [an, chi]) {
     await seesAndHears(page);
-    expect(await page.evaluate(relayProtocols)).toEqual([protocol]);
+    expect(await page.evaluate(carriedBy, "relayProtocol" as const)).toEqual([protocol]);
     expect(await page.evaluate(iceServers)).toEqual([url]);
   }
   await Promise.all([an.context().close(), chi.context().close()]);
