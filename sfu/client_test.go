@@ -275,6 +275,19 @@ func (c *client) next(tr *meetingpeer.Track, accept func(*rtp.Packet) bool) *rtp
 	return p
 }
 
+// probed is how many packets Pion's client may read of a stream that begins
+// before the answer that announces it, to learn its section. Those are lost.
+const probed = 11
+
+// steady waits for a packet after which every one is seen.
+func (c *client) steady(tr *meetingpeer.Track) *rtp.Packet {
+	c.t.Helper()
+	for range probed {
+		c.next(tr, nil)
+	}
+	return c.next(tr, nil)
+}
+
 // pump sends what next makes until the test ends or the source is stopped.
 func (c *client) pump(pub *meetingpeer.Publication, next func(n int) *rtp.Packet) *meetingpeer.Source {
 	s := pub.Pump(3*time.Millisecond, next)

@@ -51,7 +51,7 @@ func TestMediaFlowsBothWays(t *testing.T) {
 					if at := p.TrackAt(tr.MID); c.one && at != tr.ID {
 						t.Errorf("section %s is said to carry %q, and carries %s", tr.MID, at, tr.ID)
 					}
-					first := p.next(tr, nil)
+					first := p.steady(tr)
 					got[tr.Kind] = string(first.Payload)
 					for n := first.SequenceNumber + 1; n != first.SequenceNumber+50; n++ {
 						if pkt := p.next(tr, nil); pkt.SequenceNumber != n {

@@ -425,7 +425,7 @@ func testSubscriptionsAreChosen(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	}
 	chi.p.Subscribe([]string{sid}, true)
 	tr := chi.track()
-	chi.next(tr, nil)
+	chi.steady(tr)
 	chi.p.SetTrack([]string{sid}, sfu.TrackSettings{Disabled: true})
 	chi.p.SetTrack([]string{sid}, sfu.TrackSettings{})
 	last := chi.next(tr, nil)

@@ -79,6 +79,7 @@ type Media struct {
 	end    context.CancelFunc
 
 	negotiating sync.Mutex  // held from an offer to its answer
+	answering   sync.Mutex  // held while the server's offer is answered
 	answers     chan answer // has room for one
 
 	mu      sync.Mutex
@@ -235,11 +236,9 @@ func (cfg MediaConfig) api() (*webrtc.API, error) {
 // Close ends both connections and waits for the readers.
 func (m *Media) Close() error {
 	m.end()
-	m.negotiating.Lock()
-	defer m.negotiating.Unlock()
-	err := m.pub.GracefulClose()
+	err := m.closePublisher()
 	if m.sub != m.pub {
-		err = errors.Join(err, m.sub.GracefulClose())
+		err = errors.Join(err, m.closeSubscriber())
 	}
 	// Pion does not end what began to be received while it closed.
 	m.mu.Lock()
@@ -250,6 +249,22 @@ func (m *Media) Close() error {
 	}
 	m.loops.Wait()
 	return err
+}
+
+// closePublisher lets go of the lock before the loops are waited for: one of
+// them may be about to take it.
+func (m *Media) closePublisher() error {
+	m.negotiating.Lock()
+	defer m.negotiating.Unlock()
+	return m.pub.GracefulClose()
+}
+
+// closeSubscriber waits for an offer that is being answered: Pion would begin
+// to gather candidates on what has closed, and never end.
+func (m *Media) closeSubscriber() error {
+	m.answering.Lock()
+	defer m.answering.Unlock()
+	return m.sub.GracefulClose()
 }
 
 // Negotiate offers the publisher connection as it stands and waits for the
@@ -296,7 +311,10 @@ func (m *Media) HandleSections(audios, videos int) error {
 	}
 	m.loops.Go(func() {
 		m.negotiating.Lock()
-		err := m.addSections(audios, videos)
+		err := m.life.Err()
+		if err == nil {
+			err = m.addSections(audios, videos)
+		}
 		m.negotiating.Unlock()
 		if err == nil {
 			err = m.Negotiate(m.life)
@@ -322,7 +340,11 @@ func (m *Media) Failed() []error {
 	return append([]error(nil), m.failed...)
 }
 
+// offer makes the next offer; negotiating is held.
 func (m *Media) offer(options *webrtc.OfferOptions) (sdp string, id uint32, err error) {
+	if err := m.life.Err(); err != nil {
+		return "", 0, fmt.Errorf("meetingpeer: offer: %w", err)
+	}
 	m.mu.Lock()
 	m.pending = true
 	m.mu.Unlock()
@@ -374,6 +396,11 @@ func (m *Media) HandleAnswer(sdp string, id uint32, mids map[string]string) erro
 // HandleOffer takes the server's offer of the subscriber connection and
 // answers it.
 func (m *Media) HandleOffer(sdp string, id uint32) error {
+	m.answering.Lock()
+	defer m.answering.Unlock()
+	if m.life.Err() != nil {
+		return nil // too late
+	}
 	if err := m.sub.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: m.without(sdp)}); err != nil {
 		return fmt.Errorf("meetingpeer: server's offer: %w", err)
 	}
