@@ -28,6 +28,7 @@ type loudness struct {
 	score atomic.Int64 // 127-level, times 1<<loudnessBits; written by the track's packets alone
 	at    atomic.Int64 // of the last packet
 	in    atomic.Bool  // among the loudest; written under loudest.mu
+	gone  bool         // guarded by loudest.mu; the track has ended
 	tried int64        // owned by the track's packets
 }
 
@@ -85,22 +86,58 @@ func (s *loudest) hears(t *track, level uint8, now int64) bool {
 func (s *loudest) enter(t *track, now int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if t.loudness.gone { // and its client sends on
+		return false
+	}
 	if len(s.in) >= s.most {
-		quietest := slices.MinFunc(s.in, func(a, b *track) int { return int(a.loudness.current(now) - b.loudness.current(now)) })
-		if t.loudness.current(now) < quietest.loudness.current(now)+louderBy {
+		out := s.yieldsLocked(t, now)
+		if out == nil {
 			return false
 		}
-		s.removeLocked(quietest)
+		s.removeLocked(out)
 	}
 	s.in = append(s.in, t)
 	t.loudness.in.Store(true)
 	return true
 }
 
+// yieldsLocked finds who makes room for t, nil where nobody does: the quietest,
+// where t is louder. How loud a packet is its sender says. So that nobody keeps
+// all others out by several microphones that claim to be loud, the further ones
+// of a participant yield to anybody's first, and its own only to its own.
+func (s *loudest) yieldsLocked(t *track, now int64) *track {
+	quieter := func(a, b *track) bool { return b == nil || a.loudness.current(now) < b.loudness.current(now) }
+	var quietest, further, own *track
+	for i, o := range s.in {
+		if quieter(o, quietest) {
+			quietest = o
+		}
+		if o.owner == t.owner && quieter(o, own) {
+			own = o
+		}
+		for j, other := range s.in {
+			if i != j && o.owner == other.owner && quieter(o, further) {
+				further = o
+			}
+		}
+	}
+	switch {
+	case own != nil:
+		quietest = own
+	case further != nil && t.loudness.current(now) > 0:
+		return further
+	}
+	if t.loudness.current(now) < quietest.loudness.current(now)+louderBy {
+		return nil
+	}
+	return quietest
+}
+
 // remove forgets a track that has ended.
 func (s *loudest) remove(t *track) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	t.loudness.gone = true
 	s.removeLocked(t)
 }
 

@@ -127,3 +127,39 @@ func TestSilenceMakesRoom(t *testing.T) {
 		t.Errorf("a quiet one is not heard in the place of one who left: %d packets", got)
 	}
 }
+
+// Whose track has ended is heard no more, however loud its client sends on.
+func TestEndedTracksAreNotHeard(t *testing.T) {
+	layers, outs := microphones(t, "an", "binh", "chi")
+	at := clockBase.Add(time.Minute)
+	layers["chi"].pub.p.room.dropTrack(layers["chi"].track)
+	for n := range 20 {
+		at = at.Add(20 * time.Millisecond)
+		say(t, layers["chi"], n, 0, at)
+		say(t, layers["an"], n, 60, at)
+		say(t, layers["binh"], n, 60, at)
+	}
+	if an, binh, chi := len(outs["an"].got), len(outs["binh"].got), len(outs["chi"].got); an != 20 || binh != 20 || chi != 0 {
+		t.Errorf("heard: an %d, binh %d, chi %d", an, binh, chi)
+	}
+}
+
+// Nobody keeps the others out by several microphones that claim to be loud.
+func TestOneVoiceYields(t *testing.T) {
+	layers, outs := microphones(t, "an", "an's second", "chi", "dung")
+	layers["an's second"].track.owner = layers["an"].track.owner
+	at := clockBase.Add(time.Minute)
+	for n := range 50 {
+		at = at.Add(20 * time.Millisecond)
+		say(t, layers["an"], n, 0, at)
+		say(t, layers["an's second"], n, 0, at)
+		if n > 20 {
+			say(t, layers["chi"], n, 60, at)
+			say(t, layers["dung"], n, 61, at)
+		}
+	}
+	an, second, chi, dung := len(outs["an"].got), len(outs["an's second"].got), len(outs["chi"].got), len(outs["dung"].got)
+	if an+second != 50+22 || chi != 29 || dung != 0 {
+		t.Errorf("heard: an %d and %d, chi %d, dung %d", an, second, chi, dung)
+	}
+}

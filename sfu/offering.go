@@ -66,8 +66,8 @@ func (o *offering) settle() {
 	o.s.p.emit(EventOffer{SDP: offer.SDP, ID: o.offerID})
 }
 
-func (o *offering) answer(sdp string, id uint32) {
-	o.s.foreign(func() {
+func (o *offering) answer(sdp string, id uint32) bool {
+	return o.s.queue.DoForeign(func() {
 		pc := o.s.pc.Load()
 		if pc == nil || !o.waiting || id != 0 && id != o.offerID {
 			return // of an offer that has been overtaken

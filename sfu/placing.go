@@ -159,4 +159,4 @@ func (l *placing) settle() {
 func (l *placing) restart() { l.asked, l.coming = [2]int{}, false }
 
 // answer is not for here: nothing is offered.
-func (l *placing) answer(string, uint32) {}
+func (l *placing) answer(string, uint32) bool { return true }

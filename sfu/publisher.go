@@ -47,9 +47,10 @@ func newPublisher(t *transport) *publisher {
 	return b
 }
 
-// offer applies a client's offer and emits the answer.
-func (b *publisher) offer(offer string, id uint32) {
-	b.foreign(func() {
+// offer applies a client's offer and emits the answer. It reports false for one
+// too many (see serial.DoForeign).
+func (b *publisher) offer(offer string, id uint32) bool {
+	return b.queue.DoForeign(func() {
 		b.hold()
 		defer b.release()
 		answer, sections, err := b.negotiate(offer)

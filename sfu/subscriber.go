@@ -32,8 +32,9 @@ type terms interface {
 	settle()
 	// restart repeats what a client that has come back may have missed.
 	restart()
-	// answer takes a client's answer.
-	answer(sdp string, id uint32)
+	// answer takes a client's answer. It reports false for one too many (see
+	// serial.DoForeign).
+	answer(sdp string, id uint32) bool
 }
 
 func newSubscriber(t *transport) *subscriber {
@@ -54,8 +55,9 @@ func (s *subscriber) start() {
 	})
 }
 
-// answer takes the client's answer to an offer.
-func (s *subscriber) answer(sdp string, id uint32) { s.terms.answer(sdp, id) }
+// answer takes the client's answer to an offer. It reports false for one too
+// many.
+func (s *subscriber) answer(sdp string, id uint32) bool { return s.terms.answer(sdp, id) }
 
 // restart serves a client that has come back.
 func (s *subscriber) restart() { s.queue.Do(s.terms.restart) }

@@ -118,14 +118,6 @@ func (t *transport) fail(err error) {
 	t.p.room.post(left{t.p, ReasonMediaFailure, ActionReconnect})
 }
 
-// foreign queues fn, which a client's message asks for. A client that does not
-// wait for answers loses its place.
-func (t *transport) foreign(fn func()) {
-	if !t.queue.DoForeign(fn) { // or the place has gone already
-		t.p.room.post(left{t.p, ReasonMediaFailure, ActionDisconnect})
-	}
-}
-
 // write sends RTCP. A connection that is going takes none.
 func (t *transport) write(packets []rtcp.Packet) {
 	if pc := t.pc.Load(); pc != nil && len(packets) > 0 {
