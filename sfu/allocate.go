@@ -160,12 +160,17 @@ func (r *room) allocate(p *Participant, now int64) {
 		d.aim(l)
 		if held := a.Layer == bandwidth.Paused && a.Bitrates != [bandwidth.MaxLayers]uint64{}; held != d.held {
 			d.held = held
-			states = append(states, StreamState{TrackSID: d.id, ParticipantSID: d.track.owner.sid, Paused: held})
+			states = append(states, d.streamState())
 		}
 	}
 	if len(states) > 0 {
 		p.emit(EventStreamState{states})
 	}
+}
+
+// streamState tells whether the track is held back.
+func (d *downTrack) streamState() StreamState {
+	return StreamState{TrackSID: d.id, ParticipantSID: d.track.owner.sid, Paused: d.held}
 }
 
 // priorityOf says who is served first: what is shown to all, then who speaks.
@@ -223,9 +228,14 @@ func (r *room) tellQuality(t *track, now time.Time) {
 		return
 	}
 	t.quality.told, t.quality.since = want, time.Time{}
+	t.owner.emit(t.subscribedQuality())
+}
+
+// subscribedQuality is what t's publisher was told last.
+func (t *track) subscribedQuality() EventSubscribedQuality {
 	c := SubscribedCodec{MimeType: t.info.MimeType}
 	for rank := range topRank + 1 {
-		c.Layers = append(c.Layers, SubscribedLayer{Quality: uint8(rank), Wanted: rank <= want})
+		c.Layers = append(c.Layers, SubscribedLayer{Quality: uint8(rank), Wanted: rank <= t.quality.told})
 	}
-	t.owner.emit(EventSubscribedQuality{TrackSID: t.info.SID, Codecs: []SubscribedCodec{c}})
+	return EventSubscribedQuality{TrackSID: t.info.SID, Codecs: []SubscribedCodec{c}}
 }

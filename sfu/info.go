@@ -236,6 +236,10 @@ type (
 		Self   ParticipantInfo
 		Others []ParticipantInfo
 		Gone   []ParticipantInfo // who left lately, which a broken socket may not have told
+		// Muted are the SIDs of one's tracks that the server muted. The client must
+		// hear of it before it sees them muted in Self, or takes that for an error
+		// and unmutes them.
+		Muted []string
 	}
 	// EventParticipants brings what changed of participants, oneself included,
 	// and who left. Those who left come first: one of them may be back.

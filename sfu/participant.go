@@ -62,7 +62,7 @@ type Participant struct {
 	quality     Quality                  // as last rated
 	rated       bool
 	toldQuality bool            // of everybody
-	refused     map[string]bool // tracks it was told that it may not receive
+	refused     map[string]bool // of tracks it was told of: whether it may not receive them
 	away        *time.Timer     // while signalling is lost
 	media       *time.Timer     // while there is no media connection
 	mediaWaits  int             // count of timers media has had
@@ -230,11 +230,18 @@ func (p *Participant) Resume(ctx context.Context, events func(Event)) (int, erro
 
 // Offer hands in the client's offer for the publisher connection. The answer
 // carries the same id.
-func (p *Participant) Offer(sdp string, id uint32) { p.pub.offer(sdp, id) }
+func (p *Participant) Offer(sdp string, id uint32) { p.waits(p.pub.offer(sdp, id)) }
 
 // Answer hands in the client's answer for the subscriber connection; id is the
 // offer's, 0 when the client does not say.
-func (p *Participant) Answer(sdp string, id uint32) { p.sub.answer(sdp, id) }
+func (p *Participant) Answer(sdp string, id uint32) { p.waits(p.sub.answer(sdp, id)) }
+
+// waits ends the place of a client that does not wait for answers.
+func (p *Participant) waits(ok bool) {
+	if !ok { // or the place has gone already
+		p.room.post(left{p, ReasonMediaFailure, ActionDisconnect})
+	}
+}
 
 // Candidate hands in an ICE candidate of the client.
 func (p *Participant) Candidate(target Target, c webrtc.ICECandidateInit) {
@@ -330,12 +337,55 @@ func (e resumed) apply(r *room) {
 	}
 	n := p.events.Load().number + 1
 	p.events.Store(&attachment{number: n, emit: e.events})
-	p.emit(EventResumed{Room: r.info(), Self: p.info(), Others: r.othersOf(p), Gone: r.goneLately(p)})
+	back := EventResumed{Room: r.info(), Self: p.info(), Others: r.othersOf(p), Gone: r.goneLately(p)}
+	for sid, t := range p.tracks {
+		if t.silenced {
+			back.Muted = append(back.Muted, sid)
+		}
+	}
+	p.emit(back)
+	r.repeat(p)
 	if !p.oneConnection || !p.sub.up() { // a client that restarts ICE by itself may have no need to
 		p.armMedia()
 	}
 	p.sub.restart()
 	e.answer <- n
+}
+
+// repeat tells a client that has come back what a broken socket may not have
+// told, of what is told once only.
+func (r *room) repeat(p *Participant) {
+	for _, t := range p.tracks {
+		if t.info.Kind == Video && t.info.MimeType != "" {
+			p.emit(t.subscribedQuality())
+		}
+	}
+	var states []StreamState
+	for _, d := range p.subs {
+		if d.kind == webrtc.RTPCodecTypeVideo {
+			states = append(states, d.streamState())
+		}
+	}
+	if len(states) > 0 {
+		p.emit(EventStreamState{states})
+	}
+	var speakers []Speaker
+	for _, o := range r.bySID {
+		if s, speaks := r.speaking[o]; speaks {
+			speakers = append(speakers, s)
+		} else if len(o.tracks) > 0 && !o.perm.Hidden {
+			speakers = append(speakers, Speaker{SID: o.sid})
+		}
+	}
+	if len(speakers) > 0 {
+		p.emit(EventSpeakers{Speakers: speakers})
+	}
+	p.toldQuality = false
+	for sid, refused := range p.refused {
+		if t := r.tracks[sid]; t != nil {
+			p.emit(EventSubscriptionAllowed{TrackSID: sid, ParticipantSID: t.owner.sid, Allowed: !refused})
+		}
+	}
 }
 
 // mediaUp and mediaDown tell of the receiving connection.

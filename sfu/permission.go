@@ -89,7 +89,7 @@ func (r *room) tellAllowed(p *Participant, t *track) {
 	case !allowed && !p.refused[sid] && (p.perm.Subscribe || p.wanted[sid]): // its own permission says the rest
 		p.refused[sid] = true
 	case allowed && p.refused[sid]:
-		delete(p.refused, sid)
+		p.refused[sid] = false
 	default:
 		return
 	}

@@ -111,10 +111,23 @@ func TestServerMutes(t *testing.T) {
 		}
 	}
 	binh.awaitParticipant("an", "muted", func(p sfu.ParticipantInfo) bool { return len(p.Tracks) == 1 && p.Tracks[0].Muted })
+	back := func(want int) {
+		t.Helper()
+		if _, err := an.p.Resume(ctx(t), an.note); err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		e := await(an, "its place", func(sfu.EventResumed) bool { n++; return n == want+1 })
+		if len(e.Muted) != 1-want || want == 0 && e.Muted[0] != sid {
+			t.Errorf("who is back is told that %v are muted", e.Muted)
+		}
+	}
+	back(0)
 	an.p.Mute(sid, false)
 	binh.awaitParticipant("an", "unmuted", func(p sfu.ParticipantInfo) bool {
 		return len(p.Tracks) == 1 && !p.Tracks[0].Muted && p.Tracks[0].Version > 2
 	})
+	back(1) // of what it unmuted itself nothing is said
 	if got := all[sfu.EventTrackMuted](an); len(got) != 1 || got[0].TrackSID != sid || !got[0].Muted {
 		t.Errorf("an is told %+v", got)
 	}

@@ -313,9 +313,12 @@ func (e joined) apply(r *room) {
 	r.touch(p)
 	p.armMedia()
 	p.sub.start()
-	if p.first != nil {
-		p.pub.offer(p.first.SDP, p.first.ID)
+	if first := p.first; first != nil {
 		p.first = nil
+		if !p.pub.offer(first.SDP, first.ID) { // its client has sent more of them meanwhile
+			r.leave(p, ReasonMediaFailure, ActionDisconnect)
+			return
+		}
 	}
 	for _, t := range r.tracks {
 		r.subscribe(p, t)

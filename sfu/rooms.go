@@ -148,6 +148,7 @@ func (s *SFU) MuteTrack(ctx context.Context, name, identity, trackSID string) (T
 		}
 		if !t.info.Muted {
 			r.mute(t, true)
+			t.silenced = true
 			p.emit(EventTrackMuted{TrackSID: trackSID, Muted: true})
 		}
 		return t.info, nil

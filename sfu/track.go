@@ -25,6 +25,7 @@ type track struct {
 	unmuted   time.Time // when last, or muted
 	announced bool      // others know of it
 	heard     bool      // somebody has received it
+	silenced  bool      // muted by the server, and not unmuted since
 	quality   struct {
 		told  int       // the highest layer that its publisher was told to send, -1 for none
 		since time.Time // less has been wanted; zero when it is not so
@@ -233,6 +234,7 @@ type trackMuted struct {
 
 func (e trackMuted) apply(r *room) {
 	if t := e.p.tracks[e.sid]; t != nil && t.info.Muted != e.muted {
+		t.silenced = false
 		r.mute(t, e.muted)
 	}
 }

@@ -15,6 +15,9 @@ func (ses *session) event(so *socket, e sfu.Event) {
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Reconnect{Reconnect: &lk.ReconnectResponse{
 			ServerInfo: ses.serverInfo(), LastMessageSeq: ses.data.lastSequence(), IceServers: ses.svc.iceServers(ses.p.SID()),
 		}}})
+		for _, sid := range e.Muted {
+			so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Mute{Mute: &lk.MuteTrackRequest{Sid: sid, Muted: true}}})
+		}
 		all := append(append(participants(e.Gone), participants(e.Others)...), participant(e.Self))
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Update{Update: &lk.ParticipantUpdate{Participants: all}}})
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_RoomUpdate{RoomUpdate: &lk.RoomUpdate{Room: room(e.Room)}}})

@@ -165,6 +165,31 @@ func testChangesWhileAway(t *testing.T, version func(*settings)) {
 	c.unnoticed()
 }
 
+// Who is back hears of a track that the server muted meanwhile, and before the
+// update that shows it: clients unmute what is muted without their knowing.
+func TestMutedWhileAway(t *testing.T) {
+	s := serve(t)
+	an := s.join(t, "an")
+	place := an.joined().GetParticipant().GetSid()
+	_, sid := an.publish(microphone("mic"))
+	if err := an.CloseSocket(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.media.MuteTrack(ctx(t), "r", "an", sid); err != nil {
+		t.Fatal(err)
+	}
+	back := s.resume(t, "an", place)
+	back.sees("an", "its place", func(*lk.ParticipantInfo) bool { return true })
+	for _, m := range back.Messages() {
+		if m.GetMute().GetSid() == sid && m.GetMute().GetMuted() {
+			return
+		}
+		if m.GetUpdate() != nil {
+			t.Fatal("the update comes before the mute")
+		}
+	}
+}
+
 // local is the address that a client sends from, "" when there is none.
 func local(pc *webrtc.PeerConnection) string {
 	pair, err := pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair()
