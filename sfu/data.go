@@ -1,9 +1,9 @@
 package sfu
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/pion/webrtc/v4"
 )
@@ -38,7 +38,12 @@ type Data struct {
 // dataChannel takes the data channels that a client opens on its publisher
 // connection; unknown ones are left alone.
 func (b *publisher) dataChannel(dc *webrtc.DataChannel) {
-	if b.channels.Add(1) > maxChannels {
+	n := b.channels.Add(1)
+	if n > mostChannels {
+		b.fail(errors.New("client opens too many data channels"))
+		return
+	}
+	if n > maxChannels {
 		dc.OnOpen(func() { // only now is there something to close
 			if err := dc.Close(); err != nil {
 				b.p.log.Debug("data channel not closed", "err", err)
@@ -69,7 +74,7 @@ func (p *Participant) relay(kind DataKind, data []byte) {
 	if !ok {
 		return
 	}
-	d := &reliable{from: p, Data: out, at: time.Now()}
+	d := newReliable(p, out)
 	numbered := kind == Reliable && out.Sequence > 0
 	if numbered {
 		p.room.replay.add(d) // before anybody gets it: whose channel opens meanwhile finds it there

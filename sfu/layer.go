@@ -48,6 +48,9 @@ type layer struct {
 	// Owned by the room's run.
 	rate meter
 
+	// Owned by the connection's RTCP.
+	reported time.Time // when a sender report was last handed on
+
 	mu      sync.Mutex
 	lastPLI time.Time // guarded by mu
 	pliDue  bool      // guarded by mu; a request waits for the throttle
@@ -141,9 +144,15 @@ func (l *layer) packet(pkt *packet, raw []byte, at time.Time) {
 		if !v.parse(l.codec, pkt.payload) {
 			return
 		}
-	} else if ext := pkt.extension(l.levelID); len(ext) >= 1 {
-		level = ext[0] & 0x7F
-		t.audio.add(level)
+	} else {
+		if !l.pub.soundGoesOn(len(raw), at) {
+			m.soundDropped.Inc()
+			return
+		}
+		if ext := pkt.extension(l.levelID); len(ext) >= 1 {
+			level = ext[0] & 0x7F
+			t.audio.add(level)
+		}
 	}
 	if muted || t.voice && !l.pub.p.room.loudest.hears(t, level, now) {
 		return
@@ -236,7 +245,12 @@ func (l *layer) tryKeyFrame() {
 // senderReport takes a report of the publisher's, which ties its timestamps to
 // a clock, and hands it on so that sound and picture stay in step.
 func (l *layer) senderReport(ntp uint64, ts uint32) {
-	l.rx.senderReport(ntp, time.Now())
+	now := time.Now()
+	l.rx.senderReport(ntp, now)
+	if now.Sub(l.reported) < reportPause {
+		return
+	}
+	l.reported = now
 	for _, d := range *l.track.subs.Load() {
 		d.senderReport(l, ntp, ts)
 	}

@@ -11,6 +11,7 @@ type metrics struct {
 	rooms, participants              prometheus.Gauge
 	received, forwarded              prometheus.Counter
 	resent, nacks, plis, dataDropped prometheus.Counter
+	soundDropped                     prometheus.Counter
 
 	udpSends, udpUnsent, udpStrangers, udpOverrun prometheus.Counter
 }
@@ -32,6 +33,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		nacks:        counter("nacks_sent_total", "Packets asked of publishers again."),
 		plis:         counter("key_frames_requested_total", "Key frames asked of publishers."),
 		dataDropped:  counter("data_dropped_total", "Data packets not forwarded because a subscriber was too slow."),
+		soundDropped: counter("sound_dropped_total", "Packets of sound not forwarded because their participant sends more than sound takes."),
 
 		udpSends:     counter("udp_sends_total", "System calls that sent UDP packets; a frame's packets share one."),
 		udpUnsent:    counter("udp_packets_unsent_total", "UDP packets that the kernel did not take."),
@@ -42,7 +44,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	var err error
-	for _, c := range []prometheus.Collector{m.rooms, m.participants, m.received, m.forwarded, m.resent, m.nacks, m.plis, m.dataDropped,
+	for _, c := range []prometheus.Collector{m.rooms, m.participants, m.received, m.forwarded, m.resent, m.nacks, m.plis, m.dataDropped, m.soundDropped,
 		m.udpSends, m.udpUnsent, m.udpStrangers, m.udpOverrun} {
 		err = errors.Join(err, r.Register(c))
 	}

@@ -72,7 +72,10 @@ func (o *offering) answer(sdp string, id uint32) bool {
 		if pc == nil || !o.waiting || id != 0 && id != o.offerID {
 			return // of an offer that has been overtaken
 		}
-		err := pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: stripCandidates(sdp)})
+		sdp, err := readAnswer(sdp, len(pc.GetTransceivers())+1) // and the data channels
+		if err == nil {
+			err = pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: sdp})
+		}
 		if err != nil {
 			o.s.fail(fmt.Errorf("client's answer: %w", err))
 			return

@@ -10,6 +10,9 @@ import (
 const (
 	dataAtOnce  = 2 << 20 // bytes
 	dataASecond = 512 << 10
+	// dataPacket is what each packet counts beyond its bytes: to send even an
+	// empty one to everybody is work.
+	dataPacket = 1 << 10
 )
 
 // pace is how much data a participant has sent of late.
@@ -40,7 +43,7 @@ func (p *pace) take(n int, now time.Time, drop bool) time.Duration {
 // Reliable packets hold up the channel they came by, which makes SCTP slow
 // their sender down (RFC 9260, 6.2).
 func (b *publisher) paced(kind DataKind, n int) bool {
-	wait := b.pace.take(n, time.Now(), kind == Lossy)
+	wait := b.pace.take(n+dataPacket, time.Now(), kind == Lossy)
 	if wait <= 0 {
 		return true
 	}

@@ -59,6 +59,10 @@ type Participant struct {
 	wanted      map[string]bool          // what was asked for, by track SID
 	settings    map[string]TrackSettings // by track SID
 	access      *access                  // who may receive its tracks; nil: everybody
+	asked       *access                  // what access is to be
+	accesses    bucket                   // changes of access
+	accessWaits *time.Timer              // until the next is due; nil: none waits
+	told        bucket                   // bytes that others were told of it
 	quality     Quality                  // as last rated
 	rated       bool
 	toldQuality bool            // of everybody
@@ -86,6 +90,8 @@ func newParticipant(r *room, req JoinRequest) *Participant {
 	p.events.Store(&attachment{number: 1, emit: req.Events})
 	p.mayData.Store(req.Permission.PublishData)
 	p.first = req.Offer
+	p.accesses = bucket{most: accessAtOnce, perSecond: accessASecond}
+	p.told = bucket{most: tellAtOnce, perSecond: tellASecond}
 	if p.oneConnection {
 		p.connectOnce()
 	} else {
@@ -170,6 +176,23 @@ func (p *Participant) info() ParticipantInfo {
 	return i
 }
 
+// size is about how many bytes it takes to tell of the participant.
+func (p *Participant) size() int {
+	n := 100 + len(p.identity) + len(p.name) + len(p.metadata)
+	for k, v := range p.attributes {
+		n += len(k) + len(v)
+	}
+	for _, t := range p.tracks {
+		if t.announced {
+			n += 100 + len(t.info.Name) + len(t.info.Stream) + len(t.info.CID)
+			for _, l := range t.info.Layers {
+				n += 2 * (20 + len(l.RID)) // of the track, and of its codec
+			}
+		}
+	}
+	return n
+}
+
 // close ends the connections and waits for their goroutines.
 func (p *Participant) close() {
 	for _, t := range p.transports {
@@ -178,7 +201,7 @@ func (p *Participant) close() {
 }
 
 func (p *Participant) stopTimers() {
-	for _, t := range []*time.Timer{p.away, p.media} {
+	for _, t := range []*time.Timer{p.away, p.media, p.accessWaits} {
 		if t != nil {
 			t.Stop()
 		}

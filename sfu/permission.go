@@ -1,6 +1,9 @@
 package sfu
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // SubscriptionPermission says who may receive a participant's tracks. Its zero
 // value lets nobody.
@@ -51,7 +54,8 @@ func newAccess(s SubscriptionPermission) *access {
 func (g *grant) covers(trackSID string) bool { return g != nil && (g.all || g.tracks[trackSID]) }
 
 // AllowSubscribers says who may receive the participant's tracks; until then
-// everybody may. Who may not any more loses them at once.
+// everybody may. Who may not any more loses them at once, unless that changes all
+// the time.
 func (p *Participant) AllowSubscribers(s SubscriptionPermission) {
 	p.room.post(accessSet{p, newAccess(s)})
 }
@@ -62,11 +66,38 @@ type accessSet struct {
 }
 
 func (e accessSet) apply(r *room) {
-	if r.bySID[e.p.sid] != e.p {
+	p := e.p
+	if r.bySID[p.sid] != p {
 		return
 	}
-	e.p.access = e.a
-	for _, t := range e.p.tracks {
+	p.asked = e.a
+	if p.accessWaits != nil {
+		return // with the one that waits
+	}
+	if !p.accesses.take(1, time.Now()) {
+		p.accessWaits = time.AfterFunc(p.accesses.wait(1), func() { r.post(accessDue{p}) })
+		return
+	}
+	r.access(p)
+}
+
+// accessDue says that what p asked for last need not wait any longer.
+type accessDue struct{ p *Participant }
+
+func (e accessDue) apply(r *room) {
+	p := e.p
+	if r.bySID[p.sid] != p || p.accessWaits == nil {
+		return
+	}
+	p.accessWaits = nil
+	p.accesses.take(1, time.Now())
+	r.access(p)
+}
+
+// access lets those receive p's tracks that p has asked for.
+func (r *room) access(p *Participant) {
+	p.access, p.asked = p.asked, nil
+	for _, t := range p.tracks {
 		for _, o := range r.bySID {
 			r.subscribe(o, t)
 		}

@@ -14,7 +14,10 @@ import (
 const (
 	feedbackEvery = 100 * time.Millisecond
 	reportEvery   = 10 // feedbacks
-	maxChannels   = 16 // data channels over a connection's life
+	maxChannels   = 16 // data channels over a connection's life; more are closed
+	// mostChannels is with how many the place ends: a client that does not take
+	// part in the closing of one leaves it open, with a buffer of 64 KiB.
+	mostChannels = 4 * maxChannels
 )
 
 // publisher is the role of a connection on which a client publishes; the
@@ -32,10 +35,12 @@ type publisher struct {
 
 	mu     sync.Mutex
 	layers []*layer // guarded by mu; that report back
+	sound  bucket   // guarded by mu
 }
 
 func newPublisher(t *transport) *publisher {
 	b := &publisher{transport: t, feedback: newFeedback(), stop: make(chan struct{})}
+	b.sound = bucket{most: soundAtOnce, perSecond: soundASecond}
 	t.setUp = append(t.setUp, func(pc *webrtc.PeerConnection) error {
 		pc.OnTrack(func(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
 			b.p.room.post(mediaArrived{b.p, newLayer(b, remote, receiver)})
@@ -125,6 +130,13 @@ func (b *publisher) endLayer(l *layer) {
 			return
 		}
 	}
+}
+
+// soundGoesOn tells whether a packet of sound, of n bytes, may be forwarded.
+func (b *publisher) soundGoesOn(n int, now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.sound.take(float64(n+soundPacket), now)
 }
 
 // report sends congestion feedback and receiver reports until the connection

@@ -25,11 +25,34 @@ type replay struct {
 type reliable struct {
 	from *Participant
 	Data
+	to map[string]struct{} // what To names, where that is much
 	at time.Time
 }
 
+func newReliable(from *Participant, data Data) *reliable {
+	d := &reliable{from: from, Data: data, at: time.Now()}
+	if len(data.To) <= 8 {
+		return d
+	}
+	// A packet has room for thousands of names, each of which would be compared
+	// with everybody's.
+	d.to = make(map[string]struct{}, len(data.To))
+	for _, name := range data.To {
+		d.to[name] = struct{}{}
+	}
+	return d
+}
+
 func (d *reliable) isFor(p *Participant) bool {
-	return d.from != p && (len(d.To) == 0 || slices.Contains(d.To, p.identity) || slices.Contains(d.To, p.sid))
+	switch {
+	case d.from == p:
+		return false
+	case d.to != nil:
+		_, identity := d.to[p.identity]
+		_, sid := d.to[p.sid]
+		return identity || sid
+	}
+	return len(d.To) == 0 || slices.Contains(d.To, p.identity) || slices.Contains(d.To, p.sid)
 }
 
 func (r *replay) add(d *reliable) {

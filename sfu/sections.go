@@ -15,6 +15,15 @@ const (
 	maxSections       = 3 * maxTracks
 	maxSharedSections = 6 * maxTracks
 	maxMID            = 32 // bytes; others are told of it
+
+	// The rest of a description. Browsers write up to 400 lines a section, and
+	// four for each stream that they send; for some of them Pion looks through all
+	// others.
+	maxLines      = 1000 // of a section, and of what stands before the sections
+	maxFormats    = 128  // of a section
+	maxRIDs       = 16   // of a section
+	maxSSRCLines  = 2000 // of all sections
+	maxGroupLines = 400  // of streams, of all sections
 )
 
 // section is what matters of a section of a client's offer.
@@ -32,8 +41,8 @@ func readOffer(offer string, most int) (stripped string, sections map[string]sec
 	if err := d.UnmarshalString(offer); err != nil {
 		return "", nil, fmt.Errorf("parse offer: %w", err)
 	}
-	if len(d.MediaDescriptions) > most {
-		return "", nil, fmt.Errorf("offer has %d sections, more than %d", len(d.MediaDescriptions), most)
+	if err := bounded(&d, most); err != nil {
+		return "", nil, fmt.Errorf("offer has %w", err)
 	}
 	sections = make(map[string]section)
 	for _, m := range d.MediaDescriptions {
@@ -59,6 +68,61 @@ func readOffer(offer string, most int) (stripped string, sections map[string]sec
 		sections[mid] = s
 	}
 	return stripCandidates(offer), sections, nil
+}
+
+// readAnswer checks the bounds of a client's answer, of most sections, and
+// strips its candidates.
+func readAnswer(answer string, most int) (stripped string, err error) {
+	var d sdp.SessionDescription
+	if err := d.UnmarshalString(answer); err != nil {
+		return "", fmt.Errorf("parse answer: %w", err)
+	}
+	if err := bounded(&d, most); err != nil {
+		return "", fmt.Errorf("answer has %w", err)
+	}
+	return stripCandidates(answer), nil
+}
+
+// bounded tells what d, of most sections, has too much of.
+func bounded(d *sdp.SessionDescription, most int) error {
+	switch {
+	case len(d.MediaDescriptions) > most:
+		return fmt.Errorf("%d sections, more than %d", len(d.MediaDescriptions), most)
+	case len(d.Attributes) > maxLines:
+		return fmt.Errorf("%d lines before the sections, more than %d", len(d.Attributes), maxLines)
+	}
+	ssrcs, groups := 0, 0
+	for _, m := range d.MediaDescriptions {
+		lines, rids := 0, 0
+		for _, a := range m.Attributes {
+			lines++
+			switch a.Key {
+			case "candidate": // stripped
+				lines--
+			case "rid":
+				rids++
+			case sdp.AttrKeySSRC:
+				ssrcs++
+			case sdp.AttrKeySSRCGroup:
+				groups++
+			}
+		}
+		switch {
+		case lines > maxLines:
+			return fmt.Errorf("a section of %d lines, more than %d", lines, maxLines)
+		case len(m.MediaName.Formats) > maxFormats:
+			return fmt.Errorf("a section of %d formats, more than %d", len(m.MediaName.Formats), maxFormats)
+		case rids > maxRIDs:
+			return fmt.Errorf("a section of %d rids, more than %d", rids, maxRIDs)
+		}
+	}
+	switch {
+	case ssrcs > maxSSRCLines:
+		return fmt.Errorf("%d ssrc lines, more than %d", ssrcs, maxSSRCLines)
+	case groups > maxGroupLines:
+		return fmt.Errorf("%d ssrc-group lines, more than %d", groups, maxGroupLines)
+	}
+	return nil
 }
 
 func stripCandidates(sdp string) string {

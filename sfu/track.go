@@ -127,6 +127,9 @@ func (e mediaArrived) apply(r *room) {
 		}
 		return
 	}
+	if len(*t.layers.Load()) >= maxLayers {
+		return // each keeps its packets for a while
+	}
 	l.track = t
 	l.lastSeen.CompareAndSwap(0, int64(time.Since(clockBase))) // its first packets wait to be read
 	t.addLayer(l)

@@ -19,6 +19,7 @@ const (
 // room's run.
 type news struct {
 	changed []*Participant
+	held    []*Participant // changed, and told of too much already
 	gone    []departure
 	arrived []*track         // that nobody receives before it was told of
 	told    time.Time        // when last
@@ -37,7 +38,7 @@ type departure struct {
 // touch notes that p changed.
 func (r *room) touch(p *Participant) {
 	p.version++
-	if !slices.Contains(r.news.changed, p) {
+	if !slices.Contains(r.news.changed, p) && !slices.Contains(r.news.held, p) {
 		r.news.changed = append(r.news.changed, p)
 	}
 }
@@ -52,7 +53,8 @@ func (r *room) arrive(t *track) {
 // forget notes that p, whose place has ended, is gone.
 func (r *room) forget(p *Participant) {
 	n := &r.news
-	n.changed = slices.DeleteFunc(n.changed, func(c *Participant) bool { return c == p })
+	gone := func(c *Participant) bool { return c == p }
+	n.changed, n.held = slices.DeleteFunc(n.changed, gone), slices.DeleteFunc(n.held, gone)
 	if p.perm.Hidden || r.closing {
 		return
 	}
@@ -86,7 +88,7 @@ func (r *room) goneLately(p *Participant) []ParticipantInfo {
 func (r *room) settle() {
 	n := &r.news
 	switch {
-	case len(n.changed) == 0 && len(n.gone) == 0 && len(n.arrived) == 0:
+	case len(n.changed) == 0 && len(n.gone) == 0 && !slices.ContainsFunc(n.arrived, r.mayArrive):
 	case len(r.bySID) <= smallRoom:
 		r.tell()
 	case n.due == nil:
@@ -104,9 +106,17 @@ func (r *room) settle() {
 func (r *room) tell() {
 	n := &r.news
 	n.due, n.told = nil, time.Now()
+	r.hold()
 	r.tellChanges()
-	arrived := n.arrived
-	n.arrived = nil
+	var arrived, later []*track
+	for _, t := range n.arrived {
+		if r.mayArrive(t) {
+			arrived = append(arrived, t)
+		} else {
+			later = append(later, t)
+		}
+	}
+	n.arrived = later
 	for _, t := range arrived {
 		if r.tracks[t.info.SID] != t {
 			continue
@@ -117,6 +127,28 @@ func (r *room) tell() {
 	}
 	if slices.ContainsFunc(arrived, func(t *track) bool { return t.info.Kind == Video }) {
 		r.lookAtMedia()
+	}
+}
+
+// mayArrive tells whether t may be offered as soon as everybody has been told
+// what there is to tell.
+func (r *room) mayArrive(t *track) bool { return !slices.Contains(r.news.held, t.owner) }
+
+// hold keeps back the changes of those of whom too much has been told, until
+// the next time.
+func (r *room) hold() {
+	n := &r.news
+	all := append(n.held, n.changed...)
+	n.held, n.changed = nil, nil
+	for _, p := range all {
+		if p.told.take(float64(p.size()), n.told) {
+			n.changed = append(n.changed, p)
+		} else {
+			n.held = append(n.held, p)
+		}
+	}
+	if len(n.held) > 0 {
+		n.due = time.After(max(r.sfu.cfg.UpdateInterval, tellPause))
 	}
 }
 

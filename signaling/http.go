@@ -169,6 +169,12 @@ func (s *Service) serveSocket(w http.ResponseWriter, r *http.Request) {
 		s.refuseJoin(w, err)
 		return
 	}
+	if !isForwarded(r) { // which the other node has counted
+		if err := s.joins.take(claims, s.now); err != nil {
+			s.refuseJoin(w, err)
+			return
+		}
+	}
 	// Whoever closes the room finds it here from now on, if it is here.
 	hold := s.cfg.Owner.Held(claims.Video.Room)
 	revocations := s.revocations.Load()
@@ -222,6 +228,11 @@ func (s *Service) upgrade(w http.ResponseWriter, r *http.Request, claims accesst
 	if s.crowded(r, opt, claims.Video.Room) {
 		hold.Release()
 		refuseCrowded(w)
+		return
+	}
+	if err := s.placeFor(claims); err != nil && !opt.reconnect {
+		hold.Release()
+		s.refuseJoin(w, err)
 		return
 	}
 	s.mu.Lock()

@@ -70,6 +70,9 @@ func unpackJoinRequest(packed string) (*lk.JoinRequest, error) {
 		return nil, errcode.New(errcode.Invalid, "join_request is compressed in an unknown way; use gzip")
 	}
 	request := &lk.JoinRequest{}
+	if tooManyFields(data, request.ProtoReflect().Descriptor()) {
+		return nil, errcode.New(errcode.TooLarge, "join_request has more than %d fields", maxFields)
+	}
 	if err := proto.Unmarshal(data, request); err != nil {
 		return nil, errcode.Wrap(err, errcode.Invalid, "join_request holds no JoinRequest")
 	}
@@ -119,7 +122,10 @@ func joinOptions(r *lk.JoinRequest) options {
 
 // doFirst does what a join request asked for beyond the place.
 func (ses *session) doFirst(so *socket, opt options) {
-	for _, r := range opt.first[:min(len(opt.first), messagesAtOnce)] {
+	for _, r := range opt.first {
+		if !ses.share.take(weight(r), 0) {
+			return
+		}
 		ses.do(so, r)
 	}
 }

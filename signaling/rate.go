@@ -2,8 +2,8 @@ package signaling
 
 import "time"
 
-// rate is a token bucket against a client gone wild. It is owned by one
-// socket's reader.
+// rate is a token bucket against a client gone wild. It has no lock of its
+// own.
 type rate struct {
 	burst     float64 // what may be taken at once
 	perSecond float64 // what comes back

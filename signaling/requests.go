@@ -27,6 +27,9 @@ const (
 func decode(m wsconn.Message) (*lk.SignalRequest, error) {
 	r := &lk.SignalRequest{}
 	var err error
+	if m.Binary && tooManyFields(m.Data, r.ProtoReflect().Descriptor()) || !m.Binary && tooManyValues(m.Data) {
+		return nil, &wsconn.Closed{Code: codePolicy, Reason: "message of too many parts"}
+	}
 	if m.Binary {
 		err = proto.Unmarshal(m.Data, r)
 	} else {
@@ -43,6 +46,9 @@ func (ses *session) handle(_ context.Context, so *socket, m wsconn.Message) erro
 	r, err := decode(m)
 	if err != nil {
 		return err
+	}
+	if !ses.share.take(weight(r), len(m.Data)) {
+		return &wsconn.Closed{Code: codePolicy, Reason: "too many messages"}
 	}
 	ses.do(so, r)
 	return nil

@@ -38,12 +38,13 @@ const (
 
 // session is one participant as signalling sees it; it outlives its sockets.
 type session struct {
-	svc  *Service
-	p    *sfu.Participant // set before the first socket is read
-	log  *slog.Logger
-	data *relay
-	soon chan struct{} // holds one value when a new token is due before its time
-	hold *owner.Hold   // of the room, until the place ends; nil on a node that is alone
+	svc   *Service
+	p     *sfu.Participant // set before the first socket is read
+	log   *slog.Logger
+	data  *relay
+	soon  chan struct{} // holds one value when a new token is due before its time
+	hold  *owner.Hold   // of the room, until the place ends; nil on a node that is alone
+	share *share        // of what it may say
 
 	mu     sync.Mutex
 	claims accesstoken.Claims // guarded by mu
@@ -153,13 +154,8 @@ func (s *Service) serve(conn *wsconn.Conn, claims accesstoken.Claims, hold *owne
 	ctx, cancel := context.WithCancel(s.stop)
 	var refresh sync.WaitGroup
 	refresh.Go(func() { ses.refresh(ctx, so) })
-	messages := rate{burst: messagesAtOnce, perSecond: messagesASecond, now: s.now}
-	bytes := rate{burst: bytesAtOnce, perSecond: bytesASecond, now: s.now}
 	err := conn.Run(ctx, func(ctx context.Context, m wsconn.Message) error {
 		s.metrics.messages.Inc()
-		if !messages.take(1) || !bytes.take(float64(len(m.Data))) {
-			return &wsconn.Closed{Code: codePolicy, Reason: "too many messages"}
-		}
 		so.text.Store(!m.Binary)
 		return ses.handle(ctx, so, m)
 	})
@@ -171,7 +167,7 @@ func (s *Service) serve(conn *wsconn.Conn, claims accesstoken.Claims, hold *owne
 
 // join takes a place for the token's holder, which keeps hold until it ends.
 func (s *Service) join(so *socket, claims accesstoken.Claims, hold *owner.Hold, opt options) (*session, int) {
-	ses := &session{svc: s, soon: make(chan struct{}, 1), log: so.log, hold: hold, data: &relay{identity: claims.Identity, log: so.log}}
+	ses := &session{svc: s, soon: make(chan struct{}, 1), log: so.log, hold: hold, data: &relay{identity: claims.Identity, log: so.log}, share: newShare(s.now)}
 	g := claims.Video
 	ctx, cancel := context.WithTimeout(s.stop, 5*time.Second)
 	defer cancel()

@@ -89,6 +89,7 @@ type Service struct {
 	now     func() time.Time
 	metrics *metrics
 	rates   keyRates
+	joins   joinRates
 	peers   *http.Transport // reaches other nodes; nil: there are none
 
 	mu       sync.Mutex
@@ -140,7 +141,7 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signaling: %w", err)
 	}
-	s := &Service{cfg: cfg, log: cfg.Log, now: cfg.Now, metrics: m, rates: keyRates{by: make(map[string]*rate)}, peers: newPeers(cfg), sessions: make(map[string]*session)}
+	s := &Service{cfg: cfg, log: cfg.Log, now: cfg.Now, metrics: m, rates: keyRates{by: make(map[string]*rate)}, joins: joinRates{by: make(map[string]*rate)}, peers: newPeers(cfg), sessions: make(map[string]*session)}
 	s.stop, s.stopAll = context.WithCancel(context.Background())
 	s.tunnels, s.cutTunnels = context.WithCancel(s.stop)
 	return s, nil

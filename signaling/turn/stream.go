@@ -20,13 +20,16 @@ const (
 	idleTime      = 2 * time.Minute  // ICE asks for consent every few seconds
 	writeTime     = 10 * time.Second
 	// streamQueue is what may wait for a client that reads slowly; more is lost, as
-	// by a slow network.
-	streamQueue = 512 << 10
+	// by a slow network. strangerQueue is that of one without an allocation, who
+	// may be anybody.
+	streamQueue   = 512 << 10
+	strangerQueue = 4 << 10
 )
 
 // stream is a client's connection. serve reads it, one goroutine writes.
 type stream struct {
 	conn net.Conn
+	of   *client
 	due  chan struct{} // has room for one: pending is not empty
 	done chan struct{} // closed when the reader has ended
 
@@ -85,6 +88,7 @@ func (s *Server) serveConn(conn net.Conn) {
 		return
 	}
 	c := &client{way: st}
+	st.of = c
 	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		ap := tcp.AddrPort()
 		c.addr = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
@@ -159,8 +163,12 @@ func (st *stream) write() {
 }
 
 func (st *stream) queue(put func([]byte) []byte, n int) {
+	most := streamQueue
+	if st.of.alloc.Load() == nil {
+		most = strangerQueue
+	}
 	st.mu.Lock()
-	if len(st.pending)+n > streamQueue {
+	if len(st.pending)+n > most {
 		st.mu.Unlock()
 		return
 	}
