@@ -171,7 +171,12 @@ const closeTimeout = 10 * time.Second
 // up, so that neither a room nor the server waits with it.
 func (t *transport) end(pc *webrtc.PeerConnection) {
 	done := make(chan error, 1)
-	go func() { done <- pc.GracefulClose() }()
+	go func() {
+		wake(pc)
+		err := pc.GracefulClose()
+		wake(pc) // also of what began to be received meanwhile
+		done <- err
+	}()
 	timer := time.NewTimer(closeTimeout)
 	defer timer.Stop()
 	select {
@@ -182,4 +187,20 @@ func (t *transport) end(pc *webrtc.PeerConnection) {
 	case <-timer.C:
 		t.p.log.Warn("connection does not close and is given up", "after", closeTimeout)
 	}
+}
+
+// wake has whoever reads a stream of pc's give up. Of two that wait, Pion's
+// closing wakes one: where a stream began before it was announced, the other is
+// who looks for its section, and would wait for ever.
+func wake(pc *webrtc.PeerConnection) {
+	for _, receiver := range pc.GetReceivers() {
+		for _, track := range receiver.Tracks() {
+			giveUp(track)
+		}
+	}
+}
+
+func giveUp(track *webrtc.TrackRemote) {
+	defer func() { _ = recover() }() // Pion panics where the stream has not begun yet
+	_ = track.SetReadDeadline(time.Unix(0, 0))
 }

@@ -240,7 +240,15 @@ func (m *Media) Close() error {
 	if m.sub != m.pub {
 		err = errors.Join(err, m.closeSubscriber())
 	}
-	// Pion does not end what began to be received while it closed.
+	// Pion does not end what began to be received while it closed, and of two that
+	// read a stream it wakes one.
+	for _, pc := range []*webrtc.PeerConnection{m.pub, m.sub} {
+		for _, receiver := range pc.GetReceivers() {
+			for _, track := range receiver.Tracks() {
+				giveUp(track)
+			}
+		}
+	}
 	m.mu.Lock()
 	unblock := m.unblock
 	m.mu.Unlock()
@@ -249,6 +257,11 @@ func (m *Media) Close() error {
 	}
 	m.loops.Wait()
 	return err
+}
+
+func giveUp(track *webrtc.TrackRemote) {
+	defer func() { _ = recover() }() // Pion panics where the stream has not begun yet
+	_ = track.SetReadDeadline(time.Now())
 }
 
 // closePublisher lets go of the lock before the loops are waited for: one of
