@@ -10,7 +10,7 @@ import path from "node:path";
 import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
 import { afterAll, beforeAll, expect } from "vitest";
 
-const root = path.join(import.meta.dirname, "..", "..");
+export const root = path.join(import.meta.dirname, "..", "..");
 const binary = process.env["E2E_BINARY"] ?? path.join(root, "commsd");
 const shots = path.join(root, "artifacts", "screenshots");
 
@@ -76,31 +76,47 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Starts the built binary with --demo on free ports in a folder of its own, and Chromium, for one test file. */
-export function useServer({ loopbackMedia = true, udp: overUDP = true, https = false, flags = [], env = {} }: ServerOptions = {}): Server {
-  let dir = "";
-  let config = "";
+/** One process of the program. */
+export interface Program {
+  /** Where it answers; its public address may be another. */
+  readonly url: string;
+  readonly mail: Server["mail"];
+  start(): Promise<void>;
+  stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+/** Prepares the built binary with --demo on free ports, and with its data in a folder of its own. */
+export async function newProgram(dir: string, { udp: overUDP = true, https = false, env = {} }: ServerOptions, publicURL?: string): Promise<Program> {
+  const config = path.join(dir, "config.yaml");
+  const [http, admin, udp, tcp, smtp, submission, submissions, imap, imaps, ldap] = (await Promise.all(Array.from({ length: 10 }, freePort))) as [number, ...number[]];
+  const url = `${https ? "https" : "http"}://localhost:${http}`;
+  const [cert, key] = [path.join(dir, "cert.pem"), path.join(dir, "key.pem")];
+  if (https) {
+    execFileSync("openssl", [
+      "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
+      "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+    ], { stdio: "ignore" });
+  }
+  writeFileSync(
+    config,
+    `data_dir: ${path.join(dir, "data")}
+http: { listen: "127.0.0.1:${http}", public_url: "${publicURL ?? url}"${https ? `, tls: { cert: ${cert}, key: ${key} }` : ""} }
+admin: { listen: "127.0.0.1:${admin}" }
+media: { udp_listen: "${overUDP ? `127.0.0.1:${udp}` : ""}", tcp_listen: "127.0.0.1:${tcp}" }
+mail:
+  smtp_listen: "127.0.0.1:${smtp}"
+  submission_listen: "127.0.0.1:${submission}"
+  submissions_listen: "127.0.0.1:${submissions}"
+  imap_listen: "127.0.0.1:${imap}"
+  imaps_listen: "127.0.0.1:${imaps}"
+ldap: { listen: "127.0.0.1:${ldap}" }
+`,
+  );
   let child: ChildProcess | undefined;
   let log = "";
-  const state = { url: "", browser: undefined as Browser | undefined, mail: { smtp: 0, submissions: 0, imaps: 0 } };
-
-  const server: Server = {
-    get url() {
-      return state.url;
-    },
-    get browser() {
-      if (!state.browser) throw new Error("the browser runs only within tests");
-      return state.browser;
-    },
-    get mail() {
-      return state.mail;
-    },
-    async newPage(options = {}) {
-      const context = await server.browser.newContext({
-        baseURL: state.url, ignoreHTTPSErrors: https, locale: "vi-VN", permissions: ["camera", "microphone", "clipboard-read", "clipboard-write"], ...options,
-      });
-      return context.newPage();
-    },
+  return {
+    url,
+    mail: { smtp: smtp ?? 0, submissions: submissions ?? 0, imaps: imaps ?? 0 },
     async start() {
       child = spawn(binary, ["serve", "--demo", "--config", config], { cwd: dir, env: { ...bare, ...env }, stdio: ["ignore", "pipe", "pipe"] });
       child.stdout?.on("data", (b: Buffer) => (log += b.toString()));
@@ -108,7 +124,7 @@ export function useServer({ loopbackMedia = true, udp: overUDP = true, https = f
       const deadline = Date.now() + 30_000;
       for (;;) {
         if (child.exitCode !== null || child.signalCode !== null) throw new Error(`commsd ended with ${child.exitCode ?? child.signalCode}:\n${log}`);
-        if (await answers(`${state.url}/api/v1/info`)) return;
+        if (await answers(`${url}/api/v1/info`)) return;
         if (Date.now() > deadline) throw new Error(`commsd does not answer:\n${log}`);
         await new Promise((done) => setTimeout(done, 50)); // another process: there is no event to wait for
       }
@@ -120,52 +136,64 @@ export function useServer({ loopbackMedia = true, udp: overUDP = true, https = f
       await ended;
     },
   };
+}
+
+export function launchChromium({ loopbackMedia = true, https = false, flags = [] }: ServerOptions = {}): Promise<Browser> {
+  return chromium.launch({
+    executablePath: process.env["E2E_CHROMIUM"] ?? "/usr/bin/chromium",
+    args: [
+      "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+      "--disable-component-update", "--disable-sync", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
+      ...(loopbackMedia ? ["--allow-loopback-in-peer-connection"] : []), ...(https ? ["--ignore-certificate-errors"] : []), ...flags,
+    ],
+  });
+}
+
+/** A page in a private window of its own, on the pages' address. */
+export async function openPage(browser: Browser, baseURL: string, options: BrowserContextOptions = {}): Promise<Page> {
+  const context = await browser.newContext({
+    baseURL, locale: "vi-VN", permissions: ["camera", "microphone", "clipboard-read", "clipboard-write"], ...options,
+  });
+  return context.newPage();
+}
+
+/** Starts the built binary with --demo on free ports in a folder of its own, and Chromium, for one test file. */
+export function useServer(options: ServerOptions = {}): Server {
+  let dir = "";
+  let program: Program | undefined;
+  let browser: Browser | undefined;
+  const running = <T>(thing: T | undefined): T => {
+    if (!thing) throw new Error("server and browser run only within tests");
+    return thing;
+  };
 
   beforeAll(async () => {
     dir = mkdtempSync(path.join(tmpdir(), "commsd-e2e-"));
-    config = path.join(dir, "config.yaml");
-    const [http, admin, udp, tcp, smtp, submission, submissions, imap, imaps, ldap] = await Promise.all(Array.from({ length: 10 }, freePort));
-    state.url = `${https ? "https" : "http"}://localhost:${http}`;
-    const [cert, key] = [path.join(dir, "cert.pem"), path.join(dir, "key.pem")];
-    if (https) {
-      execFileSync("openssl", [
-        "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
-        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-      ], { stdio: "ignore" });
-    }
-    state.mail = { smtp: smtp ?? 0, submissions: submissions ?? 0, imaps: imaps ?? 0 };
-    writeFileSync(
-      config,
-      `data_dir: ${path.join(dir, "data")}
-http: { listen: "127.0.0.1:${http}", public_url: "${state.url}"${https ? `, tls: { cert: ${cert}, key: ${key} }` : ""} }
-admin: { listen: "127.0.0.1:${admin}" }
-media: { udp_listen: "${overUDP ? `127.0.0.1:${udp}` : ""}", tcp_listen: "127.0.0.1:${tcp}" }
-mail:
-  smtp_listen: "127.0.0.1:${smtp}"
-  submission_listen: "127.0.0.1:${submission}"
-  submissions_listen: "127.0.0.1:${submissions}"
-  imap_listen: "127.0.0.1:${imap}"
-  imaps_listen: "127.0.0.1:${imaps}"
-ldap: { listen: "127.0.0.1:${ldap}" }
-`,
-    );
-    await server.start();
-    state.browser = await chromium.launch({
-      executablePath: process.env["E2E_CHROMIUM"] ?? "/usr/bin/chromium",
-      args: [
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
-        ...(loopbackMedia ? ["--allow-loopback-in-peer-connection"] : []), ...(https ? ["--ignore-certificate-errors"] : []), ...flags,
-      ],
-    });
+    program = await newProgram(dir, options);
+    await program.start();
+    browser = await launchChromium(options);
   });
 
   afterAll(async () => {
-    await state.browser?.close();
-    await server.stop();
+    await browser?.close();
+    await program?.stop();
     if (dir) rmSync(dir, { recursive: true, force: true });
   });
-  return server;
+
+  return {
+    get url() {
+      return program?.url ?? "";
+    },
+    get browser() {
+      return running(browser);
+    },
+    get mail() {
+      return running(program).mail;
+    },
+    newPage: (context) => openPage(running(browser), running(program).url, { ignoreHTTPSErrors: options.https === true, ...context }),
+    start: () => running(program).start(),
+    stop: (signal) => running(program).stop(signal),
+  };
 }
 
 /** Signs in at the page and waits for the frame. */

@@ -107,9 +107,9 @@ export function iceServers(): string[] {
   return [...new Set(all.flatMap((s) => s.urls))];
 }
 
-/** Playwright's page, or Puppeteer's. */
-interface Evaluates {
-  evaluate<T>(fn: () => Promise<T>): Promise<T>;
+/** A page of Playwright's or of Puppeteer's. */
+export interface Evaluates {
+  evaluate<T>(work: string | (() => Promise<T>)): Promise<T>;
 }
 
 /** From now on further frames are decoded and further sound comes in. */
@@ -120,7 +120,7 @@ export async function seesAndHears(page: Evaluates): Promise<void> {
 }
 
 /** An makes a meeting and Chi comes in; both pages run `scripts` before their own. */
-export async function meetAtOnce(app: Server, ...scripts: (() => void)[]): Promise<{ an: Page; chi: Page }> {
+export async function meetAtOnce(app: Pick<Server, "newPage">, ...scripts: (() => void)[]): Promise<{ an: Page; chi: Page }> {
   const [an, chi] = await Promise.all([app.newPage(), app.newPage()]);
   for (const page of [an, chi]) for (const script of scripts) await page.context().addInitScript(script);
   await Promise.all([signIn(an, "an"), signIn(chi, "chi")]);

@@ -3,11 +3,13 @@ import puppeteer, { type Browser, type ElementHandle, type Page } from "puppetee
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { people, signIn, useServer } from "./harness";
 import { breakSocket, connectionStates, keepConnections, keepSockets, mediaAddresses, meetingSockets, seesAndHears } from "./media";
+import { newest, operatorKey, useOutside } from "./outside";
 
 // Browsers as people have them send no media over loopback: the demo offers it
 // on the machine's own addresses, and this run's machine has one for documentation.
 const address = "198.51.100.10";
-const app = useServer({ loopbackMedia: false });
+const app = useServer({ loopbackMedia: false, env: operatorKey });
+const outside = useOutside(app);
 let firefox: Browser;
 
 beforeAll(async () => {
@@ -86,4 +88,22 @@ test("stock Firefox and stock Chromium meet on the demo and hear and see each ot
   await (await find(chi, "Rời cuộc họp[role='button']")).click();
   await an.getByText("Chỉ có bạn trong phòng").waitFor();
   await an.context().close();
+}, 90_000);
+
+test(`livekit-client ${newest.version} in stock Firefox meets Chromium, and comes back after a broken socket`, async () => {
+  const page = await firefox.newPage();
+  await page.evaluateOnNewDocument(keepConnections);
+  const a = await outside.enter(newest, "browsers", "a");
+  const b = await outside.enterWith(page, () => page.close(), newest, "browsers", "b");
+  const both = [a, b];
+  for (const guest of both) await guest.seesAndHears();
+  await a.says("Kính chào", b, "a");
+
+  const sid = await b.sid();
+  outside.gate.cut();
+  for (const guest of both) await guest.isTold("reconnected");
+  expect(await b.sid()).toBe(sid);
+  for (const guest of both) await guest.seesAndHears();
+  await b.says("Tôi nghe rõ", a, "b");
+  await Promise.all(both.map((g) => g.close()));
 }, 90_000);
