@@ -123,7 +123,12 @@ func (a *App) openCluster(ctx context.Context, n *node) (*owner.Owner, *tls.Conf
 	if address == "" {
 		a.log.Info("other nodes on this database, if there are any, cannot reach meetings of this one", "cure", "set cluster.listen on every node")
 	}
-	own, err := owner.New(owner.Config{DB: n.db, Address: address, Log: a.log, Registerer: a.reg})
+	beats, err := sqldb.Open(ctx, sqldb.Config{URL: a.cfg.Database.URL, MaxConns: 1, Beside: true, Log: a.log})
+	if err != nil {
+		return nil, nil, err
+	}
+	n.closers = append(n.closers, beats.Close)
+	own, err := owner.New(owner.Config{DB: n.db, Beats: beats, Address: address, Log: a.log, Registerer: a.reg})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -31,6 +31,10 @@ import (
 // Config holds what New needs. Fields without a default are required.
 type Config struct {
 	DB *sqldb.DB // PostgreSQL
+	// Beats is the same database by connections of its own, one is enough: a
+	// renewal that waited for those of DB, which all else uses, would come too
+	// late, and the rooms were lost.
+	Beats *sqldb.DB
 	// Address is the host:port by which other nodes reach this one; empty when
 	// they cannot.
 	Address string
@@ -110,6 +114,9 @@ const otherFor = 200 * time.Millisecond
 func New(cfg Config) (*Owner, error) {
 	if cfg.DB == nil || cfg.DB.Dialect() != sqldb.PostgreSQL {
 		return nil, errors.New("owner: Config.DB must be PostgreSQL; on SQLite one node owns all")
+	}
+	if cfg.Beats == nil || cfg.Beats == cfg.DB {
+		return nil, errors.New("owner: Config.Beats must be a pool of its own")
 	}
 	if cfg.Every <= 0 {
 		cfg.Every = 2 * time.Second
@@ -198,7 +205,7 @@ func (o *Owner) beat(ctx context.Context) error {
 	start := o.cfg.Clock() // what the database does comes after
 	if id == "" {
 		id = rand.Text()
-		if err := insertNode(ctx, o.db, id, before, o.cfg.Address, o.cfg.Lease); err != nil {
+		if err := insertNode(ctx, o.cfg.Beats, id, before, o.cfg.Address, o.cfg.Lease); err != nil {
 			return err
 		}
 		o.mu.Lock()
@@ -210,7 +217,7 @@ func (o *Owner) beat(ctx context.Context) error {
 		wake(o.kick)
 		return nil
 	}
-	alive, err := renewNode(ctx, o.db, id, o.cfg.Lease)
+	alive, err := renewNode(ctx, o.cfg.Beats, id, o.cfg.Lease)
 	if err != nil {
 		return err
 	}
@@ -575,7 +582,7 @@ func (o *Owner) giveUp(ctx context.Context) {
 		return // others wait for the end of the lease
 	}
 	o.metrics.owned.Set(0)
-	if err := deleteNode(ctx, o.db, id); err != nil {
+	if err := deleteNode(ctx, o.cfg.Beats, id); err != nil {
 		o.log.WarnContext(ctx, "this node's meetings were not given up; other nodes take them when its lease has ended", "err", err)
 	}
 }

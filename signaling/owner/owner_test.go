@@ -27,6 +27,7 @@ const lease = 4 * time.Second
 type node struct {
 	*owner.Owner
 	t     *testing.T
+	db    *sqldb.DB
 	reg   *prometheus.Registry
 	ahead atomic.Int64 // of the clock, in ns
 	lost  chan lostLease
@@ -41,11 +42,11 @@ type lostLease struct {
 
 func start(t *testing.T, cfg sqldb.Config, address string) *node {
 	t.Helper()
-	n := &node{t: t, reg: prometheus.NewRegistry(), lost: make(chan lostLease, 8)}
+	n := &node{t: t, db: sqldbtest.Open(t, cfg), reg: prometheus.NewRegistry(), lost: make(chan lostLease, 8)}
 	begin := time.Now()
 	var err error
 	n.Owner, err = owner.New(owner.Config{
-		DB: sqldbtest.Open(t, cfg), Address: address, Every: lease / 8, Lease: lease, Registerer: n.reg,
+		DB: n.db, Beats: beats(t, cfg), Address: address, Every: lease / 8, Lease: lease, Registerer: n.reg,
 		Clock: func() time.Duration { return time.Since(begin) + time.Duration(n.ahead.Load()) },
 	})
 	if err != nil {
@@ -75,6 +76,13 @@ func start(t *testing.T, cfg sqldb.Config, address string) *node {
 	}
 	t.Cleanup(n.end)
 	return n
+}
+
+// beats is what a lease of the database is renewed by.
+func beats(t *testing.T, cfg sqldb.Config) *sqldb.DB {
+	t.Helper()
+	cfg.MaxConns, cfg.Beside = 1, true
+	return sqldbtest.Open(t, cfg)
 }
 
 func ctx(t *testing.T) context.Context {
@@ -511,9 +519,10 @@ func TestSweep(t *testing.T) {
 func TestLeaseComesBackAtOnce(t *testing.T) {
 	n := &node{t: t, lost: make(chan lostLease, 1)}
 	begin := time.Now()
+	cfg := sqldbtest.PostgreSQL(t)
 	var err error
 	n.Owner, err = owner.New(owner.Config{
-		DB: sqldbtest.Open(t, sqldbtest.PostgreSQL(t)), Every: 10 * time.Second, Lease: 25 * time.Second,
+		DB: sqldbtest.Open(t, cfg), Beats: beats(t, cfg), Every: 10 * time.Second, Lease: 25 * time.Second,
 		Clock: func() time.Duration { return time.Since(begin) + time.Duration(n.ahead.Load()) },
 	})
 	if err != nil {
@@ -538,9 +547,64 @@ func TestLeaseComesBackAtOnce(t *testing.T) {
 	}
 }
 
+// TestFullPoolKeepsTheLease: while all else of a node waits for connections to
+// the database, its rooms stay its own.
+func TestFullPoolKeepsTheLease(t *testing.T) {
+	cfg := sqldbtest.PostgreSQL(t)
+	cfg.MaxConns = 2
+	db := raw(t, cfg)
+	a, b := start(t, cfg, "a:1"), start(t, cfg, "b:1")
+	h := a.take("r")
+	release := make(chan struct{})
+	var slow sync.WaitGroup
+	defer slow.Wait()
+	defer close(release)
+	busy := make(chan struct{})
+	for range cfg.MaxConns {
+		slow.Go(func() {
+			err := a.db.Read(t.Context(), func(context.Context, *sqldb.Tx) error {
+				busy <- struct{}{}
+				<-release
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		<-busy
+	}
+	if _, err := a.Find(shortly(t), "s"); errcode.Of(err) != errcode.Unavailable {
+		t.Fatalf("there is a connection left: %v", err)
+	}
+	until := func() (at int64) {
+		t.Helper()
+		if err := db.QueryRowContext(ctx(t), `SELECT expires_at FROM signaling_nodes WHERE address = 'a:1'`).Scan(&at); err != nil {
+			t.Fatalf("the node's row: %v", err)
+		}
+		return at
+	}
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	c := ctx(t)
+	for begin := until(); until()-begin < 2*lease.Microseconds(); {
+		select {
+		case <-again.C:
+		case <-c.Done():
+			t.Fatal("the lease is not renewed")
+		}
+	}
+	if !h.Valid() {
+		t.Error("the room is lost")
+	}
+	b.elsewhere("r", "a:1")
+	if got := a.metric("commsd_signaling_leases_lost_total"); got != 0 {
+		t.Errorf("leases lost: %v", got)
+	}
+}
+
 // TestRefusesSQLite: there one node owns all.
 func TestRefusesSQLite(t *testing.T) {
-	if _, err := owner.New(owner.Config{DB: sqldbtest.Open(t, sqldbtest.SQLite(t))}); err == nil {
+	if _, err := owner.New(owner.Config{DB: sqldbtest.Open(t, sqldbtest.SQLite(t)), Beats: sqldbtest.Open(t, sqldbtest.SQLite(t))}); err == nil {
 		t.Error("no error")
 	}
 }
