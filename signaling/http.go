@@ -235,9 +235,7 @@ func (s *Service) upgrade(w http.ResponseWriter, r *http.Request, claims accesst
 		s.refuseJoin(w, err)
 		return
 	}
-	s.mu.Lock()
-	if s.stopping {
-		s.mu.Unlock()
+	if !s.begin() {
 		hold.Release()
 		if isForwarded(r) {
 			w.Header().Set(movedHeader, "1")
@@ -245,8 +243,6 @@ func (s *Service) upgrade(w http.ResponseWriter, r *http.Request, claims accesst
 		refuseStopping(w)
 		return
 	}
-	s.sockets.Add(1)
-	s.mu.Unlock()
 	defer s.sockets.Done()
 	ws, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {

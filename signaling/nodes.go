@@ -1,6 +1,7 @@
 package signaling
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -47,6 +48,7 @@ const (
 var (
 	errMoved     = errors.New("signaling: that node does not have the room any more")
 	errNoAddress = errors.New("signaling: the room's node names no address; set cluster.listen on every node")
+	errStopping  = errors.New("signaling: stopping")
 )
 
 // newPeers returns what reaches other nodes.
@@ -89,6 +91,7 @@ func (s *Service) NodeHandler(api http.Handler) http.Handler {
 		_ = json.NewEncoder(w).Encode(s.cfg.SFU.Inside(r.URL.Query().Get("room"))) // who left hears nothing
 	})
 	mux.HandleFunc("GET "+pathRooms, s.answerRooms)
+	mux.HandleFunc("GET "+pathAlive, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("POST "+pathClose, func(w http.ResponseWriter, r *http.Request) {
 		s.closeHere(r.URL.Query().Get("room"))
 		w.WriteHeader(http.StatusNoContent)
@@ -154,7 +157,7 @@ func (s *Service) atOwner(w http.ResponseWriter, r *http.Request, to reach, here
 // untouched tells whether the other node has done nothing before err.
 func untouched(err error) bool {
 	var op *net.OpError
-	return errors.Is(err, errMoved) || errors.Is(err, errNoAddress) || errors.As(err, &op) && op.Op == "dial"
+	return errors.Is(err, errMoved) || errors.Is(err, errNoAddress) || errors.Is(err, errSilent) || errors.As(err, &op) && op.Op == "dial"
 }
 
 func (s *Service) find(ctx context.Context, room string, take bool) (owner.Place, error) {
@@ -167,15 +170,16 @@ func (s *Service) find(ctx context.Context, room string, take bool) (owner.Place
 // forward hands r on, and returns when the answer, or the socket, has ended. It
 // reports false while another attempt may be made.
 func (s *Service) forward(w http.ResponseWriter, r *http.Request, to owner.Place, body []byte) (answered bool, failed error) {
-	s.mu.Lock()
-	if s.stopping {
-		s.mu.Unlock()
-		return false, errors.New("signaling: stopping")
+	if !s.begin() {
+		return false, errStopping
 	}
-	s.sockets.Add(1)
-	s.mu.Unlock()
 	defer s.sockets.Done()
-	ctx, cancel := context.WithCancel(r.Context())
+	watched, done, err := s.watch(r.Context(), to)
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	ctx, cancel := context.WithCancel(watched)
 	defer cancel()
 	defer context.AfterFunc(s.tunnels, cancel)()
 	client := httpapi.Host(r.RemoteAddr)
@@ -211,8 +215,24 @@ func (s *Service) forward(w http.ResponseWriter, r *http.Request, to owner.Place
 		}
 		s.metrics.forwarded.WithLabelValues(result).Inc()
 	}()
-	proxy.ServeHTTP(w, r.WithContext(ctx))
+	proxy.ServeHTTP(tunnelled{w}, r.WithContext(ctx))
 	return answered, failed
+}
+
+// tunnelled has a socket end with either side: the proxy would close the half
+// that the owner has closed and wait for a client that may never close the other.
+type tunnelled struct{ http.ResponseWriter }
+
+// Unwrap is for http.ResponseController.
+func (t tunnelled) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+
+// Hijack implements http.Hijacker.
+func (t tunnelled) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(t.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	return struct{ net.Conn }{conn}, rw, nil
 }
 
 // ask sends another node a question about a room.
@@ -230,16 +250,17 @@ func (s *Service) ask(ctx context.Context, to owner.Place, method, path, room st
 		return fmt.Errorf("signaling: ask the room's node: %w", err)
 	}
 	defer res.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(res.Body, 4<<20))
 	switch {
-	case err != nil:
-		return fmt.Errorf("signaling: ask the room's node: %w", err)
 	case res.StatusCode >= http.StatusMultipleChoices:
+		text, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10)) // the status is the error
 		return fmt.Errorf("signaling: the room's node answers %d %s", res.StatusCode, strings.TrimSpace(string(text)))
 	case answer == nil:
 		return nil
 	}
-	return json.Unmarshal(text, answer)
+	if err := json.NewDecoder(res.Body).Decode(answer); err != nil {
+		return fmt.Errorf("signaling: ask the room's node: %w", err)
+	}
+	return nil
 }
 
 // CloseRoom puts everyone out of a room, on whichever node it is, telling them

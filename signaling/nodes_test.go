@@ -35,7 +35,9 @@ const nodeLease = 5 * time.Second
 type node struct {
 	*server
 	wire    *testengine.Wire // to the database
-	address string           // for other nodes
+	front   *testengine.Wire // to this node, for other nodes
+	address string           // of that
+	ledger  *ledger          // of the room service
 	peers   *tls.Config
 	raw     *sql.DB // of the database, past the wire
 }
@@ -58,7 +60,7 @@ func (s *shared) Get(_ context.Context, name string, fresh func() ([]byte, error
 	return s.values[name], nil
 }
 
-// serveNodes runs nodes of these names on one database.
+// serveNodes runs nodes of these names on one database, with a room service.
 func serveNodes(t *testing.T, names ...string) []*node {
 	t.Helper()
 	database := sqldbtest.PostgreSQL(t)
@@ -70,20 +72,23 @@ func serveNodes(t *testing.T, names ...string) []*node {
 	secrets := &shared{values: map[string][]byte{}}
 	nodes := make([]*node, 0, len(names))
 	for _, name := range names {
-		n := &node{raw: raw}
+		n := &node{raw: raw, ledger: &ledger{}}
 		var throughWire string
 		n.wire, throughWire = testengine.NewWire(t, database.URL)
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		n.address = ln.Addr().String()
+		var address string
+		n.front, address = testengine.NewWire(t, "https://"+ln.Addr().String())
+		n.address = strings.TrimPrefix(address, "https://")
 		n.peers, err = tlscert.Peers(t.Context(), secrets)
 		if err != nil {
 			t.Fatal(err)
 		}
 		own, err := owner.New(owner.Config{
-			DB:      sqldbtest.Open(t, sqldb.Config{URL: throughWire, DataDir: t.TempDir()}),
+			DB:      sqldbtest.Open(t, sqldb.Config{URL: throughWire}),
+			Beats:   sqldbtest.Open(t, sqldb.Config{URL: throughWire, MaxConns: 1, Beside: true}),
 			Address: n.address, Every: nodeLease / 8, Lease: nodeLease,
 		})
 		if err != nil {
@@ -91,6 +96,7 @@ func serveNodes(t *testing.T, names ...string) []*node {
 		}
 		n.server = serve(t, func(s *settings) {
 			s.signaling.Owner, s.signaling.Peers, s.signaling.Node = own, n.peers, name
+			n.ledger.serve(s)
 		})
 		front := &http.Server{Handler: n.NodeHandler(n.api.Handler()), TLSConfig: n.peers.Clone(), ReadHeaderTimeout: wait,
 			ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
@@ -103,6 +109,7 @@ func serveNodes(t *testing.T, names ...string) []*node {
 		}()
 		t.Cleanup(func() { // before the server behind it stops
 			n.wire.Resume()
+			n.front.Resume()
 			n.stop()
 			_ = front.Close()
 			<-ended
@@ -110,6 +117,17 @@ func serveNodes(t *testing.T, names ...string) []*node {
 		nodes = append(nodes, n)
 	}
 	return nodes
+}
+
+// lives tells whether the node's lease holds.
+func (n *node) lives(t *testing.T) bool {
+	t.Helper()
+	var yes bool
+	if err := n.raw.QueryRowContext(ctx(t), `SELECT EXISTS (SELECT 1 FROM signaling_nodes WHERE address = $1
+		AND expires_at > CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT))`, n.address).Scan(&yes); err != nil {
+		t.Fatal(err)
+	}
+	return yes
 }
 
 // in lists who is in the room on the node itself.
@@ -541,14 +559,7 @@ func TestSplitIsNeverTwoHalves(t *testing.T) {
 		}
 	})
 	a.wire.Stall()
-	await(t, "the end of the lease", func() bool {
-		var alive bool
-		if err := a.raw.QueryRowContext(ctx(t), `SELECT EXISTS (SELECT 1 FROM signaling_nodes WHERE address = $1
-			AND expires_at > CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT))`, a.address).Scan(&alive); err != nil {
-			t.Fatal(err)
-		}
-		return !alive
-	})
+	await(t, "the end of the lease", func() bool { return !a.lives(t) })
 	late := roam(t, "late", b) // opens the other half as soon as one can be had
 	if v := visit(t, late, up); v.Node != "b" {
 		t.Errorf("the latecomer is on %s", v.Node)
@@ -582,6 +593,84 @@ func TestSplitIsNeverTwoHalves(t *testing.T) {
 	}
 	if samples < 1000 || onB == 0 {
 		t.Errorf("only %d looks, %d of them at the second half: too few to tell", samples, onB)
+	}
+}
+
+// TestSilentNodeIsLeft: the room's node loses its power, as it were, and closes
+// no connection. Those who are led to it by another are in the room again, by
+// themselves.
+func TestSilentNodeIsLeft(t *testing.T) {
+	nodes := serveNodes(t, "a", "b")
+	a, b := nodes[0], nodes[1]
+	a.join(t, "an")
+	binh := roam(t, "binh", b)
+	visit(t, binh, up)
+	if in := a.in(); !slices.Equal(in, []string{"an", "binh"}) {
+		t.Fatalf("on the room's node are %q", in)
+	}
+	begin := time.Now()
+	a.front.Stall()
+	a.wire.Stall()
+	v := visit(t, binh, func(n int, v meetingpeer.Visit) bool { return n > 1 && up(n, v) })
+	t.Logf("in again after %v", v.Up.Sub(begin).Round(time.Millisecond))
+	if v.Node != "b" {
+		t.Errorf("served by %s", v.Node)
+	}
+}
+
+// TestNodeIsHeardAgain: a node that was silent for a while keeps its rooms, and
+// who was led to it is led there again.
+func TestNodeIsHeardAgain(t *testing.T) {
+	nodes := serveNodes(t, "a", "b")
+	a, b := nodes[0], nodes[1]
+	an := a.join(t, "an")
+	binh := roam(t, "binh", b)
+	visit(t, binh, up)
+	a.front.Stall()
+	visit(t, binh, func(_ int, v meetingpeer.Visit) bool { return !v.Left.IsZero() })
+	a.front.Resume()
+	visit(t, binh, func(n int, v meetingpeer.Visit) bool { return up(n, v) && (n > 1 || v.Resumed > 0) })
+	if v := binh.Visits(); v[len(v)-1].Node != "a" {
+		t.Errorf("the room was moved: %+v", v)
+	}
+	an.barrier(1)
+	await(t, "both in one room", func() bool { return slices.Equal(a.in(), []string{"an", "binh"}) && len(b.in()) == 0 })
+}
+
+// TestClientThatStaysHoldsNobodyUp: one that never closes its socket, which the
+// room's node has ended, does not keep the node from stopping that leads there.
+func TestClientThatStaysHoldsNobodyUp(t *testing.T) {
+	nodes := serveNodes(t, "a", "b")
+	a, b := nodes[0], nodes[1]
+	a.join(t, "an")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(b.http.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(wait)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "GET /rtc?access_token="+token(t, "binh")+" HTTP/1.1\r\nHost: b\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "both in the room", func() bool { return len(a.in()) == 2 })
+	a.media.CloseRoom("r")
+	if _, err := io.Copy(io.Discard, conn); err != nil {
+		t.Fatalf("the socket does not end: %v", err)
+	}
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		b.Drain(ctx(t))
+	}()
+	select {
+	case <-drained:
+	case <-time.After(wait / 2):
+		t.Error("it is waited for")
+		_ = conn.Close()
+		<-drained
 	}
 }
 

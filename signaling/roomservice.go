@@ -1,10 +1,16 @@
 package signaling
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
 	"net/http"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -164,8 +170,12 @@ func (s *Service) createRoom(ctx context.Context, c *roomCall, q *lk.CreateRoomR
 }
 
 func (s *Service) listRooms(ctx context.Context, _ *roomCall, q *lk.ListRoomsRequest) (proto.Message, error) {
+	all, err := s.roomsEverywhere(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := &lk.ListRoomsResponse{}
-	for _, r := range s.roomsEverywhere(ctx) {
+	for _, r := range all {
 		if len(q.GetNames()) == 0 || slices.Contains(q.GetNames(), r.Name) {
 			out.Rooms = append(out.Rooms, room(r))
 		}
@@ -187,26 +197,78 @@ func (s *Service) roomsHere(ctx context.Context) []sfu.RoomInfo {
 	return out
 }
 
-// roomsEverywhere lists those of the other nodes, too. What a node that does
-// not answer has is left out: its rooms are about to be others'.
-func (s *Service) roomsEverywhere(ctx context.Context) []sfu.RoomInfo {
-	out := s.roomsHere(ctx)
-	if s.cfg.Owner == nil {
-		return out
-	}
-	others, err := s.cfg.Owner.Others(ctx)
-	if err != nil {
-		s.log.WarnContext(ctx, "other nodes' rooms are not listed", "err", err)
-	}
-	for node, address := range others {
-		var theirs []sfu.RoomInfo
-		if err := s.ask(ctx, owner.Place{Node: node, Address: address}, http.MethodGet, pathRooms, "", &theirs); err != nil {
-			s.log.WarnContext(ctx, "a node's rooms are not listed", "node", node, "err", err)
+// roomsEverywhere lists those of all nodes, the oldest first. A list that lacked
+// the rooms of a node would tell that they have ended, so each has to answer
+// that lives; the error is errcode.Unavailable.
+func (s *Service) roomsEverywhere(ctx context.Context) ([]sfu.RoomInfo, error) {
+	lists := [][]sfu.RoomInfo{s.roomsHere(ctx)}
+	if s.cfg.Owner != nil {
+		others, err := s.cfg.Owner.Others(ctx)
+		if err != nil {
+			return nil, err
 		}
-		out = append(out, theirs...)
+		var asking sync.WaitGroup
+		var mu sync.Mutex
+		for node, address := range others {
+			asking.Go(func() {
+				theirs, failed := s.roomsAt(ctx, owner.Place{Node: node, Address: address})
+				mu.Lock()
+				defer mu.Unlock()
+				lists, err = append(lists, theirs), errors.Join(err, failed)
+			})
+		}
+		asking.Wait()
+		if err != nil {
+			return nil, errcode.Wrap(err, errcode.Unavailable, "a server does not tell of its rooms; try again in a few seconds")
+		}
 	}
-	slices.SortFunc(out, func(a, b sfu.RoomInfo) int { return a.Created.Compare(b.Created) })
-	return out
+	latest := make(map[string]sfu.RoomInfo) // one that moved meanwhile may be in two lists
+	for _, r := range slices.Concat(lists...) {
+		if was, ok := latest[r.Name]; !ok || was.Created.Before(r.Created) {
+			latest[r.Name] = r
+		}
+	}
+	return slices.SortedFunc(maps.Values(latest), func(a, b sfu.RoomInfo) int {
+		return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.Name, b.Name))
+	}), nil
+}
+
+// roomsAt lists those of another node: none for one that has died meanwhile.
+func (s *Service) roomsAt(ctx context.Context, at owner.Place) (rooms []sfu.RoomInfo, err error) {
+	for {
+		if rooms, err = s.askRooms(ctx, at); err == nil || errors.Is(err, errStopping) {
+			return rooms, err
+		}
+		s.log.DebugContext(ctx, "a node does not tell of its rooms", "node", at.Node, "err", err)
+		select {
+		case <-time.After(reachAgain):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("node %s: %w", at.Node, err)
+		}
+		if others, err := s.cfg.Owner.Others(ctx); err == nil {
+			if _, lives := others[at.Node]; !lives {
+				return nil, nil
+			}
+		}
+	}
+}
+
+func (s *Service) askRooms(ctx context.Context, at owner.Place) ([]sfu.RoomInfo, error) {
+	if at.Address == "" {
+		return nil, errNoAddress
+	}
+	if !s.begin() {
+		return nil, errStopping
+	}
+	defer s.sockets.Done()
+	ctx, done, err := s.watch(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var rooms []sfu.RoomInfo
+	err = s.ask(ctx, at, http.MethodGet, pathRooms, "", &rooms)
+	return rooms, err
 }
 
 // answerRooms tells another node of this one's rooms.

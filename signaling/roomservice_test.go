@@ -132,21 +132,40 @@ func (l *ledger) lines() (out []string) {
 func serveOperators(t *testing.T, change ...func(*settings)) (*server, *ledger) {
 	t.Helper()
 	l := &ledger{}
-	return serve(t, append([]func(*settings){func(set *settings) {
-		set.signaling.OperatorRoom = func(room string) bool { return !strings.HasPrefix(room, "meeting") }
-		set.signaling.Audit = l.note
-	}}, change...)...), l
+	return serve(t, append([]func(*settings){l.serve}, change...)...), l
+}
+
+// serve sets up the room service.
+func (l *ledger) serve(set *settings) {
+	set.signaling.OperatorRoom = func(room string) bool { return !strings.HasPrefix(room, "meeting") }
+	set.signaling.Audit = l.note
 }
 
 func TestRoomService(t *testing.T) {
 	for name, isJSON := range map[string]bool{"protobuf": false, "json": true} {
-		t.Run(name, func(t *testing.T) { testRoomService(t, isJSON) })
+		t.Run(name, func(t *testing.T) {
+			s, audited := serveOperators(t)
+			testRoomService(t, s, s, isJSON, audited.lines)
+		})
+		t.Run(name+" by another node", func(t *testing.T) {
+			nodes := serveNodes(t, "a", "b")
+			a, b := nodes[0], nodes[1]
+			// Whoever makes the room chooses its node, so it is there already.
+			operator{t, a.server, token(t, "op", grants), isJSON}.must("CreateRoom", &lk.CreateRoomRequest{Name: "r"}, &lk.Room{})
+			testRoomService(t, a.server, b.server, isJSON, func() []string {
+				own := b.ledger.lines()
+				if len(own) > 1 { // the second end finds no node to hand it on to, once the first has given up the room
+					t.Errorf("the node that was asked did %q itself", own)
+				}
+				return append(a.ledger.lines()[1:], own...)
+			})
+		})
 	}
 }
 
-func testRoomService(t *testing.T, isJSON bool) {
-	s, audited := serveOperators(t)
-	o := operator{t, s, token(t, "op", grants), isJSON}
+// testRoomService asks by for a room of s.
+func testRoomService(t *testing.T, s, by *server, isJSON bool, audited func() []string) {
+	o := operator{t, by, token(t, "op", grants), isJSON}
 	r := &lk.Room{}
 	o.must("CreateRoom", &lk.CreateRoomRequest{Name: "r", EmptyTimeout: 60, DepartureTimeout: 30, MaxParticipants: 3, Metadata: "agenda"}, r)
 	if !strings.HasPrefix(r.GetSid(), "RM_") || r.GetEmptyTimeout() != 60 || r.GetDepartureTimeout() != 30 || r.GetMaxParticipants() != 3 || r.GetMetadata() != "agenda" {
@@ -230,9 +249,56 @@ func testRoomService(t *testing.T, isJSON bool) {
 		"room.create r  ok", "room.mute r an ok", "room.describe r  ok", "room.update_participant r an ok",
 		"room.update_subscriptions r binh ok", "room.remove_participant r an ok", "room.end r  ok", "room.end r  failed",
 	}
-	if got := audited.lines(); strings.Join(got, "\n") != strings.Join(want, "\n") {
+	if got := audited(); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("audited:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+}
+
+// TestRoomsOfAllNodes: every node lists the rooms of all, those of one that dies
+// until its lease has ended, and never a list that lacks some.
+func TestRoomsOfAllNodes(t *testing.T) {
+	nodes := serveNodes(t, "a", "b", "c")
+	ops := make([]operator, len(nodes))
+	for i, n := range nodes {
+		ops[i] = operator{t, n.server, token(t, "op", grants), false}
+		ops[i].must("CreateRoom", &lk.CreateRoomRequest{Name: "of " + string('a'+rune(i))}, &lk.Room{})
+		n.join(t, "chi", func(c *accesstoken.Claims) { c.Video.Room = "meeting-" + string('a'+rune(i)) })
+	}
+	list := func(o operator, names ...string) (string, *fault) {
+		t.Helper()
+		out := &lk.ListRoomsResponse{}
+		if f := o.call("ListRooms", &lk.ListRoomsRequest{Names: names}, out); f != nil {
+			return "", f
+		}
+		var got []string
+		for _, r := range out.GetRooms() {
+			got = append(got, r.GetName())
+		}
+		return strings.Join(got, ", "), nil
+	}
+	for i, o := range ops {
+		if got, f := list(o); f != nil || got != "of a, of b, of c" {
+			t.Errorf("%d lists %s, %+v", i, got, f)
+		}
+		if got, f := list(o, "of b", "of d"); f != nil || got != "of b" {
+			t.Errorf("%d lists %s, %+v", i, got, f)
+		}
+	}
+	dead := nodes[2]
+	dead.front.Stall()
+	dead.wire.Stall()
+	await(t, "the dead node's rooms to go", func() bool {
+		got, f := list(ops[0])
+		switch {
+		case f != nil && f.Code != "unavailable":
+			t.Fatalf("answers %+v", *f)
+		case f == nil && got != "of a, of b":
+			t.Fatalf("lists %s", got)
+		case f == nil && dead.lives(t):
+			t.Fatal("a living node's rooms are left out")
+		}
+		return f == nil
+	})
 }
 
 func TestRoomServiceSendsData(t *testing.T) {

@@ -95,9 +95,11 @@ type Service struct {
 	mu       sync.Mutex
 	sessions map[string]*session // guarded by mu; by participant SID
 	stopping bool                // guarded by mu; no socket is taken any more
+	watched  map[string]*watched // guarded by mu; nodes that requests are handed on to, by their ids
 
 	revocations atomic.Uint64  // calls of Revoke and CloseRoom
 	sockets     sync.WaitGroup // handlers of open sockets; Run waits for it
+	watching    sync.WaitGroup // of nodes; likewise
 	stop        context.Context
 	stopAll     context.CancelFunc
 	tunnels     context.Context // of sockets that other nodes serve
@@ -141,7 +143,9 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signaling: %w", err)
 	}
-	s := &Service{cfg: cfg, log: cfg.Log, now: cfg.Now, metrics: m, rates: keyRates{by: make(map[string]*rate)}, joins: joinRates{by: make(map[string]*rate)}, peers: newPeers(cfg), sessions: make(map[string]*session)}
+	s := &Service{cfg: cfg, log: cfg.Log, now: cfg.Now, metrics: m, rates: keyRates{by: make(map[string]*rate)}, joins: joinRates{by: make(map[string]*rate)}, peers: newPeers(cfg), sessions: make(map[string]*session),
+		watched: make(map[string]*watched),
+	}
 	s.stop, s.stopAll = context.WithCancel(context.Background())
 	s.tunnels, s.cutTunnels = context.WithCancel(s.stop)
 	return s, nil
@@ -166,6 +170,7 @@ func (s *Service) Run(ctx context.Context) error {
 	s.refuseMore()
 	s.stopAll()
 	s.sockets.Wait()
+	s.watching.Wait()
 	if s.cfg.Owner != nil {
 		// A node that does not renew its lease any more serves nobody.
 		s.cfg.SFU.Drain()
@@ -182,6 +187,18 @@ func (s *Service) refuseMore() {
 	s.mu.Lock()
 	s.stopping = true
 	s.mu.Unlock()
+}
+
+// begin has Run wait for a handler, which calls s.sockets.Done at its end. It
+// reports false when no more are let in.
+func (s *Service) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		return false
+	}
+	s.sockets.Add(1)
+	return true
 }
 
 func (s *Service) isStopping() bool {

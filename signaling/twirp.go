@@ -30,6 +30,9 @@ const twirpPrefix = "/twirp/livekit.RoomService/"
 // callBytes bounds a request: a data packet, or metadata, in JSON.
 const callBytes = 512 << 10
 
+// callFor bounds what a call takes on the room's node.
+const callFor = 5 * time.Second
+
 // twirpFault is an error as Twirp has it.
 type twirpFault struct {
 	Code    string `json:"code"`
@@ -148,9 +151,10 @@ func (s *Service) serveTwirp(w http.ResponseWriter, r *http.Request) {
 		refuse(err)
 		return
 	}
+	within := callFor
 	here := func(hold *owner.Hold) {
 		call.hold = hold
-		ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(r.Context(), within)
 		defer cancel()
 		answer, err := m.call(s, ctx, call, request)
 		if err != nil {
@@ -160,7 +164,8 @@ func (s *Service) serveTwirp(w http.ResponseWriter, r *http.Request) {
 		s.metrics.calls.WithLabelValues(name, "ok").Inc()
 		s.writeAnswer(w, r, isJSON, answer)
 	}
-	if room == "" { // of no room in particular
+	if room == "" { // of no room in particular: other nodes are asked
+		within = reachFor
 		here(nil)
 		return
 	}

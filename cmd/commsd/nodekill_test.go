@@ -21,6 +21,20 @@ func clusterNode(t *testing.T, dir, name, database string) *server {
 		"database.url", database, "secret_key_file", filepath.Join(dir, "secret.key"), "cluster.listen", "127.0.0.1:0")}
 }
 
+// pass signs in and returns a token for a meeting, a new one where id is empty.
+func (s *server) pass(login, id string) (meeting, token string) {
+	s.t.Helper()
+	cookie := s.call("POST", "/api/v1/sessions", "", map[string]string{"login": login, "password": "commsd-demo-only"}, &struct{}{})
+	if id == "" {
+		var made struct{ ID string }
+		s.call("POST", "/api/v1/meetings", cookie, map[string]string{"title": "Giao ban"}, &made)
+		id = made.ID
+	}
+	var join struct{ Token string }
+	s.call("POST", "/api/v1/meetings/"+id+"/join", cookie, struct{}{}, &join)
+	return id, join.Token
+}
+
 // metric reads a metric without labels of a server.
 func (s *server) metric(name string) string {
 	s.t.Helper()
@@ -96,20 +110,8 @@ func TestMeetingOutlivesItsNode(t *testing.T) {
 	})
 	defer http.DefaultClient.CloseIdleConnections()
 
-	token := func(s *server, login, id string) (meeting, token string) {
-		t.Helper()
-		cookie := s.call("POST", "/api/v1/sessions", "", map[string]string{"login": login, "password": "commsd-demo-only"}, &struct{}{})
-		if id == "" {
-			var made struct{ ID string }
-			s.call("POST", "/api/v1/meetings", cookie, map[string]string{"title": "Giao ban"}, &made)
-			id = made.ID
-		}
-		var join struct{ Token string }
-		s.call("POST", "/api/v1/meetings/"+id+"/join", cookie, struct{}{}, &join)
-		return id, join.Token
-	}
-	id, anToken := token(a, "an@noivu.g2g.example", "")
-	_, binhToken := token(b, "binh@noivu.g2g.example", id)
+	id, anToken := a.pass("an@noivu.g2g.example", "")
+	_, binhToken := b.pass("binh@noivu.g2g.example", id)
 	an := attend(t, "an", anToken, a, b)
 	an.visit(1) // on a, and with him the room
 	binh := attend(t, "binh", binhToken, b)
@@ -134,7 +136,7 @@ func TestMeetingOutlivesItsNode(t *testing.T) {
 
 	// The killed one comes back, and leads whoever reaches it to the others.
 	a.start()
-	_, chiToken := token(a, "chi@hanoi.g2g.example", id)
+	_, chiToken := a.pass("chi@hanoi.g2g.example", id)
 	chi := attend(t, "chi", chiToken, a)
 	chi.visit(1)
 	if got := b.metric("commsd_sfu_participants"); got != "3" {
@@ -146,7 +148,7 @@ func TestMeetingOutlivesItsNode(t *testing.T) {
 	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	_, dungToken := token(a, "dung@hanoi.g2g.example", id)
+	_, dungToken := a.pass("dung@hanoi.g2g.example", id)
 	dung := attend(t, "dung", dungToken, a) // in the midst of it
 	for p, n := range map[*attendee]int{an: 3, chi: 2, dung: 1} {
 		v := p.visit(n)
@@ -163,5 +165,43 @@ func TestMeetingOutlivesItsNode(t *testing.T) {
 	}
 	if got := a.metric("commsd_sfu_participants"); got != "3" {
 		t.Errorf("participants on the node that stays: %s", got)
+	}
+}
+
+// TestMeetingOutlivesAFrozenNode: the node of a meeting stands still, closing
+// nothing. Who is led to it by another node is in the meeting again by himself,
+// long before his own patience ends; when the node goes on, its people join him.
+func TestMeetingOutlivesAFrozenNode(t *testing.T) {
+	dir, database := t.TempDir(), testengine.Postgres(t)
+	a, b := clusterNode(t, dir, "a", database), clusterNode(t, dir, "b", database)
+	for _, s := range []*server{a, b} {
+		s.start()
+		t.Cleanup(func() { s.kill() })
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	id, anToken := a.pass("an@noivu.g2g.example", "")
+	_, binhToken := b.pass("binh@noivu.g2g.example", id)
+	an := attend(t, "an", anToken, a, b)
+	an.visit(1) // on a, and with him the room
+	binh := attend(t, "binh", binhToken, b)
+	binh.visit(1)
+	if got := a.metric("commsd_sfu_participants"); got != "2" {
+		t.Fatalf("on the room's node are %s", got)
+	}
+
+	if err := a.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	frozen := time.Now()
+	t.Logf("binh is in again after %v", binh.visit(2).Up.Sub(frozen).Round(time.Millisecond))
+	if got := b.metric("commsd_sfu_participants"); got != "1" {
+		t.Errorf("on the other node are %s", got)
+	}
+	if err := a.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	an.visit(2)
+	if got := b.metric("commsd_sfu_participants"); got != "2" {
+		t.Errorf("on the other node are %s", got)
 	}
 }

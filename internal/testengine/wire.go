@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Wire stands between one client and PostgreSQL, and can stall: then it closes
+// Wire stands between a server and its clients, and can stall: then it closes
 // nothing and carries nothing, as a network that swallows packets.
 type Wire struct {
 	// Set at construction.
@@ -22,11 +22,11 @@ type Wire struct {
 	conns   []net.Conn    // guarded by mu
 }
 
-// NewWire returns a wire to the server of a database and the database's URL
+// NewWire returns a wire to the server of a URL, of a database say, and the URL
 // through it. It ends with the test.
-func NewWire(t testing.TB, database string) (*Wire, string) {
+func NewWire(t testing.TB, to string) (*Wire, string) {
 	t.Helper()
-	u, err := url.Parse(database)
+	u, err := url.Parse(to)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,6 +53,10 @@ func look(ctx context.Context, rooms livekit.RoomService) error {
 	if len(list.Rooms) != 1 || list.Rooms[0].Sid != hall.Sid || list.Rooms[0].Metadata != "agenda" || list.Rooms[0].EmptyTimeout != 60 || list.Rooms[0].MaxParticipants != 5 {
 		return fmt.Errorf("made %v, listed %v", hall, list)
 	}
+	list, err = rooms.ListRooms(ctx, &livekit.ListRoomsRequest{})
+	if err != nil || len(list.Rooms) != 2 || list.Rooms[0].Name != "r" || list.Rooms[0].NumParticipants != 2 || list.Rooms[1].Name != "hall" {
+		return fmt.Errorf("all rooms are %v, %w", list, err)
+	}
 	if _, err = rooms.DeleteRoom(ctx, &livekit.DeleteRoomRequest{Room: "hall"}); err != nil {
 		return fmt.Errorf("delete: %w", err)
 	}
