@@ -118,6 +118,9 @@ type MediaConfig struct {
 	UpdateInterval  time.Duration `yaml:"update_interval"`  // that changes of a full room gather for
 	UDPSockets      int           `yaml:"udp_sockets"`      // that share the UDP port; 0: as many as processors
 	SendHold        time.Duration `yaml:"send_hold"`        // a packet may wait this long for the rest of its frame; 0: it does not
+
+	TCPMaxConnections           int `yaml:"tcp_max_connections"`             // of tcp_listen
+	TCPMaxConnectionsPerAddress int `yaml:"tcp_max_connections_per_address"` // of tcp_listen
 }
 
 // MailConfig says where mail is accepted and read.
@@ -248,7 +251,8 @@ func Default() Config {
 			MaxTextBytes: 16 << 10, MaxMembers: 1000, SendsPerSecond: 10, SendBurst: 100, QueueBytes: 512 << 10, MaxSockets: 50, DrainSpread: time.Minute,
 		},
 		Media: MediaConfig{UDPListen: "127.0.0.1:7882", TCPListen: "127.0.0.1:7881", MaxParticipants: 1000,
-			MaxRooms: 10000, CallsPerSecond: 50, UpdateInterval: 100 * time.Millisecond, ReplayBytes: 1 << 20, MaxVoices: 8, SendHold: 500 * time.Microsecond},
+			MaxRooms: 10000, CallsPerSecond: 50, UpdateInterval: 100 * time.Millisecond, ReplayBytes: 1 << 20, MaxVoices: 8, SendHold: 500 * time.Microsecond,
+			TCPMaxConnections: 5000, TCPMaxConnectionsPerAddress: 1000},
 		TURN: defaultTURN,
 		Mail: MailConfig{
 			SMTPListen: "127.0.0.1:2525", SubmissionListen: "127.0.0.1:2587", SubmissionsListen: "127.0.0.1:2465",
@@ -549,6 +553,8 @@ func (c *Config) validateLimits() error {
 		{"media.calls_per_second", c.Media.CallsPerSecond >= 0.1, "0.1"},
 		{"media.replay_bytes", c.Media.ReplayBytes >= 0, "0"},
 		{"media.update_interval", c.Media.UpdateInterval >= time.Millisecond, "1ms"},
+		{"media.tcp_max_connections", c.Media.TCPMaxConnections >= 1, "1"},
+		{"media.tcp_max_connections_per_address", c.Media.TCPMaxConnectionsPerAddress >= 1, "1"},
 		{"media.udp_sockets", c.Media.UDPSockets >= 0, "0"},
 		{"media.send_hold", c.Media.SendHold >= 0, "0"},
 		{"turn.max_allocations", c.TURN.MaxAllocations >= 1, "1"},

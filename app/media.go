@@ -12,6 +12,7 @@ import (
 	"commsd/internal/httpapi"
 	"commsd/internal/sqldb"
 	"commsd/internal/tlscert"
+	"commsd/internal/netlimit"
 	"commsd/meeting"
 	"commsd/sfu"
 	"commsd/signaling"
@@ -24,6 +25,13 @@ func (a *App) openMedia(n *node) error {
 		UDPListen: a.cfg.Media.UDPListen, TCPListen: a.cfg.Media.TCPListen, Advertise: a.cfg.Media.Advertise,
 		UDPSockets: a.cfg.Media.UDPSockets, SendHold: cmp.Or(a.cfg.Media.SendHold, -1), // 0 is the default there
 		MaxParticipants: a.cfg.Media.MaxParticipants, MaxRooms: a.cfg.Media.MaxRooms, UpdateInterval: a.cfg.Media.UpdateInterval, ReplayBytes: cmp.Or(a.cfg.Media.ReplayBytes, -1),
+		LimitTCP: func(l net.Listener) net.Listener {
+			return netlimit.Wrap(l, netlimit.Config{
+				Max: a.cfg.Media.TCPMaxConnections, PerAddress: a.cfg.Media.TCPMaxConnectionsPerAddress, First: -1, // Pion gives them 30 s
+				Refused: func(remote string) { a.log.Warn("too many media connections over TCP", "remote", remote) },
+				Short:   func(err error) { a.log.Error("media connections over TCP cannot be accepted for now", "err", err) },
+			})
+		},
 		MaxVoices: a.cfg.Media.MaxVoices, MachineAddresses: a.cfg.Demo, Log: a.log, Registerer: a.reg,
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -238,7 +239,13 @@ func newKit(cfg Config, p *ports, relays *relay, m *metrics, log *slog.Logger) (
 	}
 	if len(p.tcp) > 0 {
 		networks = append(networks, webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6)
-		mux := webrtc.NewICETCPMux(loggers.NewLogger("tcpmux"), joinListeners(p.tcp, log), tcpQueue)
+		limited := slices.Clone(p.tcp)
+		for i, l := range limited {
+			if cfg.LimitTCP != nil {
+				limited[i] = cfg.LimitTCP(l)
+			}
+		}
+		mux := webrtc.NewICETCPMux(loggers.NewLogger("tcpmux"), joinListeners(limited, log), tcpQueue)
 		se.SetICETCPMux(mux)
 		p.tcpMux = mux
 	}

@@ -22,6 +22,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -40,6 +41,9 @@ type Config struct {
 	// port that all media uses; empty turns the transport off. Port 0 lets the
 	// kernel choose.
 	UDPListen, TCPListen string
+	// LimitTCP puts a limit before a listener of TCPListen: whoever connects is
+	// heard before it is known who it is. May be nil.
+	LimitTCP func(net.Listener) net.Listener
 	// Advertise lists the IP addresses that clients are told instead of those
 	// listened on, for a server behind NAT.
 	Advertise []string
