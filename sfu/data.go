@@ -57,6 +57,7 @@ func (b *publisher) dataChannel(dc *webrtc.DataChannel) {
 				dc.OnOpen(func() { b.placing.s.opened(kind, dc) })
 			}
 			dc.OnMessage(func(m webrtc.DataChannelMessage) {
+				defer b.recovered()
 				if b.p.mayData.Load() && b.paced(kind, len(m.Data)) {
 					b.p.relay(kind, m.Data)
 				}

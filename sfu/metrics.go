@@ -11,7 +11,7 @@ type metrics struct {
 	rooms, participants              prometheus.Gauge
 	received, forwarded              prometheus.Counter
 	resent, nacks, plis, dataDropped prometheus.Counter
-	soundDropped                     prometheus.Counter
+	soundDropped, panics             prometheus.Counter
 
 	udpSends, udpUnsent, udpStrangers, udpOverrun prometheus.Counter
 }
@@ -34,6 +34,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		plis:         counter("key_frames_requested_total", "Key frames asked of publishers."),
 		dataDropped:  counter("data_dropped_total", "Data packets not forwarded because a subscriber was too slow."),
 		soundDropped: counter("sound_dropped_total", "Packets of sound not forwarded because their participant sends more than sound takes."),
+		panics:       counter("panics_total", "Panics that were kept to the connection or the room they came from."),
 
 		udpSends:     counter("udp_sends_total", "System calls that sent UDP packets; a frame's packets share one."),
 		udpUnsent:    counter("udp_packets_unsent_total", "UDP packets that the kernel did not take."),
@@ -44,7 +45,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	var err error
-	for _, c := range []prometheus.Collector{m.rooms, m.participants, m.received, m.forwarded, m.resent, m.nacks, m.plis, m.dataDropped, m.soundDropped,
+	for _, c := range []prometheus.Collector{m.rooms, m.participants, m.received, m.forwarded, m.resent, m.nacks, m.plis, m.dataDropped, m.soundDropped, m.panics,
 		m.udpSends, m.udpUnsent, m.udpStrangers, m.udpOverrun} {
 		err = errors.Join(err, r.Register(c))
 	}

@@ -43,6 +43,7 @@ func newPublisher(t *transport) *publisher {
 	b.sound = bucket{most: soundAtOnce, perSecond: soundASecond}
 	t.setUp = append(t.setUp, func(pc *webrtc.PeerConnection) error {
 		pc.OnTrack(func(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
+			defer b.recovered()
 			b.p.room.post(mediaArrived{b.p, newLayer(b, remote, receiver)})
 		})
 		pc.OnDataChannel(b.dataChannel)

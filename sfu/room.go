@@ -1,7 +1,9 @@
 package sfu
 
 import (
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -99,29 +101,7 @@ func (r *room) run() {
 	defer r.sfu.metrics.rooms.Dec()
 	r.log.Info("room opened", "sid", r.sid)
 	for {
-		var speakers, allocations, beat <-chan time.Time
-		if r.beat != nil {
-			beat = r.beat.C
-		}
-		if r.speakers != nil {
-			speakers = r.speakers.C
-		}
-		if r.allocations != nil {
-			allocations = r.allocations.C
-		}
-		select {
-		case e := <-r.events:
-			e.apply(r)
-		case <-speakers:
-			r.tellSpeakers()
-		case <-r.news.due:
-			r.tell()
-		case <-beat:
-			r.lookAtQuality()
-		case <-allocations:
-			r.allocateAll()
-		}
-		r.settle()
+		r.step()
 		if len(r.bySID) == 0 && !r.keep() && r.retire() {
 			for _, t := range []*time.Ticker{r.speakers, r.allocations, r.beat} {
 				if t != nil {
@@ -138,6 +118,68 @@ func (r *room) run() {
 			return
 		}
 	}
+}
+
+// step waits for something to happen and deals with it.
+func (r *room) step() {
+	defer r.recovered()
+	var speakers, allocations, beat <-chan time.Time
+	if r.beat != nil {
+		beat = r.beat.C
+	}
+	if r.speakers != nil {
+		speakers = r.speakers.C
+	}
+	if r.allocations != nil {
+		allocations = r.allocations.C
+	}
+	select {
+	case e := <-r.events:
+		e.apply(r)
+	case <-speakers:
+		r.tellSpeakers()
+	case <-r.news.due:
+		r.tell()
+	case <-beat:
+		r.lookAtQuality()
+	case <-allocations:
+		r.allocateAll()
+	}
+	r.settle()
+}
+
+// recovered is deferred: a panic ends this room, whose people join again into a
+// new one, and no other.
+func (r *room) recovered() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	r.panicked(v)
+	r.closing, r.made = true, false
+	for _, p := range r.bySID {
+		r.abandon(p)
+	}
+	r.closing = false
+	r.news = news{departed: make(map[string]departure)}
+}
+
+func (r *room) panicked(v any) {
+	r.sfu.metrics.panics.Inc()
+	r.log.Error("panic in a room", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+}
+
+// abandon ends p's place though the room's books may not be in order.
+func (r *room) abandon(p *Participant) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.panicked(v)
+			delete(r.bySID, p.sid)
+			p.emit(EventLeft{Reason: ReasonMediaFailure, Action: ActionReconnect})
+			r.release(p)
+		}
+	}()
+	r.leave(p, ReasonMediaFailure, ActionReconnect)
 }
 
 // retire takes the room out of the map unless somebody is on the way in.

@@ -227,6 +227,8 @@ func act[T any](ctx context.Context, s *SFU, name string, fresh bool, do func(*r
 	select { // a room that somebody asks of does not end before
 	case d := <-done:
 		return d.value, d.err
+	case <-r.done: // but for one that fails
+		return none, closing
 	case <-ctx.Done():
 		return none, errcode.Wrap(ctx.Err(), errcode.Unavailable, "the room does not answer")
 	}

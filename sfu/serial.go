@@ -10,7 +10,9 @@ const maxForeign = 16
 // while there are some: the actor behind each PeerConnection, whose calls
 // block and must neither overlap nor hold up a room. Do never blocks.
 type serial struct {
-	idle func() // set at construction; runs when the queue has become empty; may be nil
+	// Set at construction; may be nil.
+	idle     func()      // runs when the queue has become empty
+	panicked func(v any) // is told of a panic, after which the queue goes on; nil: it ends the process
 
 	mu      sync.Mutex
 	queue   []func() // guarded by mu
@@ -75,7 +77,7 @@ func (s *serial) run() {
 			}
 			s.mu.Unlock()
 			if idle != nil {
-				idle()
+				s.call(idle)
 			}
 			s.mu.Lock()
 			if len(s.queue) == 0 {
@@ -88,6 +90,18 @@ func (s *serial) run() {
 		s.queue[0] = nil
 		s.queue = s.queue[1:]
 		s.mu.Unlock()
-		fn()
+		s.call(fn)
 	}
+}
+
+func (s *serial) call(fn func()) {
+	defer func() {
+		if s.panicked == nil {
+			return
+		}
+		if v := recover(); v != nil {
+			s.panicked(v)
+		}
+	}()
+	fn()
 }

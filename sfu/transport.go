@@ -3,6 +3,7 @@ package sfu
 import (
 	"encoding/json"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,7 +37,24 @@ type transport struct {
 func newTransport(p *Participant, target Target) *transport {
 	t := &transport{p: p, target: target}
 	t.streams = newStreams(t)
+	t.queue.panicked = t.panicked
 	return t
+}
+
+// panicked ends the participant's place after a panic that something of its
+// client's caused, in Pion perhaps: its connection may be in any state, and
+// nobody else's is.
+func (t *transport) panicked(v any) {
+	t.p.room.sfu.metrics.panics.Inc()
+	t.p.log.Error("panic in a connection", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	t.p.room.post(left{t.p, ReasonMediaFailure, ActionReconnect})
+}
+
+// recovered is deferred by what Pion calls with something of a client's.
+func (t *transport) recovered() {
+	if v := recover(); v != nil {
+		t.panicked(v)
+	}
 }
 
 // connect makes the connection. It is a function of the queue's.
