@@ -107,6 +107,11 @@ type Publication struct {
 // AddTrack adds a track of the given client id to the publisher connection;
 // Negotiate offers it.
 func (m *Media) AddTrack(cid string, kind webrtc.RTPCodecType) (*Publication, error) {
+	return m.AddTrackAs(cid, kind, 0)
+}
+
+// AddTrackAs is AddTrack with an SSRC of the caller's choice, 0 for Pion's.
+func (m *Media) AddTrackAs(cid string, kind webrtc.RTPCodecType, ssrc uint32) (*Publication, error) {
 	codec := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2}
 	if kind == webrtc.RTPCodecTypeVideo {
 		codec = webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000}
@@ -115,7 +120,7 @@ func (m *Media) AddTrack(cid string, kind webrtc.RTPCodecType) (*Publication, er
 	if err != nil {
 		return nil, fmt.Errorf("meetingpeer: %w", err)
 	}
-	sender, err := m.send(local)
+	sender, err := m.send(local, ssrc)
 	if err != nil {
 		return nil, fmt.Errorf("meetingpeer: %w", err)
 	}
@@ -135,13 +140,17 @@ func (m *Media) AddTrack(cid string, kind webrtc.RTPCodecType) (*Publication, er
 
 // send adds a track, in a section of its own where the connection has others to
 // receive in, as browsers do.
-func (m *Media) send(local webrtc.TrackLocal) (*webrtc.RTPSender, error) {
-	if !m.cfg.OneConnection {
+func (m *Media) send(local webrtc.TrackLocal, ssrc uint32) (*webrtc.RTPSender, error) {
+	if !m.cfg.OneConnection && ssrc == 0 {
 		return m.pub.AddTrack(local)
 	}
 	m.negotiating.Lock() // Pion offers a transceiver whole or not at all
 	defer m.negotiating.Unlock()
-	tr, err := m.pub.AddTransceiverFromTrack(local, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
+	how := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly}
+	if ssrc != 0 {
+		how.SendEncodings = []webrtc.RTPEncodingParameters{{RTPCodingParameters: webrtc.RTPCodingParameters{SSRC: webrtc.SSRC(ssrc)}}}
+	}
+	tr, err := m.pub.AddTransceiverFromTrack(local, how)
 	if err != nil {
 		return nil, err
 	}
