@@ -1,7 +1,7 @@
 import { ConnectionError, ConnectionState, DisconnectReason, RoomEvent, Track } from "livekit-client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiError } from "../../api/error";
-import { type Admission, Call, type Phase } from "./call";
+import { type Admission, Call, type Phase, retryDelays } from "./call";
 import { LocalMedia } from "./local-media";
 import { FakeDevices } from "./testing/devices";
 import { FakeLocalTrack, FakeParticipant, FakePublication, FakeWorld } from "./testing/room";
@@ -104,6 +104,19 @@ describe("going in", () => {
     expect(tokens).toBe(3);
   });
 
+  it("tells a server that cannot be reached from a network that lets no media through", async () => {
+    world.connect = () => {
+      world.room.emit(RoomEvent.SignalConnected);
+      return Promise.reject(ConnectionError.internal("could not establish pc connection"));
+    };
+    void call.join();
+    await settle();
+    expect(call.store.get()).toMatchObject({ phase: "joining", blocked: true });
+    world.connect = () => Promise.reject(ConnectionError.serverUnreachable("away"));
+    await settle(retryDelays[0]);
+    expect(call.store.get()).toMatchObject({ phase: "joining", attempt: 2, blocked: false });
+  });
+
   it("says that the browser is too old", async () => {
     world.supported = false;
     await call.join();
@@ -120,6 +133,22 @@ describe("going in", () => {
     await settle();
     expect(phase()).toBe("left");
     expect(world.room.closed).toBe(true);
+  });
+});
+
+describe("pictures that the server holds back", () => {
+  it("are told from those that move", async () => {
+    await inside();
+    const chi = new FakeParticipant("p-chi.x");
+    const camera = Object.assign(new FakeLocalTrack({}), { streamState: Track.StreamState.Active });
+    chi.publications.push(new FakePublication(Camera, camera));
+    world.room.remoteParticipants.set(chi.identity, chi);
+    for (const held of [true, false]) {
+      camera.streamState = held ? Track.StreamState.Paused : Track.StreamState.Active;
+      world.room.emit(RoomEvent.TrackStreamStateChanged);
+      await settle();
+      expect(call.store.get().members[1]).toMatchObject({ camera, cameraHeld: held, screenHeld: false });
+    }
   });
 });
 

@@ -43,6 +43,9 @@ export interface Member {
   /** Null while off. One's own picture is LocalMedia's. */
   camera: Track | null;
   screen: Track | null;
+  /** The server holds this picture back, since one's own connection has no room for it. */
+  cameraHeld: boolean;
+  screenHeld: boolean;
   /** The server finds this connection weak. */
   weak: boolean;
 }
@@ -51,6 +54,8 @@ export interface CallState {
   phase: Phase;
   /** Attempts to get in since the last success; 0 while inside. */
   attempt: number;
+  /** The server answered the last attempt, but neither sound nor picture can get through to it. */
+  blocked: boolean;
   members: Member[];
   /** The browser wants a click before it plays sound. */
   soundBlocked: boolean;
@@ -87,7 +92,7 @@ export const retryDelays: readonly number[] = [500, 1_000, 2_000, 4_000, 7_000, 
  */
 export class Call {
   readonly store = new Store<CallState>({
-    phase: "idle", attempt: 0, members: [], soundBlocked: false, sharing: false, shareProblem: null, since: 0, unsent: null,
+    phase: "idle", attempt: 0, blocked: false, members: [], soundBlocked: false, sharing: false, shareProblem: null, since: 0, unsent: null,
   });
   readonly media: LocalMedia;
 
@@ -174,6 +179,7 @@ export class Call {
     try {
       [admission, kit] = await Promise.all([this.#admit(), this.#loaded()]);
     } catch (err) {
+      this.store.set({ blocked: false });
       this.#refusedBy(err);
       return false;
     }
@@ -191,11 +197,14 @@ export class Call {
       publishDefaults: { videoCodec: "vp8", simulcast: true, red: true, dtx: true, stopMicTrackOnMute: false },
     });
     const lost = this.#listen(kit, room);
+    let answered = false;
+    room.on(kit.RoomEvent.SignalConnected, () => (answered = true));
     this.#room = room;
     try {
       await room.connect(admission.url, admission.token);
     } catch (err) {
       this.#room = null;
+      this.store.set({ blocked: answered && err instanceof kit.ConnectionError && err.reason === kit.ConnectionErrorReason.InternalError });
       if (err instanceof kit.ConnectionError && err.reason === kit.ConnectionErrorReason.NotAllowed && ++this.#refusals > 2) {
         this.#finish("refused");
       }
@@ -206,7 +215,7 @@ export class Call {
       return false;
     }
     this.#refusals = 0;
-    this.store.set({ phase: "connected", attempt: 0, since: this.store.get().since || Date.now() });
+    this.store.set({ phase: "connected", attempt: 0, blocked: false, since: this.store.get().since || Date.now() });
     this.#update();
     for (const input of inputs) this.#publish(input);
     const speaker = this.media.store.get().speaker;
@@ -395,6 +404,9 @@ function memberOf(kit: LiveKit, p: Participant, self: boolean): Member {
     const publication = p.getTrackPublication(source);
     return publication && !publication.isMuted && publication.track ? publication.track : null;
   };
+  const held = (track: Track | null): boolean => track?.streamState === kit.Track.StreamState.Paused;
+  const camera = shown(kit.Track.Source.Camera);
+  const screen = shown(kit.Track.Source.ScreenShare);
   return {
     identity: p.identity,
     person: meta.person || p.identity,
@@ -405,8 +417,10 @@ function memberOf(kit: LiveKit, p: Participant, self: boolean): Member {
     self,
     speaking: p.isSpeaking,
     mic: p.isMicrophoneEnabled,
-    camera: shown(kit.Track.Source.Camera),
-    screen: shown(kit.Track.Source.ScreenShare),
+    camera,
+    screen,
+    cameraHeld: held(camera),
+    screenHeld: held(screen),
     weak: p.connectionQuality === kit.ConnectionQuality.Poor || p.connectionQuality === kit.ConnectionQuality.Lost,
   };
 }

@@ -13,17 +13,19 @@ const icon = { size: 18, stroke: 1.5, "aria-hidden": true } as const;
 /** What one must know during a call: the connection, blocked sound, devices. */
 export function Notices({ call }: { call: Call }) {
   const { t } = useTranslation("meeting");
-  const { phase, attempt, soundBlocked, shareProblem, unsent } = useStore(call.store);
+  const { phase, attempt, blocked, soundBlocked, shareProblem, unsent } = useStore(call.store);
   const media = call.media;
   const devices = useStore(media.store);
   const connection =
     phase === "reconnecting"
       ? t("state.reconnecting")
-      : phase === "rejoining"
-        ? t("state.rejoining", { attempt })
-        : phase === "joining" && attempt > 1
-          ? t("state.joiningAgain", { attempt })
-          : "";
+      : blocked && (phase === "rejoining" || phase === "joining")
+        ? t("state.blocked", { attempt })
+        : phase === "rejoining"
+          ? t("state.rejoining", { attempt })
+          : phase === "joining" && attempt > 1
+            ? t("state.joiningAgain", { attempt })
+            : "";
   // i18n: problem.mic.*, problem.camera.*, problem.share.*, call.unsent.mic, call.unsent.camera
   return (
     <>

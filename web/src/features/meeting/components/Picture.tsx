@@ -9,10 +9,12 @@ interface Props {
   mirrored?: boolean;
   /** Show the whole picture rather than fill the tile: a shared screen. */
   whole?: boolean;
+  /** Keep it out of sight: nothing comes at the moment. */
+  hidden?: boolean;
 }
 
 /** A moving picture. Its sound, if any, is played elsewhere. */
-export function Picture({ track, label, mirrored = false, whole = false }: Props) {
+export function Picture({ track, label, mirrored = false, whole = false, hidden = false }: Props) {
   const ref = useRef<HTMLVideoElement>(null);
   useEffect(() => {
     const element = ref.current;
@@ -29,6 +31,17 @@ export function Picture({ track, label, mirrored = false, whole = false }: Props
     };
   }, [track]);
   return (
-    <video ref={ref} className={classes.picture} data-mirrored={mirrored || undefined} data-whole={whole || undefined} aria-label={label} autoPlay muted playsInline />
+    <video
+      ref={ref}
+      className={classes.picture}
+      data-mirrored={mirrored || undefined}
+      data-whole={whole || undefined}
+      data-hidden={hidden || undefined}
+      aria-label={label}
+      aria-hidden={hidden || undefined}
+      autoPlay
+      muted
+      playsInline
+    />
   );
 }

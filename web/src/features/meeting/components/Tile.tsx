@@ -22,6 +22,7 @@ export function Tile({ member, media, screen = false, small = false }: Props) {
   const { t } = useTranslation("meeting");
   const own = useStore(media.store);
   const track = screen ? member.screen : member.self ? (own.camera.on ? media.track("camera") : null) : member.camera;
+  const held = !member.self && (screen ? member.screenHeld : member.cameraHeld);
   const micOn = member.self ? own.mic.on : member.mic;
   const agency = member.agencyShort || shortAgency(member.agency);
   const name = member.self ? t("call.self", { name: member.name }) : member.name;
@@ -30,14 +31,16 @@ export function Tile({ member, media, screen = false, small = false }: Props) {
     <li
       className={classes.tile}
       data-speaking={(member.speaking && !screen) || undefined}
-      data-picture={!!track || undefined}
+      data-picture={(track && !held) || undefined}
       data-small={small || undefined}
       aria-label={screen ? title : t("call.tile", { name, agency: [member.title, member.agency].filter(Boolean).join(", ") })}
     >
-      {track ? (
-        <Picture track={track} label={title} mirrored={member.self && !screen} whole={screen} />
-      ) : (
-        <PersonMark name={member.name} size={small ? 48 : 88} />
+      {track && <Picture track={track} label={title} mirrored={member.self && !screen} whole={screen} hidden={held} />}
+      {(!track || held) && (
+        <div className={classes.away}>
+          <PersonMark name={member.name} size={small ? 48 : 88} />
+          {held && <div className={classes.held}>{t(screen ? "call.screenHeld" : "call.cameraHeld")}</div>}
+        </div>
       )}
       <div className={classes.label}>
         {screen ? (
