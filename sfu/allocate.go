@@ -19,7 +19,10 @@ const (
 	// publisher is told that it may rest: windows are resized and tabs changed
 	// back within seconds, and a layer that begins anew costs a key frame.
 	lowerAfter = 5 * time.Second
-	topRank    = 2 // of layers: 0 low, 1 medium, 2 high, or the only one
+	// learnTime is what a client takes at most to know a track that it has agreed
+	// to.
+	learnTime = 500 * time.Millisecond
+	topRank   = 2 // of layers: 0 low, 1 medium, 2 high, or the only one
 )
 
 // meter averages the bitrate of a stream.
@@ -158,7 +161,7 @@ func (r *room) allocate(p *Participant, now int64) {
 			}
 		}
 		d.aim(l)
-		if held := a.Layer == bandwidth.Paused && a.Bitrates != [bandwidth.MaxLayers]uint64{}; held != d.held {
+		if held := a.Layer == bandwidth.Paused && a.Bitrates != [bandwidth.MaxLayers]uint64{}; held != d.held && d.known(now) {
 			d.held = held
 			states = append(states, d.streamState())
 		}
@@ -166,6 +169,14 @@ func (r *room) allocate(p *Participant, now int64) {
 	if len(states) > 0 {
 		p.emit(EventStreamState{states})
 	}
+}
+
+// known tells whether the client has had the time to learn of the track: what it
+// is told of one that it does not know it passes over.
+func (d *downTrack) known(now int64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.writer != nil && now-d.boundAt >= int64(learnTime)
 }
 
 // streamState tells whether the track is held back.

@@ -3,6 +3,10 @@ package sfu
 import (
 	"testing"
 	"time"
+
+	"github.com/pion/webrtc/v4"
+
+	"commsd/sfu/bandwidth"
 )
 
 // threeLayers is a camera as browsers send it, all layers flowing at now.
@@ -127,6 +131,37 @@ func TestDynacast(t *testing.T) {
 		got := say(c.after, c.first, c.second)
 		if len(got) != len(c.want) || len(got) == 1 && got[0] != c.want[0] {
 			t.Errorf("step %d: told %v, want %v", i, got, c.want)
+		}
+	}
+}
+
+// A client is told that a track is held back once it knows the track, and no
+// sooner: it would pass over the word, and show a picture that never comes.
+func TestHeldBackIsToldInTime(t *testing.T) {
+	at := clockBase.Add(time.Minute)
+	tr, subs := threeLayers(t, 1, at)
+	d, p, now := subs[0], subs[0].p, int64(at.Sub(clockBase))
+	for _, l := range *tr.layers.Load() {
+		l.rate = meter{begun: true, bits: 500_000}
+	}
+	p.sub.congestion.feedback.Store(true)
+	p.sub.congestion.estimator = bandwidth.New(bandwidth.Config{Start: 80_000})
+	told := 0
+	p.events.Store(&attachment{number: 1, emit: func(e Event) {
+		if s, ok := e.(EventStreamState); ok && len(s.States) == 1 && s.States[0].Paused {
+			told++
+		}
+	}})
+	writer := d.writer
+	for _, step := range []struct {
+		writer  webrtc.TrackLocalWriter
+		boundAt int64
+		want    int
+	}{{nil, 0, 0}, {writer, now, 0}, {writer, now - int64(learnTime), 1}, {writer, now - int64(learnTime), 1}} {
+		d.writer, d.boundAt = step.writer, step.boundAt
+		tr.owner.room.allocate(p, now)
+		if told != step.want {
+			t.Errorf("bound at %d of %d: told %d times, want %d", step.boundAt, now, told, step.want)
 		}
 	}
 }

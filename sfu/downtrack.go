@@ -50,6 +50,7 @@ type downTrack struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	writer  webrtc.TrackLocalWriter // nil until negotiated
+	boundAt int64                   // when writer was set
 	out     outStream
 	target  *layer // to be sent: of video as the room chose it; nil: nothing
 	current *layer // being sent; nil: none yet, or the next packet starts anew
@@ -431,7 +432,7 @@ func (d *downTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters,
 			out.twccID = extensionsOf(c.HeaderExtensions()).twcc
 		}
 		d.mu.Lock()
-		d.writer, d.out = c.WriteStream(), out
+		d.writer, d.out, d.boundAt = c.WriteStream(), out, int64(time.Since(clockBase))
 		d.mu.Unlock()
 		d.p.sub.congestion.bound(d, out)
 		d.requestKeyFrame()
