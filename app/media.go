@@ -41,7 +41,18 @@ func (a *App) openMedia(n *node) error {
 		return err
 	}
 	n.media = forwarder
+	if a.cfg.mediaStaysHere() {
+		a.log.Warn("nobody on another machine can be in a meeting: media is served on loopback alone",
+			"cure", "set media.udp_listen and media.tcp_listen to an address that browsers reach, such as 0.0.0.0:7882 and 0.0.0.0:7881")
+	}
 	return nil
+}
+
+// mediaStaysHere tells whether pages are for other machines and media is not:
+// the defaults of media, left as they are.
+func (c *Config) mediaStaysHere() bool {
+	here := func(listen string) bool { return listen == "" || loopback(listen) }
+	return !c.Demo && !loopback(net.JoinHostPort(c.publicHost(), "0")) && !c.TURN.On() && here(c.Media.UDPListen) && here(c.Media.TCPListen)
 }
 
 // releaseMedia gives back the ports of a node that never ran.

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 // Who comes back is told again what is told once: a broken socket may have
@@ -105,4 +107,28 @@ func TestTooManyOffersAtTheDoor(t *testing.T) {
 	close(busy)
 	r.beat.Stop()
 	r.sfu.running.Wait()
+}
+
+// Who leaves without ever having had media is counted and named: an
+// administrator must learn of a network that lets none through.
+func TestUnreachedAreCounted(t *testing.T) {
+	l, _ := stage(t, 0)
+	r := l.pub.p.room
+	for i, c := range []struct {
+		state State
+		since time.Duration
+		want  float64
+	}{{Active, time.Minute, 0}, {Joined, 0, 0}, {Joined, reachedAfter, 1}} {
+		p := newParticipant(r, JoinRequest{Identity: "an", Events: func(Event) {}})
+		p.state, p.joinedAt = c.state, time.Now().Add(-c.since)
+		r.bySID[p.sid] = p
+		r.leave(p, ReasonClient, ActionDisconnect)
+		if got := testutil.ToFloat64(r.sfu.metrics.unreached); got != c.want {
+			t.Errorf("after %d: %v are counted, want %v", i, got, c.want)
+		}
+	}
+	r.sfu.running.Wait()
+	if got := ReasonRoomFull.String(); got != "room full" {
+		t.Errorf("the last reason is %q", got)
+	}
 }

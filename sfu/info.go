@@ -175,6 +175,20 @@ const (
 	ReasonRoomFull
 )
 
+var reasonNames = [...]string{
+	ReasonUnknown: "unknown", ReasonClient: "client", ReasonDuplicate: "duplicate", ReasonShutdown: "shutdown", ReasonRemoved: "removed",
+	ReasonRoomClosed: "room closed", ReasonStateMismatch: "state mismatch", ReasonSignalLost: "signal lost", ReasonMediaTimeout: "media timeout",
+	ReasonMediaFailure: "media failure", ReasonRoomFull: "room full",
+}
+
+// String is the reason's name in logs.
+func (r Reason) String() string {
+	if int(r) < len(reasonNames) {
+		return reasonNames[r]
+	}
+	return reasonNames[ReasonUnknown]
+}
+
 // Action says what a client whose place ended is to do.
 type Action uint8
 

@@ -11,7 +11,7 @@ type metrics struct {
 	rooms, participants              prometheus.Gauge
 	received, forwarded              prometheus.Counter
 	resent, nacks, plis, dataDropped prometheus.Counter
-	soundDropped, panics             prometheus.Counter
+	soundDropped, panics, unreached  prometheus.Counter
 
 	udpSends, udpUnsent, udpStrangers, udpOverrun prometheus.Counter
 }
@@ -41,11 +41,12 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		udpStrangers: counter("udp_packets_unknown_total", "UDP packets that belong to no connection."),
 		udpOverrun:   counter("udp_packets_overrun_total", "UDP packets dropped because their connection was read too slowly."),
 	}
+	m.unreached = counter("unreached_total", "Participants who left without ever having had media, though they had the time.")
 	if r == nil {
 		return m, nil
 	}
 	var err error
-	for _, c := range []prometheus.Collector{m.rooms, m.participants, m.received, m.forwarded, m.resent, m.nacks, m.plis, m.dataDropped, m.soundDropped, m.panics,
+	for _, c := range []prometheus.Collector{m.rooms, m.participants, m.received, m.forwarded, m.resent, m.nacks, m.plis, m.dataDropped, m.soundDropped, m.panics, m.unreached,
 		m.udpSends, m.udpUnsent, m.udpStrangers, m.udpOverrun} {
 		err = errors.Join(err, r.Register(c))
 	}

@@ -13,6 +13,10 @@ import (
 
 const roomQueue = 256
 
+// reachedAfter is by when a participant has media, on any network that lets it
+// through.
+const reachedAfter = 5 * time.Second
+
 // room is one meeting. Its loop alone touches what it owns; everybody else
 // posts events.
 type room struct {
@@ -247,12 +251,16 @@ func (r *room) leave(p *Participant, reason Reason, action Action) {
 	clear(p.subs)
 	p.stopTimers()
 	p.mayData.Store(false)
+	r.sfu.metrics.participants.Dec()
+	r.log.Info("participant left", "identity", p.identity, "sid", p.sid, "reason", reason.String())
+	if p.state != Active && time.Since(p.joinedAt) >= reachedAfter {
+		r.sfu.metrics.unreached.Inc()
+		r.log.Warn("participant had no media: its network may block the media ports, or they are told by the wrong address", "identity", p.identity, "sid", p.sid)
+	}
 	p.state, p.reason = Disconnected, reason
 	p.version++
 	r.forget(p)
 	p.emit(EventLeft{Reason: reason, Action: action})
-	r.sfu.metrics.participants.Dec()
-	r.log.Info("participant left", "identity", p.identity, "sid", p.sid, "reason", reason)
 	r.release(p)
 }
 

@@ -90,7 +90,7 @@ func (d *Doctor) Examine(ctx context.Context) []Finding {
 	d.ok("configuration", "every key is understood")
 	for _, check := range []func(context.Context){
 		d.checkFolder, d.checkDatabase, d.checkKey, d.checkDirectory, d.checkRedis, d.checkBlobs,
-		d.checkClock, d.checkDescriptors, d.checkCertificate, d.checkPorts, d.checkMedia, d.checkTURN, d.checkNames,
+		d.checkClock, d.checkDescriptors, d.checkCertificate, d.checkPorts, d.checkMedia, d.checkMediaTCP, d.checkTURN, d.checkNames,
 	} {
 		d.run(ctx, check)
 	}

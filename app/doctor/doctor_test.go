@@ -342,3 +342,37 @@ func TestWrite(t *testing.T) {
 		t.Errorf("%q, want %q", b.String(), want)
 	}
 }
+
+// Whether browsers elsewhere reach the media is told from the addresses: of the
+// defaults nobody thinks.
+func TestMediaAddresses(t *testing.T) {
+	for _, c := range []struct {
+		about    string
+		change   func(*app.Config)
+		udp, tcp doctor.State
+		words    string // of what is found of UDP
+	}{
+		{"on this machine alone", func(*app.Config) {}, doctor.OK, doctor.OK, "127.0.0.1"},
+		{"the defaults and pages for all", func(c *app.Config) { c.HTTP.PublicURL = "https://comms.example" }, doctor.Failed, doctor.Warning, "media.udp_listen"},
+		{"told by another address, but listened on none", func(c *app.Config) {
+			c.HTTP.PublicURL, c.Media.Advertise = "https://comms.example", []string{"203.0.113.7"}
+		}, doctor.Failed, doctor.Warning, "media.udp_listen"},
+		{"behind the relay", func(c *app.Config) {
+			c.HTTP.PublicURL, c.TURN.UDPListen = "https://comms.example", "127.0.0.1:0"
+		}, doctor.Warning, doctor.Warning, "through the relay"},
+		{"behind NAT", func(c *app.Config) {
+			c.HTTP.PublicURL, c.Media.Advertise = "https://comms.example", []string{"203.0.113.7"}
+			c.Media.UDPListen, c.Media.TCPListen = "0.0.0.0:0", "0.0.0.0:0"
+		}, doctor.OK, doctor.OK, "203.0.113.7"},
+		{"without TCP", func(c *app.Config) { c.Media.TCPListen = "" }, doctor.OK, doctor.Skipped, "127.0.0.1"},
+		{"without UDP", func(c *app.Config) { c.Media.UDPListen = "" }, doctor.Warning, doctor.OK, "TCP alone"},
+	} {
+		t.Run(c.about, func(t *testing.T) {
+			cfg := apptest.Config(t.TempDir())
+			c.change(&cfg)
+			found := examine(t, cfg)
+			want(t, found, "media", c.udp, c.words)
+			want(t, found, "media over TCP", c.tcp, "")
+		})
+	}
+}

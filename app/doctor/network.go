@@ -143,15 +143,42 @@ func (d *Doctor) checkMedia(context.Context) {
 	}
 	ip, err := netip.ParseAddr(host)
 	switch {
+	case loopbackHost(host) && !loopbackHost(public.Hostname()) && d.cfg.TURN.On():
+		d.warn(check, "media.udp_listen is "+listen+": all media goes through the relay", "set media.udp_listen to 0.0.0.0:7882, if that port can be opened: it is the best way")
+	case loopbackHost(host) && !loopbackHost(public.Hostname()):
+		d.fail(check, "media.udp_listen is "+listen+", but pages are served at "+public.Host, "set media.udp_listen to an address that officials' machines reach, such as 0.0.0.0:7882; behind NAT media.advertise, too")
 	case len(d.cfg.Media.Advertise) > 0:
 		d.ok(check, "told to browsers: %s", strings.Join(d.cfg.Media.Advertise, ", "))
-	case err == nil && ip.IsLoopback() && !loopbackHost(public.Hostname()):
-		d.fail(check, "media.udp_listen is "+listen+", but pages are served at "+public.Host, "listen on an address that officials' machines reach, or set media.advertise")
 	case err == nil && ip.IsUnspecified() && !anyPublic():
 		d.warn(check, "this machine has private addresses only", "set media.advertise to the address that officials in other networks reach it by")
 	default:
 		d.ok(check, "%s", listen)
 	}
+}
+
+// checkMediaTCP looks at the way that is left where a network blocks UDP.
+func (d *Doctor) checkMediaTCP(context.Context) {
+	const check = "media over TCP"
+	listen := d.cfg.Media.TCPListen
+	public, err := url.Parse(d.cfg.HTTP.PublicURL)
+	switch {
+	case err != nil: // the configuration was checked
+	case listen == "":
+		d.skip(check, "media.tcp_listen is empty: people whose network blocks UDP need the relay of turn.*")
+	case loopbackHost(hostOf(listen)) && !loopbackHost(public.Hostname()):
+		d.warn(check, "media.tcp_listen is "+listen+", but pages are served at "+public.Host,
+			"set media.tcp_listen to an address that officials' machines reach, such as 0.0.0.0:7881, for networks that block UDP; or to \"\"")
+	default:
+		d.ok(check, "%s", listen)
+	}
+}
+
+func hostOf(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return "" // the configuration was checked
+	}
+	return host
 }
 
 // anyPublic tells whether the machine has an address beyond private networks.
