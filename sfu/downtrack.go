@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -45,7 +46,8 @@ type downTrack struct {
 	settings TrackSettings
 	held     bool // for want of bandwidth; the client has been told
 
-	receipts receipts // has a lock of its own
+	receipts   receipts    // has a lock of its own
+	unplayable atomic.Bool // the subscriber lacks the codec
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -438,7 +440,27 @@ func (d *downTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters,
 		d.requestKeyFrame()
 		return codec, nil
 	}
-	return webrtc.RTPCodecParameters{}, fmt.Errorf("sfu: subscriber does not take %s", d.codec.mime())
+	if len(codecs) == 0 {
+		return webrtc.RTPCodecParameters{}, fmt.Errorf("sfu: subscriber does not take %s", d.codec.mime())
+	}
+	// It keeps its place and what else it receives: nothing is sent here, and the
+	// room takes the track back.
+	d.unplayable.Store(true)
+	d.p.room.post(codecLacking{d})
+	return codecs[0], nil
+}
+
+// codecLacking says that d's client lacks the codec of its track.
+type codecLacking struct{ d *downTrack }
+
+func (e codecLacking) apply(r *room) {
+	p, sid := e.d.p, e.d.id
+	if p.subs[sid] != e.d {
+		return
+	}
+	p.unplayable[sid] = true
+	p.emit(EventSubscriptionFailed{TrackSID: sid, Codec: true})
+	r.subscribe(p, e.d.track)
 }
 
 // Unbind is called when sending ends.

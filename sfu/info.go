@@ -49,7 +49,8 @@ type TrackInfo struct {
 	Source        Source
 	Name          string
 	Stream        string // tracks of one stream are played in step
-	MimeType      string // "video/VP8"; empty until media has arrived
+	Codec         string // the MIME type of video that the publisher wants to send; empty: any
+	MimeType      string // what it sends, "video/VP8"; empty until media has arrived
 	Muted         bool
 	Width, Height uint32
 	Simulcast     bool
@@ -304,8 +305,12 @@ type (
 		Speakers []Speaker
 		Memo     *Memo
 	}
-	// EventSubscriptionFailed says that a wanted track is not to be had.
-	EventSubscriptionFailed struct{ TrackSID string }
+	// EventSubscriptionFailed says that a wanted track is not to be had: there is
+	// none, or the client cannot play what it is encoded in.
+	EventSubscriptionFailed struct {
+		TrackSID string
+		Codec    bool // the latter
+	}
 	// EventTrackSubscribed says that somebody receives one's track for the
 	// first time.
 	EventTrackSubscribed struct{ TrackSID string }

@@ -67,6 +67,7 @@ type Participant struct {
 	rated       bool
 	toldQuality bool            // of everybody
 	refused     map[string]bool // of tracks it was told of: whether it may not receive them
+	unplayable  map[string]bool // tracks of a codec that its client lacks, by SID
 	away        *time.Timer     // while signalling is lost
 	media       *time.Timer     // while there is no media connection
 	mediaWaits  int             // count of timers media has had
@@ -83,7 +84,7 @@ func newParticipant(r *room, req JoinRequest) *Participant {
 		room: r, sid: newID("PA_"), identity: req.Identity, joinedAt: time.Now(),
 		autoSubscribe: req.AutoSubscribe, streamPerTrack: req.StreamPerTrack, fullICE: req.FullICE, oneConnection: req.OneConnection, route: req.Route,
 		name: req.Name, metadata: req.Metadata, attributes: maps.Clone(req.Attributes), perm: req.Permission,
-		tracks: make(map[string]*track), subs: make(map[string]*downTrack), wanted: make(map[string]bool), refused: make(map[string]bool),
+		tracks: make(map[string]*track), subs: make(map[string]*downTrack), wanted: make(map[string]bool), refused: make(map[string]bool), unplayable: make(map[string]bool),
 		settings: make(map[string]TrackSettings),
 	}
 	p.log = r.log.With("identity", p.identity, "sid", p.sid)
@@ -275,8 +276,12 @@ func (p *Participant) Candidate(target Target, c webrtc.ICECandidateInit) {
 	}
 }
 
-// AddTrack announces a track. Its offer may have come before.
-func (p *Participant) AddTrack(t TrackInfo) { p.room.post(trackAdded{p, t}) }
+// AddTrack announces a track. Its offer may have come before, and then its codec
+// is what that offer had first.
+func (p *Participant) AddTrack(t TrackInfo) {
+	p.pub.prefers.add(t)
+	p.room.post(trackAdded{p, t})
+}
 
 // Mute says whether a track of the participant's own is muted. While it is,
 // its packets are not forwarded.

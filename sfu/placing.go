@@ -113,9 +113,11 @@ func (l *placing) mids(pc *webrtc.PeerConnection) map[string]string {
 	mids := make(map[string]string)
 	for _, tr := range pc.GetTransceivers() {
 		if sender := tr.Sender(); sender != nil && tr.Mid() != "" {
-			if track := sender.Track(); track != nil {
-				mids[tr.Mid()] = track.ID()
+			track := sender.Track()
+			if d, ok := track.(*downTrack); track == nil || ok && d.unplayable.Load() {
+				continue
 			}
+			mids[tr.Mid()] = track.ID()
 		}
 	}
 	return mids

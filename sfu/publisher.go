@@ -25,6 +25,7 @@ const (
 type publisher struct {
 	*transport
 	placing  *placing // set at construction; nil when the connection is not shared
+	prefers  preferences
 	feedback *feedback
 	channels atomic.Int32  // data channels opened
 	pace     pace          // of data
@@ -85,6 +86,9 @@ func (b *publisher) negotiate(offer string) (answer EventAnswer, sections map[st
 	}
 	if err := pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
 		return answer, nil, fmt.Errorf("apply offer: %w", err)
+	}
+	if err := b.prefers.apply(pc, sections); err != nil {
+		return answer, nil, err
 	}
 	if b.placing != nil {
 		if err := b.placing.offered(pc, sections); err != nil {

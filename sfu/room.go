@@ -275,7 +275,7 @@ func (r *room) release(p *Participant) {
 
 // wants tells whether p is to receive t.
 func (r *room) wants(p *Participant, t *track) bool {
-	if t.owner == p || t.owner.perm.Hidden || len(*t.layers.Load()) == 0 || !r.allowed(p, t) {
+	if t.owner == p || t.owner.perm.Hidden || len(*t.layers.Load()) == 0 || !r.allowed(p, t) || p.unplayable[t.info.SID] {
 		return false
 	}
 	if wanted, said := p.wanted[t.info.SID]; said {
@@ -323,6 +323,7 @@ func (r *room) dropTrack(t *track) {
 		delete(p.wanted, t.info.SID)
 		delete(p.settings, t.info.SID)
 		delete(p.refused, t.info.SID)
+		delete(p.unplayable, t.info.SID)
 	}
 }
 

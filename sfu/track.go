@@ -312,13 +312,14 @@ func (e subscribed) apply(r *room) {
 		t := r.tracks[sid]
 		if t == nil || t.owner.perm.Hidden {
 			if e.on && strings.HasPrefix(sid, "TR_") {
-				e.p.emit(EventSubscriptionFailed{sid})
+				e.p.emit(EventSubscriptionFailed{TrackSID: sid})
 			}
 			continue
 		}
 		e.p.wanted[sid] = e.on
 		if e.on {
 			delete(e.p.refused, sid) // who asks again is told again
+			delete(e.p.unplayable, sid)
 		}
 		r.subscribe(e.p, t)
 	}

@@ -208,8 +208,15 @@ func trackOf(r *lk.AddTrackRequest) sfu.TrackInfo {
 		t.Kind = sfu.Video
 	}
 	layers := r.GetLayers()
-	if codecs := r.GetSimulcastCodecs(); len(layers) == 0 && len(codecs) > 0 {
-		layers = codecs[0].GetLayers()
+	if codecs := r.GetSimulcastCodecs(); len(codecs) > 0 { // the first is meant, the others are spares
+		if len(layers) == 0 {
+			layers = codecs[0].GetLayers()
+		}
+		for _, mime := range sfu.Codecs() {
+			if strings.EqualFold(mime, "video/"+codecs[0].GetCodec()) {
+				t.Codec = mime
+			}
+		}
 	}
 	for _, l := range layers[:min(len(layers), 4)] {
 		t.Layers = append(t.Layers, sfu.VideoLayer{

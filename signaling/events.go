@@ -67,9 +67,11 @@ func (ses *session) event(so *socket, e sfu.Event) {
 			return &lk.SignalResponse{Message: &lk.SignalResponse_SpeakersChanged{SpeakersChanged: out}}
 		}))
 	case sfu.EventSubscriptionFailed:
-		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_SubscriptionResponse{SubscriptionResponse: &lk.SubscriptionResponse{
-			TrackSid: e.TrackSID, Err: lk.SubscriptionError_SE_TRACK_NOTFOUND,
-		}}})
+		why := lk.SubscriptionError_SE_TRACK_NOTFOUND
+		if e.Codec {
+			why = lk.SubscriptionError_SE_CODEC_UNSUPPORTED
+		}
+		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_SubscriptionResponse{SubscriptionResponse: &lk.SubscriptionResponse{TrackSid: e.TrackSID, Err: why}}})
 	case sfu.EventTrackSubscribed:
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_TrackSubscribed{TrackSubscribed: &lk.TrackSubscribed{TrackSid: e.TrackSID}}})
 	case sfu.EventQuality:

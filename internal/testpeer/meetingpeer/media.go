@@ -42,6 +42,9 @@ type MediaConfig struct {
 	// came so. What to ask for, the test must: Pion's generator of NACKs does not
 	// see what has come by the other stream, and asks on.
 	AsBrowser bool
+	// H264 has it take H264, too, and send its videos in it; without, there is VP8
+	// alone.
+	H264 bool
 	// Interceptors stand between the network (first) and the tracks (last).
 	Interceptors []interceptor.Factory
 	// Candidate, when set, changes each candidate of the server's: a test may put
@@ -219,6 +222,10 @@ func (cfg MediaConfig) api() (*webrtc.API, error) {
 		engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.SDESMidURI}, webrtc.RTPCodecTypeVideo),
 		engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.SDESRTPStreamIDURI}, webrtc.RTPCodecTypeVideo),
 	)
+	if cfg.H264 {
+		h264 := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeH264, ClockRate: 90000, SDPFmtpLine: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f", RTCPFeedback: video}
+		err = errors.Join(err, engine.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: h264, PayloadType: 102}, webrtc.RTPCodecTypeVideo))
+	}
 	registry := &interceptor.Registry{}
 	if cfg.AsBrowser {
 		feedback, noFeedback := twcc.NewSenderInterceptor()

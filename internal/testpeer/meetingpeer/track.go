@@ -115,6 +115,9 @@ func (m *Media) AddTrackAs(cid string, kind webrtc.RTPCodecType, ssrc uint32) (*
 	codec := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2}
 	if kind == webrtc.RTPCodecTypeVideo {
 		codec = webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000}
+		if m.cfg.H264 {
+			codec.MimeType = webrtc.MimeTypeH264
+		}
 	}
 	local, err := webrtc.NewTrackLocalStaticRTP(codec, cid, "stream")
 	if err != nil {
