@@ -43,7 +43,7 @@ func TestDependenciesAreExplained(t *testing.T) {
 // TestDeclaredSDKs holds the range that the protocol's document declares to the
 // SDKs that the contract test runs.
 func TestDeclaredSDKs(t *testing.T) {
-	doc, spec := readFile(t, "../docs/protocols/meeting.md"), readFile(t, "../web/e2e/meeting-sdk.spec.ts")
+	doc, spec := readFile(t, "../docs/protocols/meeting.md"), readFile(t, "../web/e2e/outside.ts")
 	sdks := readPackage(t, "../web/e2e/sdk/package.json").DevDependencies
 	if len(sdks) < 3 {
 		t.Fatalf("only %v are tested; two newest minors and one a year older are to be", sdks)
@@ -54,7 +54,7 @@ func TestDeclaredSDKs(t *testing.T) {
 			t.Errorf("docs/protocols/meeting.md does not name livekit-client %s, which web/e2e/sdk installs", version)
 		}
 		if !strings.Contains(spec, `version: "`+version+`", folder: "`+name+`"`) {
-			t.Errorf("web/e2e/meeting-sdk.spec.ts does not run livekit-client %s of %s", version, name)
+			t.Errorf("web/e2e/outside.ts, whose list meeting-sdk.spec.ts runs, does not have livekit-client %s of %s", version, name)
 		}
 	}
 }
