@@ -45,6 +45,13 @@ func (a *App) openMedia(n *node) error {
 		a.log.Warn("nobody on another machine can be in a meeting: media is served on loopback alone",
 			"cure", "set media.udp_listen and media.tcp_listen to an address that browsers reach, such as 0.0.0.0:7882 and 0.0.0.0:7881")
 	}
+	udp, tcp := forwarder.Ports()
+	if len(udp) > 0 {
+		n.addrs["media.udp_listen"] = net.UDPAddrFromAddrPort(udp[0])
+	}
+	if len(tcp) > 0 {
+		n.addrs["media.tcp_listen"] = net.TCPAddrFromAddrPort(tcp[0])
+	}
 	return nil
 }
 

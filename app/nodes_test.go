@@ -26,9 +26,17 @@ import (
 // twoNodes runs two nodes on one PostgreSQL database, one Redis and one bucket.
 func twoNodes(t *testing.T, edit ...func(*app.Config)) (a, b *apptest.Node) {
 	t.Helper()
+	start := cluster(t)
+	return start("a", edit...), start("b", edit...)
+}
+
+// cluster returns what starts nodes that share all of that.
+func cluster(t *testing.T) func(name string, edit ...func(*app.Config)) *apptest.Node {
+	t.Helper()
 	dir := t.TempDir()
 	database, redis, bucket := testengine.Postgres(t), testengine.Redis(t).URL(), blobtest.S3(t)
-	start := func(name string) *apptest.Node {
+	return func(name string, edit ...func(*app.Config)) *apptest.Node {
+		t.Helper()
 		cfg := apptest.Config(filepath.Join(dir, name))
 		cfg.SecretKeyFile = filepath.Join(dir, "secret.key")
 		cfg.Database.URL, cfg.Redis.URL, cfg.Blobs.URL = database, redis, bucket
@@ -38,7 +46,6 @@ func twoNodes(t *testing.T, edit ...func(*app.Config)) (a, b *apptest.Node) {
 		}
 		return apptest.StartConfig(t, cfg)
 	}
-	return start("a"), start("b")
 }
 
 // eventually asks until ok, for as long as a revocation may take and then some.

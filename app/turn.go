@@ -172,6 +172,9 @@ func (a *App) constructTURN(ctx context.Context, n *node, udp *net.UDPConn, tcp 
 		UDP: udp, TCP: tcp, URLs: urls, Realm: a.cfg.Domain, Secret: key, Media: n.media,
 		RelayedIPv4: sfu.RelayedIPv4, RelayedIPv6: sfu.RelayedIPv6,
 		Alive: func(user string) bool { return user == TURNProbe || n.rooms.Alive(user) },
+		Link: func(ctx context.Context, node string, client netip.AddrPort) (net.Conn, error) {
+			return n.rooms.LinkRelay(ctx, node, client)
+		},
 		Limits: turn.Limits{
 			Allocations: t.MaxAllocations, AllocationsPerUser: t.MaxAllocationsPerUser, BytesPerSecond: t.MaxBytesPerSecond,
 			AllocationLifetime: t.AllocationLifetime, CredentialLifetime: t.CredentialLifetime,

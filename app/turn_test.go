@@ -17,7 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/logging"
 	"github.com/pion/rtp"
+	"github.com/pion/turn/v5"
 	"github.com/pion/webrtc/v4"
 
 	"commsd/app"
@@ -148,6 +150,75 @@ func TestTURNOverUDP(t *testing.T) {
 		t.Fatal(err)
 	}
 	again.Close()
+}
+
+// TestTURNOfAnotherNode: clients whose relay is one node meet in a room of
+// another, and reach its media by that relay, and nothing else.
+func TestTURNOfAnotherNode(t *testing.T) {
+	start := cluster(t)
+	serve := func(c *app.Config) {
+		c.Media.APIKeys = operatorKeys()
+		c.TURN.UDPListen, c.TURN.Host = "127.0.0.1:0", "127.0.0.1"
+	}
+	a := start("a", serve)
+	relay := a.Addr("turn.udp_listen").String()
+	b := start("b", serve, func(c *app.Config) { c.TURN.URLs = []string{"turn:" + relay + "?transport=udp"} })
+	if told := meetThroughTURN(t, b, nil, nil); len(told) != 1 || told[0] != b.Config.TURN.URLs[0] {
+		t.Errorf("told %q", told)
+	}
+
+	p, err := meetingpeer.Dial(t.Context(), meetingpeer.Config{URL: socket(b), Token: operatorToken(t, "r", "c")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	j, err := p.Await(ctx, func(m *lkproto.SignalResponse) bool { return m.GetJoin() != nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	credential := j.GetJoin().GetIceServers()[0]
+	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	quiet := logging.NewDefaultLoggerFactory()
+	quiet.DefaultLogLevel = logging.LogLevelDisabled
+	c, err := turn.NewClient(&turn.ClientConfig{
+		TURNServerAddr: relay, Username: credential.GetUsername(), Password: credential.GetCredential(), Realm: b.Config.Domain,
+		Conn: conn, LoggerFactory: quiet,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	allocation, err := c.Allocate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer allocation.Close()
+	permit := func(addr string) error {
+		t.Helper()
+		to, err := net.ResolveUDPAddr("udp4", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.CreatePermission(to)
+	}
+	own := a.Addr("media.udp_listen")
+	for _, addr := range []string{own.String(), relay, b.Addr("cluster.listen").String(), "10.0.0.5:7882", "169.254.169.254:80", "127.0.0.1:22", "8.8.8.8:53"} {
+		if err := permit(addr); err == nil || !strings.Contains(err.Error(), "403") {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+	if err := permit(b.Addr("media.udp_listen").String()); err != nil {
+		t.Errorf("the room's media: %v", err)
+	}
 }
 
 func TestTURNOverTLS(t *testing.T) {

@@ -13,7 +13,7 @@ func (ses *session) event(so *socket, e sfu.Event) {
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Join{Join: ses.joinResponse(e)}})
 	case sfu.EventResumed:
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Reconnect{Reconnect: &lk.ReconnectResponse{
-			ServerInfo: ses.serverInfo(), LastMessageSeq: ses.data.lastSequence(), IceServers: ses.svc.iceServers(ses.p.SID()),
+			ServerInfo: ses.serverInfo(), LastMessageSeq: ses.data.lastSequence(), IceServers: ses.svc.iceServers(ses.p.SID(), ses.hold.Node()),
 		}}})
 		for _, sid := range e.Muted {
 			so.send(&lk.SignalResponse{Message: &lk.SignalResponse_Mute{Mute: &lk.MuteTrackRequest{Sid: sid, Muted: true}}})
@@ -122,7 +122,7 @@ func (ses *session) joinResponse(e sfu.EventJoined) *lk.JoinResponse {
 	j := &lk.JoinResponse{
 		Room:        room(e.Room),
 		Participant: participant(e.Self), OtherParticipants: participants(e.Others),
-		ServerVersion: serverVersion, ServerInfo: ses.serverInfo(), IceServers: ses.svc.iceServers(ses.p.SID()),
+		ServerVersion: serverVersion, ServerInfo: ses.serverInfo(), IceServers: ses.svc.iceServers(ses.p.SID(), ses.hold.Node()),
 		// The message is never nil, so that clients do not fall back to servers of
 		// their own.
 		SubscriberPrimary: !ses.p.OneConnection(), PingInterval: pingInterval, PingTimeout: pingTimeout,

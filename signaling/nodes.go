@@ -43,6 +43,7 @@ const (
 	pathInside = "/node/rooms/inside"
 	pathClose  = "/node/rooms/close"
 	pathRooms  = "/node/rooms"
+	pathRelay  = "/node/relay"
 )
 
 var (
@@ -91,6 +92,7 @@ func (s *Service) NodeHandler(api http.Handler) http.Handler {
 		_ = json.NewEncoder(w).Encode(s.cfg.SFU.Inside(r.URL.Query().Get("room"))) // who left hears nothing
 	})
 	mux.HandleFunc("GET "+pathRooms, s.answerRooms)
+	mux.HandleFunc("GET "+pathRelay, s.answerRelay)
 	mux.HandleFunc("GET "+pathAlive, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("POST "+pathClose, func(w http.ResponseWriter, r *http.Request) {
 		s.closeHere(r.URL.Query().Get("room"))

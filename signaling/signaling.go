@@ -284,10 +284,10 @@ func (s *Service) Alive(sid string) bool { return s.session(sid) != nil }
 
 // iceServers is what a participant is told: the relay that the operator named,
 // and never a STUN or TURN server of anybody else's.
-func (s *Service) iceServers(sid string) []*lk.ICEServer {
+func (s *Service) iceServers(sid, node string) []*lk.ICEServer {
 	if s.cfg.TURN == nil {
 		return nil
 	}
-	c := s.cfg.TURN.Credential(sid)
+	c := s.cfg.TURN.Credential(sid, node)
 	return []*lk.ICEServer{{Urls: c.URLs, Username: c.Username, Credential: c.Credential}}
 }

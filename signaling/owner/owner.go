@@ -478,6 +478,14 @@ func (h *Hold) Valid() bool {
 	return o.id == h.lease && o.cfg.Clock() < o.until
 }
 
+// Node is the id that the node has for others; empty for a nil Hold.
+func (h *Hold) Node() string {
+	if h == nil {
+		return ""
+	}
+	return h.lease
+}
+
 // Release ends the hold. The last one of a room gives it up, soon after. It
 // does not block, and a second call does nothing.
 func (h *Hold) Release() {

@@ -33,8 +33,11 @@ type way interface {
 // client is where messages come from: one address over UDP, or one connection.
 // One goroutine reads a client's messages.
 type client struct {
-	addr netip.AddrPort // as we see it
-	way  way
+	addr     netip.AddrPort // as we see it, or the node that hands it on
+	way      way
+	handedOn bool // by another node: it is not handed on again
+	// link is not nil while another node serves the client.
+	link atomic.Pointer[stream]
 	// alloc is nil before the first allocation and after its end.
 	alloc atomic.Pointer[allocation]
 }
@@ -142,6 +145,7 @@ func (a *allocation) permittedIP(addr netip.Addr, now int64) bool {
 // account is what one user takes.
 type account struct {
 	allocations map[*allocation]struct{} // guarded by Server.mu
+	links       int                      // guarded by Server.mu; to other nodes
 	in, out     bucket
 }
 
@@ -166,26 +170,43 @@ func (b *bucket) take(n, perSecond int, now int64) bool {
 	return true
 }
 
-// The refusals of allocate.
+// The refusals of accountLocked.
 const (
-	refusedUser  = "too many of one user"
-	refusedTotal = "too many in all"
+	refusedUser  = "user_quota"
+	refusedTotal = "capacity"
 )
 
-// allocate makes an allocation for c. why says which limit it is over.
-func (s *Server) allocate(c *client, user string, ip netip.Addr, transaction [stun.TransactionIDSize]byte, life time.Duration) (a *allocation, why string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	acc := s.users[user]
+// accountLocked returns the account of a user who may take one more. why says
+// which limit that is over.
+func (s *Server) accountLocked(user string) (acc *account, why string) {
+	acc = s.users[user]
 	switch {
 	case !s.running || s.count >= s.cfg.Limits.Allocations:
 		return nil, refusedTotal
-	case acc != nil && len(acc.allocations) >= s.cfg.Limits.AllocationsPerUser:
+	case acc != nil && len(acc.allocations)+acc.links >= s.cfg.Limits.AllocationsPerUser:
 		return nil, refusedUser
 	case acc == nil:
 		acc = &account{allocations: make(map[*allocation]struct{})}
 		acc.in.left, acc.out.left = float64(s.cfg.Limits.BytesPerSecond), float64(s.cfg.Limits.BytesPerSecond)
 		s.users[user] = acc
+	}
+	return acc, ""
+}
+
+// dropAccountLocked forgets the account of a user who has nothing any more.
+func (s *Server) dropAccountLocked(user string, acc *account) {
+	if len(acc.allocations)+acc.links == 0 {
+		delete(s.users, user)
+	}
+}
+
+// allocate makes an allocation for c. why says which limit it is over.
+func (s *Server) allocate(c *client, user string, ip netip.Addr, transaction [stun.TransactionIDSize]byte, life time.Duration) (a *allocation, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	acc, why := s.accountLocked(user)
+	if why != "" {
+		return nil, why
 	}
 	// There are more ports than allocations may be, so that one is found soon.
 	port := firstPort + rand.IntN(lastPort-firstPort+1)
@@ -224,9 +245,7 @@ func (s *Server) end(a *allocation) {
 		delete(s.datagram, a.client.addr)
 	}
 	delete(a.account.allocations, a)
-	if len(a.account.allocations) == 0 {
-		delete(s.users, a.user)
-	}
+	s.dropAccountLocked(a.user, a.account)
 	s.count--
 	s.metrics.allocations.Dec()
 }

@@ -21,15 +21,19 @@ type ICEServer struct {
 }
 
 // Credential makes an ICEServer for user, who may relay for the time of
-// Limits.CredentialLifetime and as long as Alive says so.
-func (s *Server) Credential(user string) ICEServer {
+// Limits.CredentialLifetime and as long as Alive says so. node names the node
+// that Alive says so on, for other nodes; it is empty where there are none.
+func (s *Server) Credential(user, node string) ICEServer {
 	until := s.now().Add(s.cfg.Limits.CredentialLifetime).Unix()
 	name := strconv.FormatInt(until, 10) + ":" + user
+	if node != "" {
+		name += "@" + node
+	}
 	return ICEServer{URLs: s.cfg.URLs, Username: name, Credential: Password(s.cfg.Secret, name)}
 }
 
-// Password is the password of a name of the form "until:user", where until is
-// in seconds since 1970.
+// Password is the password of a name of the form "until:user" or
+// "until:user@node", where until is in seconds since 1970.
 func Password(secret []byte, name string) string {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(name))
@@ -38,21 +42,29 @@ func Password(secret []byte, name string) string {
 
 // user reads a name. It answers false for one that has expired or never was
 // one of ours.
-func user(name string, now time.Time) (string, bool) {
-	until, user, ok := strings.Cut(name, ":")
-	if !ok || user == "" || len(name) > maxUsername {
-		return "", false
+func user(name string, now time.Time) (user, node string, ok bool) {
+	until, rest, _ := strings.Cut(name, ":")
+	user, node, _ = strings.Cut(rest, "@")
+	if user == "" || len(name) > maxUsername {
+		return "", "", false
 	}
 	seconds, err := strconv.ParseInt(until, 10, 64)
-	return user, err == nil && now.Unix() < seconds
+	return user, node, err == nil && now.Unix() < seconds
 }
 
 // A nonce is the time it was made at and a MAC of that and of the address it
 // was made for, so that nothing is kept for those who have not authenticated.
+// All nodes sign alike: a client may be handed on after it got one.
 const (
 	nonceLife = time.Hour // RFC 8656, 5
 	nonceMAC  = 16
 )
+
+func nonceKey(secret []byte) []byte {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte("nonce")) // no name of a credential, which has a colon
+	return mac.Sum(nil)
+}
 
 func (s *Server) nonce(client netip.Addr) string {
 	raw := binary.BigEndian.AppendUint64(nil, uint64(s.now().Unix()))

@@ -54,7 +54,7 @@ func FuzzMessage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte, sign bool) {
 		s, m, reg := still(t)
 		k := turn.NewSink(netip.MustParseAddrPort("198.51.100.1:5000"))
-		c := s.Credential("PA_one")
+		c := s.Credential("PA_one", "")
 		key := stun.NewLongTermIntegrity(c.Username, "g2g.example", c.Credential)
 		s.Handle(k, seed(stun.TransactionID, stun.NewType(stun.MethodAllocate, stun.ClassRequest), overUDP))
 		challenge := &stun.Message{Raw: k.Sent[0]}

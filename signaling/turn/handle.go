@@ -11,6 +11,10 @@ import (
 // handle serves one whole message of a client. b is not kept.
 func (s *Server) handle(c *client, b []byte) {
 	defer s.recovered("message of " + c.addr.Addr().String())
+	if l := c.link.Load(); l != nil {
+		l.toNode(b)
+		return
+	}
 	if isChannelData(b) {
 		s.channelData(c, b)
 		return
@@ -62,6 +66,7 @@ func (s *Server) request(c *client, m *stun.Message) {
 // who has sent a request.
 type who struct {
 	user string
+	node string // that the credential names
 	key  stun.MessageIntegrity
 }
 
@@ -89,7 +94,7 @@ func (s *Server) authenticate(c *client, m *stun.Message) (who, bool) {
 	if !s.nonceHolds(nonce.String(), c.addr.Addr()) {
 		return challenge(stun.CodeStaleNonce, "Stale Nonce", "nonce")
 	}
-	u, ok := user(name.String(), s.now())
+	u, node, ok := user(name.String(), s.now())
 	key := stun.NewLongTermIntegrity(name.String(), s.cfg.Realm, Password(s.cfg.Secret, name.String()))
 	if key.Check(m) != nil {
 		return challenge(stun.CodeUnauthorized, "Unauthorized", "password")
@@ -97,7 +102,7 @@ func (s *Server) authenticate(c *client, m *stun.Message) (who, bool) {
 	if !ok {
 		return challenge(stun.CodeUnauthorized, "The credential has expired", "expired")
 	}
-	return who{u, key}, true
+	return who{u, node, key}, true
 }
 
 // allocateRequest is RFC 8656, 7.2.
@@ -108,6 +113,15 @@ func (s *Server) allocateRequest(c *client, m *stun.Message, w who) {
 			return
 		}
 		s.allocated(c, m, w, a) // said again
+		return
+	}
+	if !s.cfg.Alive(w.user) {
+		if w.node != "" && s.cfg.Link != nil && !c.handedOn {
+			s.link(c, m, w)
+			return
+		}
+		s.metrics.refused.WithLabelValues("ended").Inc()
+		s.refuse(c, m, w.key, stun.CodeForbidden, "The session has ended")
 		return
 	}
 	transport, ok := readNumber(m, stun.AttrRequestedTransport)
@@ -135,27 +149,26 @@ func (s *Server) allocateRequest(c *client, m *stun.Message, w who) {
 			return
 		}
 	}
-	if !s.cfg.Alive(w.user) {
-		s.metrics.refused.WithLabelValues("ended").Inc()
-		s.refuse(c, m, w.key, stun.CodeForbidden, "The session has ended")
-		return
-	}
 	life := lifetime(m, s.cfg.Limits.AllocationLifetime)
 	if life == 0 {
 		s.refuse(c, m, w.key, stun.CodeBadRequest, "Bad Request")
 		return
 	}
 	a, why := s.allocate(c, w.user, ip, m.TransactionID, life)
-	switch why {
-	case refusedUser:
-		s.metrics.refused.WithLabelValues("user_quota").Inc()
+	if why != "" {
+		s.overQuota(c, m, w, why)
+		return
+	}
+	s.log.Debug("allocation made", "user", w.user, "client", c.addr)
+	s.allocated(c, m, w, a)
+}
+
+func (s *Server) overQuota(c *client, m *stun.Message, w who, why string) {
+	s.metrics.refused.WithLabelValues(why).Inc()
+	if why == refusedUser {
 		s.refuse(c, m, w.key, stun.CodeAllocQuotaReached, "Allocation Quota Reached")
-	case refusedTotal:
-		s.metrics.refused.WithLabelValues("capacity").Inc()
+	} else {
 		s.refuse(c, m, w.key, stun.CodeInsufficientCapacity, "Insufficient Capacity")
-	default:
-		s.log.Debug("allocation made", "user", w.user, "client", c.addr)
-		s.allocated(c, m, w, a)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 type metrics struct {
-	allocations                         prometheus.Gauge
+	allocations, linked                 prometheus.Gauge
 	toMedia, fromMedia, dropped, panics prometheus.Counter
 	refused                             *prometheus.CounterVec
 }
@@ -20,6 +20,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	}
 	m := &metrics{
 		allocations: prometheus.NewGauge(prometheus.GaugeOpts{Name: "commsd_turn_allocations", Help: "Relayed addresses that stand."}),
+		linked:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "commsd_turn_linked_clients", Help: "Clients that are handed on to another node's relay, where their places are."}),
 		toMedia:     counter("to_media_bytes_total", "Bytes relayed from clients to media."),
 		fromMedia:   counter("from_media_bytes_total", "Bytes relayed from media to clients."),
 		dropped:     counter("dropped_total", "Packets dropped because their user is over its rate."),
@@ -32,7 +33,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	var err error
-	for _, c := range []prometheus.Collector{m.allocations, m.toMedia, m.fromMedia, m.dropped, m.panics, m.refused} {
+	for _, c := range []prometheus.Collector{m.allocations, m.linked, m.toMedia, m.fromMedia, m.dropped, m.panics, m.refused} {
 		err = errors.Join(err, r.Register(c))
 	}
 	if err != nil {

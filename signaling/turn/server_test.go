@@ -102,7 +102,10 @@ type server struct {
 	udp   *net.UDPAddr
 	tls   string
 	ended sync.Map // users
+	node  string   // that credentials name
 }
+
+func (s *server) credential(user string) turn.ICEServer { return s.Credential(user, s.node) }
 
 // kept makes one certificate for all tests.
 type kept struct {
@@ -313,7 +316,7 @@ func (r *raw) greet() {
 // allocated is a client with an allocation.
 func (s *server) allocated(t testing.TB, user string, attrs ...stun.Setter) *raw {
 	t.Helper()
-	r := s.client(t, s.Credential(user))
+	r := s.client(t, s.credential(user))
 	r.greet()
 	if c := code(t, r.ask(stun.MethodAllocate, append([]stun.Setter{overUDP}, attrs...)...)); c != 0 {
 		t.Fatalf("allocate: %d", c)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -19,6 +18,7 @@ const (
 	firstTime     = 30 * time.Second // to an allocation
 	idleTime      = 2 * time.Minute  // ICE asks for consent every few seconds
 	writeTime     = 10 * time.Second
+	lastTime      = time.Second // for what waits at the end
 	// streamQueue is what may wait for a client that reads slowly; more is lost, as
 	// by a slow network. strangerQueue is that of one without an allocation, who
 	// may be anybody.
@@ -28,13 +28,43 @@ const (
 
 // stream is a client's connection. serve reads it, one goroutine writes.
 type stream struct {
-	conn net.Conn
+	// Set at construction.
 	of   *client
 	due  chan struct{} // has room for one: pending is not empty
 	done chan struct{} // closed when the reader has ended
 
 	mu      sync.Mutex
-	pending []byte // guarded by mu; whole messages
+	conn    net.Conn // set once; guarded by mu until then: nil while it is being made
+	closed  bool     // guarded by mu
+	pending []byte   // guarded by mu; whole messages
+}
+
+var errNonsense = errors.New("turn: no message of a client's")
+
+func newStream(of *client, conn net.Conn) *stream {
+	return &stream{of: of, conn: conn, due: make(chan struct{}, 1), done: make(chan struct{})}
+}
+
+// begin gives the stream its connection, which is closed at once where the
+// stream has been meanwhile.
+func (st *stream) begin(conn net.Conn) {
+	st.mu.Lock()
+	st.conn = conn
+	closed := st.closed
+	st.mu.Unlock()
+	if closed {
+		_ = conn.Close() // nobody waits for it
+	}
+}
+
+func (st *stream) close() {
+	st.mu.Lock()
+	st.closed = true
+	conn := st.conn
+	st.mu.Unlock()
+	if conn != nil {
+		_ = conn.Close() // ends its reader and its writer
+	}
 }
 
 // accept serves the TLS listener until it is closed.
@@ -65,48 +95,58 @@ func (s *Server) accept(l *netlimit.Listener) {
 // does not run.
 func (s *Server) ServeConn(conn net.Conn) {
 	defer conn.Close()
-	s.mu.Lock()
-	if !s.running {
-		s.mu.Unlock()
-		return
+	if s.enter() {
+		defer s.serving.Done()
+		s.serveConn(conn)
 	}
-	s.serving.Add(1)
-	s.mu.Unlock()
-	defer s.serving.Done()
-	s.serveConn(conn)
 }
 
 func (s *Server) serveConn(conn net.Conn) {
-	st := &stream{conn: conn, due: make(chan struct{}, 1), done: make(chan struct{})}
+	c := &client{}
+	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		ap := tcp.AddrPort()
+		c.addr = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	s.serveStream(conn, c)
+}
+
+// serveStream serves the client of a connection until that ends.
+func (s *Server) serveStream(conn net.Conn, c *client) {
+	st := newStream(c, conn)
+	c.way = st
+	s.pump(st, func() { s.read(c, conn) })
+	if a := c.alloc.Load(); a != nil {
+		s.end(a)
+	}
+	if l := c.link.Load(); l != nil {
+		l.close()
+	}
+}
+
+// pump writes what is pending for a stream while read runs, and closes its
+// connection when that ends, or the server.
+func (s *Server) pump(st *stream, read func()) {
 	s.mu.Lock()
 	running := s.running
 	if running {
 		s.streams[st] = struct{}{}
 	}
 	s.mu.Unlock()
-	if !running {
-		return
-	}
-	c := &client{way: st}
-	st.of = c
-	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-		ap := tcp.AddrPort()
-		c.addr = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-	}
 	var writer sync.WaitGroup
 	writer.Go(st.write)
 	defer func() {
 		s.mu.Lock()
 		delete(s.streams, st)
 		s.mu.Unlock()
-		if a := c.alloc.Load(); a != nil {
-			s.end(a)
-		}
+		// What has been answered is sent, to a client that reads.
+		_ = st.conn.SetWriteDeadline(time.Now().Add(lastTime)) // a failure shows in the write
 		close(st.done)
-		_ = conn.Close() // ends a write under way
 		writer.Wait()
+		st.close()
 	}()
-	s.read(c, conn)
+	if running {
+		read()
+	}
 }
 
 // read serves the messages of a stream until it ends, says nonsense, or is
@@ -117,25 +157,20 @@ func (s *Server) read(c *client, conn net.Conn) {
 	buf := make([]byte, maxMessage)
 	for {
 		deadline := first
-		if c.alloc.Load() != nil {
+		if c.alloc.Load() != nil || c.link.Load() != nil {
 			deadline = time.Now().Add(idleTime)
 		}
 		if conn.SetReadDeadline(deadline) != nil {
 			return
 		}
-		var header [channelHeader]byte
-		if _, err := io.ReadFull(r, header[:]); err != nil {
+		b, err := readFrame(r, buf)
+		if err != nil {
 			return
 		}
-		n := frameLength(header)
-		if n == 0 {
-			return
+		s.handle(c, b)
+		if c.handedOn && c.alloc.Load() == nil {
+			return // it began with an allocation, and has none: the other node needs to keep nothing
 		}
-		copy(buf, header[:])
-		if _, err := io.ReadFull(r, buf[channelHeader:n]); err != nil {
-			return
-		}
-		s.handle(c, buf[:n])
 	}
 }
 
@@ -143,20 +178,22 @@ func (s *Server) read(c *client, conn net.Conn) {
 // meanwhile goes in one piece.
 func (st *stream) write() {
 	var spare []byte
-	for {
+	for last := false; !last; {
 		select {
 		case <-st.done:
-			return
+			last = true
 		case <-st.due:
+			_ = st.conn.SetWriteDeadline(time.Now().Add(writeTime)) // a failure shows in the write
 		}
 		st.mu.Lock()
 		out := st.pending
 		st.pending = spare[:0]
 		st.mu.Unlock()
-		_ = st.conn.SetWriteDeadline(time.Now().Add(writeTime)) // a failure shows in the write
-		if _, err := st.conn.Write(out); err != nil {
-			_ = st.conn.Close() // ends the reader
-			return
+		if len(out) > 0 {
+			if _, err := st.conn.Write(out); err != nil {
+				st.close() // ends the reader
+				return
+			}
 		}
 		spare = out
 	}
@@ -164,7 +201,7 @@ func (st *stream) write() {
 
 func (st *stream) queue(put func([]byte) []byte, n int) {
 	most := streamQueue
-	if st.of.alloc.Load() == nil {
+	if st.of.alloc.Load() == nil && st.of.link.Load() == nil {
 		most = strangerQueue
 	}
 	st.mu.Lock()

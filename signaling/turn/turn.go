@@ -11,7 +11,7 @@
 // and the codec is pion/stun.
 //
 // It must not know rooms, tokens or HTTP: who may relay is a credential's matter,
-// which Alive is asked about.
+// which Alive is asked about; nor how another node is reached, see link.go.
 //
 // Obeyed: RFC 8489 (STUN, long-term credentials with MESSAGE-INTEGRITY), RFC 8656
 // (TURN; allocations of UDP alone, without EVEN-PORT and RESERVATION-TOKEN),
@@ -21,7 +21,6 @@ package turn
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -77,6 +76,10 @@ type Config struct {
 	// Alive tells whether a user that a credential names may still relay. It is
 	// asked before each allocation and refresh, and must not block.
 	Alive func(user string) bool
+	// Link connects to ServeNode of another node, for the client at an address;
+	// nil where there are no others. An error tells the client that its relay is
+	// full.
+	Link func(ctx context.Context, node string, client netip.AddrPort) (net.Conn, error)
 
 	Limits     Limits
 	Log        *slog.Logger          // nil: slog.Default
@@ -92,6 +95,8 @@ type Server struct {
 	now      func() time.Time
 	metrics  *metrics
 	nonceKey []byte
+	stop     context.Context // ends with Run
+	stopAll  context.CancelFunc
 
 	byPort [1 << 16]atomic.Pointer[allocation] // by the port of the relayed address
 
@@ -99,9 +104,9 @@ type Server struct {
 	running  bool                       // guarded by mu
 	datagram map[netip.AddrPort]*client // guarded by mu; UDP clients with an allocation
 	users    map[string]*account        // guarded by mu; those with allocations
-	count    int                        // guarded by mu; allocations
+	count    int                        // guarded by mu; allocations, and clients linked to other nodes
 	streams  map[*stream]struct{}       // guarded by mu
-	serving  sync.WaitGroup             // of streams
+	serving  sync.WaitGroup             // of streams and links
 }
 
 // New validates cfg. It starts nothing.
@@ -134,12 +139,10 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("turn: %w", err)
 	}
 	s := &Server{
-		cfg: cfg, log: cfg.Log, now: cfg.Now, metrics: m, nonceKey: make([]byte, 32),
+		cfg: cfg, log: cfg.Log, now: cfg.Now, metrics: m, nonceKey: nonceKey(cfg.Secret),
 		datagram: make(map[netip.AddrPort]*client), users: make(map[string]*account), streams: make(map[*stream]struct{}),
 	}
-	if _, err := rand.Read(s.nonceKey); err != nil {
-		return nil, fmt.Errorf("turn: %w", err)
-	}
+	s.stop, s.stopAll = context.WithCancel(context.Background())
 	return s, nil
 }
 
@@ -176,6 +179,7 @@ func (s *Server) Run(ctx context.Context) error {
 			s.sweep()
 		}
 	}
+	s.stopAll()
 	s.mu.Lock()
 	s.running = false
 	open := make([]*stream, 0, len(s.streams))
@@ -191,7 +195,7 @@ func (s *Server) Run(ctx context.Context) error {
 		limited.CloseConns()
 	}
 	for _, st := range open {
-		_ = st.conn.Close() // ends its reader
+		st.close() // ends its reader
 	}
 	loops.Wait()
 	s.serving.Wait()

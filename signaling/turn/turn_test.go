@@ -18,6 +18,11 @@ import (
 // TestRelaysToMedia: Pion's client allocates, sends and receives, over UDP and
 // over TLS, first by indications and then by a channel.
 func TestRelaysToMedia(t *testing.T) {
+	t.Run("of its own", func(t *testing.T) { testRelaysToMedia(t, func(t *testing.T) *server { return serve(t) }) })
+	t.Run("of another node", func(t *testing.T) { testRelaysToMedia(t, func(t *testing.T) *server { return linked(t) }) })
+}
+
+func testRelaysToMedia(t *testing.T, serve func(*testing.T) *server) {
 	for _, how := range []string{"udp", "tls"} {
 		for _, media := range []netip.AddrPort{served, served6} {
 			t.Run(how+" to "+media.String(), func(t *testing.T) {
@@ -38,7 +43,7 @@ func TestRelaysToMedia(t *testing.T) {
 					conn, to = pion.NewSTUNConn(c), s.tls
 				}
 				defer conn.Close()
-				credential := s.Credential("PA_one")
+				credential := s.credential("PA_one")
 				quiet := logging.NewDefaultLoggerFactory()
 				quiet.DefaultLogLevel = logging.LogLevelDisabled
 				family := pion.RequestedAddressFamilyIPv4
@@ -93,12 +98,16 @@ func TestRelaysToMedia(t *testing.T) {
 
 // TestRefusesOtherAddresses: no way of asking reaches anything but the media.
 func TestRefusesOtherAddresses(t *testing.T) {
-	s := serve(t)
+	t.Run("for its own media", func(t *testing.T) { testRefusesOtherAddresses(t, serve(t)) })
+	t.Run("for another node's", func(t *testing.T) { testRefusesOtherAddresses(t, linked(t)) })
+}
+
+func testRefusesOtherAddresses(t *testing.T, s *server) {
 	four, six := s.allocated(t, "PA_4"), s.allocated(t, "PA_6", attr{stun.AttrRequestedAddressFamily, []byte{2, 0, 0, 0}})
 	for i, addr := range []string{
 		"127.0.0.1:7882", "127.0.0.1:8081", "127.9.9.9:80", "0.0.0.0:7882", "10.0.0.5:7882", "172.16.3.4:22", "192.168.1.1:80", "100.64.0.1:80",
 		"169.254.169.254:80", "169.254.1.1:7882", "224.0.0.1:5353", "239.1.2.3:7882", "255.255.255.255:7882", "8.8.8.8:53",
-		"192.0.0.8:1024", "192.0.2.1:7882",
+		"192.0.0.8:1024", "192.0.2.1:7882", onTheWay.String(),
 		"203.0.113.7:8081", "203.0.113.7:0", "203.0.113.7:7881", "203.0.113.7:443", // the server's own other ports
 		"[::1]:7882", "[::]:7882", "[fe80::1]:7882", "[fc00::5]:7882", "[fd00:ec2::254]:80", "[ff02::1]:5353", "[2001:db8::7]:8081",
 		"[::ffff:127.0.0.1]:7882", "[::ffff:203.0.113.7]:7882", "[::ffff:169.254.169.254]:80", "[::127.0.0.1]:7882",
@@ -146,7 +155,7 @@ func TestRefusesOtherAddresses(t *testing.T) {
 
 func TestCredentials(t *testing.T) {
 	s := serve(t)
-	good := s.Credential("PA_one")
+	good := s.credential("PA_one")
 	try := func(c turn.ICEServer) stun.ErrorCode {
 		t.Helper()
 		r := s.client(t, c)
@@ -170,7 +179,7 @@ func TestCredentials(t *testing.T) {
 		t.Errorf("a good credential: %d", c)
 	}
 	s.ended.Store("PA_gone", true)
-	if c := try(s.Credential("PA_gone")); c != stun.CodeForbidden {
+	if c := try(s.credential("PA_gone")); c != stun.CodeForbidden {
 		t.Errorf("an ended session: %d", c)
 	}
 	s.clock.add(13 * time.Hour)
@@ -182,7 +191,7 @@ func TestCredentials(t *testing.T) {
 func TestAnotherUsersAllocation(t *testing.T) {
 	s := serve(t)
 	r := s.allocated(t, "PA_one")
-	other := s.Credential("PA_two")
+	other := s.credential("PA_two")
 	r.name, r.key = other.Username, stun.NewLongTermIntegrity(other.Username, "g2g.example", other.Credential)
 	if c := code(t, r.ask(stun.MethodRefresh, seconds(600))); c != stun.CodeWrongCredentials {
 		t.Errorf("refresh: %d", c)
@@ -207,7 +216,7 @@ func TestAllocationsAreBounded(t *testing.T) {
 		mine = append(mine, s.allocated(t, "PA_greedy"))
 	}
 	more := func(user string) stun.ErrorCode {
-		r := s.client(t, s.Credential(user))
+		r := s.client(t, s.credential(user))
 		r.greet()
 		return code(t, r.ask(stun.MethodAllocate, overUDP))
 	}
@@ -333,7 +342,7 @@ func TestPanicEndsOneMessage(t *testing.T) {
 // TestWhatIsNotOurs: the rest of the protocol is refused by its numbers.
 func TestWhatIsNotOurs(t *testing.T) {
 	s := serve(t)
-	r := s.client(t, s.Credential("PA_one"))
+	r := s.client(t, s.credential("PA_one"))
 	r.greet()
 	for what, c := range map[string]struct {
 		attrs []stun.Setter
