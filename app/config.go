@@ -118,6 +118,7 @@ type MediaConfig struct {
 	UpdateInterval  time.Duration `yaml:"update_interval"`  // that changes of a full room gather for
 	UDPSockets      int           `yaml:"udp_sockets"`      // that share the UDP port; 0: as many as processors
 	SendHold        time.Duration `yaml:"send_hold"`        // a packet may wait this long for the rest of its frame; 0: it does not
+	FanOut          int           `yaml:"fan_out"`          // subscribers of a track from which on several processors send its packets; 0: one does
 
 	TCPMaxConnections           int `yaml:"tcp_max_connections"`             // of tcp_listen
 	TCPMaxConnectionsPerAddress int `yaml:"tcp_max_connections_per_address"` // of tcp_listen
@@ -251,7 +252,7 @@ func Default() Config {
 			MaxTextBytes: 16 << 10, MaxMembers: 1000, SendsPerSecond: 10, SendBurst: 100, QueueBytes: 512 << 10, MaxSockets: 50, DrainSpread: time.Minute,
 		},
 		Media: MediaConfig{UDPListen: "127.0.0.1:7882", TCPListen: "127.0.0.1:7881", MaxParticipants: 1000,
-			MaxRooms: 10000, CallsPerSecond: 50, UpdateInterval: 100 * time.Millisecond, ReplayBytes: 1 << 20, MaxVoices: 8, SendHold: 500 * time.Microsecond,
+			MaxRooms: 10000, CallsPerSecond: 50, UpdateInterval: 100 * time.Millisecond, ReplayBytes: 1 << 20, MaxVoices: 8, SendHold: 500 * time.Microsecond, FanOut: 50,
 			TCPMaxConnections: 5000, TCPMaxConnectionsPerAddress: 1000},
 		TURN: defaultTURN,
 		Mail: MailConfig{
@@ -557,6 +558,7 @@ func (c *Config) validateLimits() error {
 		{"media.tcp_max_connections_per_address", c.Media.TCPMaxConnectionsPerAddress >= 1, "1"},
 		{"media.udp_sockets", c.Media.UDPSockets >= 0, "0"},
 		{"media.send_hold", c.Media.SendHold >= 0, "0"},
+		{"media.fan_out", c.Media.FanOut >= 0, "0"},
 		{"turn.max_allocations", c.TURN.MaxAllocations >= 1, "1"},
 		{"turn.max_allocations_per_user", c.TURN.MaxAllocationsPerUser >= 2, "2"},
 		{"turn.max_bytes_per_second", c.TURN.MaxBytesPerSecond >= 64<<10, "65536"},

@@ -149,6 +149,7 @@ func BenchmarkForward(b *testing.B) {
 				n++
 				feed(l, &pkt, delta, n, time.Now())
 			}
+			l.pub.loops.Wait() // for lanes
 			if got := sinks[subscribers-1].packets; got != n+1 {
 				b.Fatalf("%d of %d packets came through", got, n+1)
 			}

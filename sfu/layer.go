@@ -51,6 +51,8 @@ type layer struct {
 	// Owned by the connection's RTCP.
 	reported time.Time // when a sender report was last handed on
 
+	fan fan // has a lock of its own
+
 	mu      sync.Mutex
 	lastPLI time.Time // guarded by mu
 	pliDue  bool      // guarded by mu; a request waits for the throttle
@@ -157,13 +159,7 @@ func (l *layer) packet(pkt *packet, raw []byte, at time.Time) {
 	if muted || t.voice && !l.pub.p.room.loudest.hears(t, level, now) {
 		return
 	}
-	sent := 0
-	for _, d := range *t.subs.Load() {
-		if d.forward(l, pkt, &v, now) {
-			sent++
-		}
-	}
-	m.forwarded.Add(float64(sent))
+	l.fan.forward(l, pkt, &v, now)
 }
 
 // after runs fn once, unless the layer has ended.

@@ -170,12 +170,16 @@ func (p *ports) close() {
 type kit struct {
 	settings webrtc.SettingEngine
 	media    *webrtc.MediaEngine
+	udp      *udpMux // may be nil
 }
 
 // api makes the factory of one connection, with ICE lite or full, whose streams
 // end in buffers of its own.
-func (k *kit) api(lite bool, buffer func(packetio.BufferPacketType, uint32) io.ReadWriteCloser) *webrtc.API {
+func (k *kit) api(lite bool, together *gathering, buffer func(packetio.BufferPacketType, uint32) io.ReadWriteCloser) *webrtc.API {
 	settings := k.settings
+	if k.udp != nil {
+		settings.SetICEUDPMux(gatheringMux{k.udp, together})
+	}
 	settings.SetLite(lite)
 	settings.BufferFactory = buffer
 	// An empty registry: NACK, reports and feedback are ours, on the media path
@@ -224,6 +228,7 @@ func newKit(cfg Config, p *ports, relays *relay, m *metrics, log *slog.Logger) (
 		}
 	}
 	var networks []webrtc.NetworkType
+	var mux *udpMux
 	if len(p.udp) > 0 {
 		networks = append(networks, webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6)
 		for _, g := range p.udp {
@@ -233,8 +238,7 @@ func newKit(cfg Config, p *ports, relays *relay, m *metrics, log *slog.Logger) (
 			// no media to loopback.
 			g.loopback = len(p.udp) > 1 && g.addr.Addr().IsLoopback()
 		}
-		mux := newUDPMux(p.udp, cfg.SendHold, relays, m)
-		se.SetICEUDPMux(mux)
+		mux = newUDPMux(p.udp, cfg.SendHold, relays, m)
 		p.udpMux = mux
 	}
 	if len(p.tcp) > 0 {
@@ -255,7 +259,7 @@ func newKit(cfg Config, p *ports, relays *relay, m *metrics, log *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
-	return &kit{se, media}, nil
+	return &kit{se, media, mux}, nil
 }
 
 // joinedListener accepts from several listeners on one port as if they were

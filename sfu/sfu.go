@@ -57,6 +57,9 @@ type Config struct {
 	// SendHold is how long a packet may wait for others of its frame, so that one
 	// system call sends them; 0 means 500 µs, less than 0 sends each at once.
 	SendHold time.Duration
+	// FanOut is the number of a track's subscribers from which on its packets are
+	// sent by several processors; 0 means 50, less than 0 never.
+	FanOut int
 	// MaxParticipants bounds one room on one node; 0 means 1000.
 	MaxParticipants int
 	// MaxRooms bounds the rooms of this node that CreateRoom adds to; 0 means
@@ -121,6 +124,7 @@ type SFU struct {
 	relay   relay
 	ready   chan struct{} // closed once kit is set
 	done    chan struct{} // closed once Run has ended
+	procs   int           // that packets are sent by
 
 	// Set by Run before ready is closed.
 	kit   *kit
@@ -152,6 +156,9 @@ func New(cfg Config) (*SFU, error) {
 	cfg.UDPSockets = min(cfg.UDPSockets, maxUDPSockets)
 	if cfg.SendHold == 0 {
 		cfg.SendHold = defaultHold
+	}
+	if cfg.FanOut == 0 {
+		cfg.FanOut = defaultFanOut
 	}
 	if cfg.OneConnectionTracks <= 0 {
 		cfg.OneConnectionTracks = 64
@@ -186,7 +193,7 @@ func New(cfg Config) (*SFU, error) {
 	}
 	s := &SFU{
 		cfg: cfg, log: cfg.Log, metrics: m, changes: newChanges(),
-		ready: make(chan struct{}), done: make(chan struct{}), rooms: make(map[string]*room),
+		ready: make(chan struct{}), done: make(chan struct{}), rooms: make(map[string]*room), procs: runtime.GOMAXPROCS(0),
 	}
 	for _, a := range cfg.Advertise {
 		addr, err := netip.ParseAddr(a)

@@ -22,8 +22,9 @@ type transport struct {
 	setUp   []func(*webrtc.PeerConnection) error // by the roles; once, before anything is negotiated
 	closing []func()                             // by the roles; ends what loops wait for
 
-	streams *streams    // its SRTP
-	api     *webrtc.API // what it is made by; set with pc
+	streams  *streams    // its SRTP
+	together gathering   // its UDP
+	api      *webrtc.API // what it is made by; set with pc
 
 	pc    atomic.Pointer[webrtc.PeerConnection] // written by queue's functions
 	queue serial                                // everything that calls pc's negotiation
@@ -63,7 +64,7 @@ func (t *transport) connect() (*webrtc.PeerConnection, error) {
 		return pc, nil
 	}
 	s := t.p.room.sfu
-	t.api = s.kit.api(!t.p.fullICE, t.streams.buffer)
+	t.api = s.kit.api(!t.p.fullICE, &t.together, t.streams.buffer)
 	pc, err := t.api.NewPeerConnection(webrtc.Configuration{Certificates: s.certs})
 	if err != nil {
 		return nil, fmt.Errorf("create connection: %w", err)

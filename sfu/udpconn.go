@@ -38,6 +38,7 @@ type udpConn struct {
 	local netip.AddrPort
 	come  chan struct{} // has room for one word that in.queue is not empty
 	done  chan struct{} // closed at the end
+	with  *gathering    // may be nil
 
 	handles int // guarded by mux.mu
 
@@ -88,9 +89,10 @@ type udpPeer struct {
 	run     udpRun
 }
 
-func newUDPConn(m *udpMux, g *udpGroup, ufrag string, local netip.AddrPort) *udpConn {
-	c := &udpConn{mux: m, group: g, ufrag: ufrag, local: local, come: make(chan struct{}, 1), done: make(chan struct{})}
+func newUDPConn(m *udpMux, g *udpGroup, ufrag string, local netip.AddrPort, with *gathering) *udpConn {
+	c := &udpConn{mux: m, group: g, ufrag: ufrag, local: local, with: with, come: make(chan struct{}, 1), done: make(chan struct{})}
 	c.out.send.init()
+	with.add(c)
 	return c
 }
 
@@ -285,6 +287,7 @@ func (c *udpConn) end() {
 	}
 	c.out.ended = true
 	c.out.Unlock()
+	c.with.remove(c)
 	c.forget()
 	c.in.Lock()
 	c.in.ended = true

@@ -30,7 +30,7 @@ const (
 // right password. So what a stranger sends leaves nothing behind, whatever it
 // is.
 //
-// Locks are taken in this order: udpConn.out, udpMux.mu, udpConn.in.
+// Locks are taken in this order: udpConn.out, udpMux.mu, udpConn.in or gathering.mu.
 type udpMux struct {
 	// Set at construction.
 	groups  []*udpGroup
@@ -200,6 +200,11 @@ func machineAddrs(only4 bool) []netip.Addr {
 // GetConn returns the connection of one of our fragments by one of
 // GetListenAddresses. Each that it returns must be closed.
 func (m *udpMux) GetConn(ufrag string, addr net.Addr) (net.PacketConn, error) {
+	return m.conn(ufrag, addr, nil)
+}
+
+// conn is GetConn for the connections of one gathering, nil for none.
+func (m *udpMux) conn(ufrag string, addr net.Addr, together *gathering) (net.PacketConn, error) {
 	u, ok := addr.(*net.UDPAddr)
 	if !ok {
 		return nil, fmt.Errorf("sfu: %v is no UDP address", addr)
@@ -221,7 +226,7 @@ func (m *udpMux) GetConn(ufrag string, addr net.Addr) (net.PacketConn, error) {
 		}
 	}
 	if c == nil {
-		c = newUDPConn(m, g, ufrag, local)
+		c = newUDPConn(m, g, ufrag, local, together)
 		m.byUfrag[ufrag] = append(m.byUfrag[ufrag], c)
 	}
 	c.handles++

@@ -50,7 +50,7 @@ func (p *udpPeer) sendLocked(b []byte) {
 		}
 		r.buf = runs.Get().(*[runBytes]byte)
 		r.size = len(b)
-		if !r.due {
+		if !r.due && !p.conn.with.isOpen() {
 			r.due = true
 			p.sock.holding.add(p)
 		}

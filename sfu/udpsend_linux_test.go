@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -117,6 +118,48 @@ func TestHeldPacketsLeaveInTime(t *testing.T) {
 	h.Close()
 	if got, _ := hears(t, c); got[3] != 9 {
 		t.Errorf("packet %d", got[3])
+	}
+}
+
+// Who sends several packets on end has them gathered without a clock, over the
+// ends of its bursts if it likes, also by a connection that begins meanwhile.
+func TestGatheredPacketsLeaveAtTheEnd(t *testing.T) {
+	m := testMux(t, "127.0.0.1:0", 1, time.Hour)
+	with := &gathering{}
+	with.begin()
+	with.begin() // of another layer's
+	got, err := gatheringMux{m, with}.GetConn("gathered", net.UDPAddrFromAddrPort(m.groups[0].addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { got.Close() })
+	h, c := got.(*udpHandle), remote(t, "127.0.0.1:0")
+	meet(t, c, h)
+	before := sends(t, m)
+	for i := range 3 {
+		if _, err := h.WriteToAddrPort(media(i, 1000, false), addrOf(c)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if used := sends(t, m) - before; used != 0 {
+		t.Errorf("%v system calls before the end", used)
+	}
+	with.end()
+	for i := range 3 {
+		if got, _ := hears(t, c); int(got[3]) != i {
+			t.Fatalf("packet %d is %d", i, got[3])
+		}
+	}
+	if used := sends(t, m) - before; m.groups[0].sockets[0].segments.Load() && used != 1 {
+		t.Errorf("%v system calls", used)
+	}
+	if len(m.groups[0].sockets[0].holding.peers) != 0 {
+		t.Error("the clock was asked")
+	}
+	with.end()
+	h.Close()
+	if left := with.all(); len(left) != 0 {
+		t.Errorf("%d connections are kept", len(left))
 	}
 }
 

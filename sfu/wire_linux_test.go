@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/pion/ice/v4"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
+	"golang.org/x/sys/unix"
 )
 
 // gate is a client's socket that can be left unread: what comes is dropped by
@@ -140,9 +143,10 @@ func (e published) apply(r *room) {
 
 // wire is a camera in a room with subscribers behind real connections. What it
 // sends leaves by the sockets.
-func wire(t testing.TB, subscribers int, hold time.Duration) (*layer, *film) {
+func wire(t testing.TB, subscribers int, cfg Config) (*layer, *film, []*viewer) {
 	t.Helper()
-	s, err := New(Config{UDPListen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler), SendHold: hold, UDPSockets: 1})
+	cfg.UDPListen, cfg.Log, cfg.UDPSockets = "127.0.0.1:0", slog.New(slog.DiscardHandler), 1
+	s, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +243,7 @@ func wire(t testing.TB, subscribers int, hold time.Duration) (*layer, *film) {
 			t.Fatal(err)
 		}
 	}
-	return l, f
+	return l, f, viewers
 }
 
 // film makes frames of a stream; nothing is allocated in the frames after the
@@ -274,9 +278,14 @@ func frames(t testing.TB, l *layer, key bool, sizes ...int) *film {
 }
 
 // show feeds one more frame.
-func (f *film) show(t testing.TB) {
-	f.ts += 3000
-	for _, b := range f.packets {
+func (f *film) show(t testing.TB) { f.showPart(t, 0, len(f.packets)) }
+
+// showPart feeds the packets of a frame from one to before another.
+func (f *film) showPart(t testing.TB, from, to int) {
+	if from == 0 {
+		f.ts += 3000
+	}
+	for _, b := range f.packets[from:to] {
 		f.seq++
 		binary.BigEndian.PutUint16(b[2:], f.seq)
 		binary.BigEndian.PutUint32(b[4:], f.ts)
@@ -293,7 +302,7 @@ func TestForwardWireDoesNotAllocate(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	l, keys := wire(t, 3, time.Hour)
+	l, keys, _ := wire(t, 3, Config{SendHold: time.Hour})
 	f := frames(t, l, false, browserFrame...)
 	f.seq, f.ts = keys.seq, keys.ts
 	f.show(t)
@@ -315,7 +324,7 @@ func BenchmarkForwardWire(b *testing.B) {
 	for _, subscribers := range []int{10, 100} {
 		for name, hold := range map[string]time.Duration{"plain": -1, "run": defaultHold} {
 			b.Run(fmt.Sprintf("subscribers=%d/%s", subscribers, name), func(b *testing.B) {
-				l, keys := wire(b, subscribers, hold)
+				l, keys, _ := wire(b, subscribers, Config{SendHold: hold, FanOut: -1})
 				f := frames(b, l, false, browserFrame...)
 				f.seq, f.ts = keys.seq, keys.ts
 				m := l.pub.p.room.sfu.metrics
@@ -330,4 +339,92 @@ func BenchmarkForwardWire(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkBurst is how long it takes until a camera's burst is with all of its
+// 100 subscribers: 5 and 3 packets of a frame in turn, every 5 ms, as a
+// browser's pacer lets them go.
+func BenchmarkBurst(b *testing.B) {
+	for name, fanOut := range map[string]int{"one": -1, "lanes": 0} {
+		b.Run(name, func(b *testing.B) {
+			l, keys, viewers := wire(b, 100, Config{FanOut: fanOut})
+			for _, v := range viewers {
+				v.clock(b)
+			}
+			f := frames(b, l, false, browserFrame...)
+			f.seq, f.ts = keys.seq, keys.ts
+			m := l.pub.p.room.sfu.metrics
+			before, calls := counted(b, m.forwarded), counted(b, m.udpSends)
+			tick := time.NewTicker(5 * time.Millisecond)
+			defer tick.Stop()
+			var took []time.Duration
+			var used int64
+			for b.Loop() {
+				for _, part := range [][2]int{{0, 5}, {5, 8}} {
+					start, spent := time.Now(), cpuTime(b)
+					f.showPart(b, part[0], part[1])
+					<-tick.C
+					used += cpuTime(b) - spent
+					last := start
+					for _, v := range viewers {
+						if at := v.arrived(b); at.After(last) {
+							last = at
+						}
+					}
+					took = append(took, last.Sub(start))
+				}
+			}
+			packets := counted(b, m.forwarded) - before
+			b.ReportMetric(float64(used)/packets, "cpu-ns/packet")
+			b.ReportMetric(packets/(counted(b, m.udpSends)-calls), "packets/send")
+			slices.Sort(took)
+			for _, part := range []int{10, 50, 90} {
+				b.ReportMetric(float64(took[len(took)*part/100].Microseconds()), fmt.Sprintf("p%d-µs", part))
+			}
+		})
+	}
+}
+
+// clock has the kernel write down when packets come to a viewer whose gate is
+// shut, and keep some.
+func (v *viewer) clock(t testing.TB) {
+	t.Helper()
+	raw, err := v.gate.SyscallConn()
+	if err == nil {
+		err = v.gate.SetReadBuffer(1 << 20)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var set error
+	err = raw.Control(func(fd uintptr) { set = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1) })
+	if err = errors.Join(err, set); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// arrived reads what has come, and tells when the last packet of video did.
+func (v *viewer) arrived(t testing.TB) (last time.Time) {
+	t.Helper()
+	var buf, oob [maxRTPBytes]byte
+	raw, err := v.gate.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(fd uintptr) {
+		for {
+			n, oobn, _, _, err := unix.Recvmsg(int(fd), buf[:], oob[:], unix.MSG_DONTWAIT)
+			if err != nil {
+				return
+			}
+			if !isRTP(buf[:n]) || n < leastHeld || oobn < unix.CmsgLen(16) {
+				continue
+			}
+			at := oob[unix.CmsgLen(0):]
+			last = time.Unix(int64(binary.NativeEndian.Uint64(at)), int64(binary.NativeEndian.Uint64(at[8:])))
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return last
 }
