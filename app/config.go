@@ -514,6 +514,11 @@ func (c *Config) validateCluster() error {
 }
 
 func (c *Config) validateMedia() error {
+	for _, l := range c.listeners() {
+		if host, _, _ := net.SplitHostPort(l.value); host == "localhost" && strings.HasPrefix(l.key, "media.") {
+			return keyErrorf(l.key, "%q names a host; write its address, such as 127.0.0.1:7882", l.value)
+		}
+	}
 	for _, a := range c.Media.Advertise {
 		if _, err := netip.ParseAddr(a); err != nil {
 			return keyErrorf("media.advertise", "%q is no IP address; write one such as 203.0.113.7", a)

@@ -67,6 +67,8 @@ func TestBadConfiguration(t *testing.T) {
 		"bad redis":          {yaml: "redis: {url: 'localhost:6379'}\n", want: []string{"redis.url"}},
 		"bad blobs":          {yaml: "blobs: {url: '/var/blobs'}\n", want: []string{"blobs.url"}},
 		"bad advertise":      {yaml: "media: {advertise: [host.example]}\n", want: []string{"media.advertise"}},
+		"a word for a list":  {yaml: "media: {advertise: 203.0.113.7}\n", want: []string{"line 1", "[203.0.113.7]"}},
+		"media by name":      {yaml: "media: {tcp_listen: 'localhost:7881'}\n", want: []string{"media.tcp_listen", "127.0.0.1:7882"}},
 		"no media":           {yaml: "media: {udp_listen: '', tcp_listen: ''}\n", want: []string{"media.udp_listen", "media.tcp_listen"}},
 		"short api secret":   {yaml: "media: {api_keys: {APIx: hunter2}}\n", want: []string{"media.api_keys", "APIx"}},
 		"our own api key":    {yaml: "media: {api_keys: {commsd-meeting: 0123456789abcdef0123456789abcdef}}\n", want: []string{"media.api_keys", "commsd-meeting"}},

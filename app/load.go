@@ -53,9 +53,17 @@ func decode(text []byte, cfg *Config) error {
 	}
 	var at yaml.Error
 	if errors.As(err, &at) && at.GetToken() != nil {
-		return fmt.Errorf("line %d: %s", at.GetToken().Position.Line, oneLine(at.GetMessage()))
+		return fmt.Errorf("line %d: %s", at.GetToken().Position.Line, inWords(oneLine(at.GetMessage())))
 	}
 	return errors.New(oneLine(err.Error()))
+}
+
+// inWords says in an administrator's words what the decoder says in its own.
+func inWords(message string) string {
+	if _, expected, found := strings.Cut(message, " was used where "); found && expected == "sequence is expected" {
+		return "a list belongs here: write it in brackets, such as [203.0.113.7]"
+	}
+	return message
 }
 
 // empty tells a file of comments alone, which means the defaults.

@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
 
@@ -39,5 +40,27 @@ func TestMediaOnLoopbackIsToldOf(t *testing.T) {
 				t.Errorf("told: %v, want %v\n%s", got, c.told, log.String())
 			}
 		})
+	}
+}
+
+// A media port that cannot be had is told of as every other is: by its key, in
+// one line, with the cure.
+func TestMediaPortsNameKeyAndCure(t *testing.T) {
+	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for cure, change := range map[string]func(*MediaConfig){
+		"media.udp_listen: " + taken.LocalAddr().String() + " is in use by another program": func(c *MediaConfig) { c.UDPListen = taken.LocalAddr().String() },
+		"media.tcp_listen: 203.0.113.7:0 is no address of this machine":                     func(c *MediaConfig) { c.TCPListen = "203.0.113.7:0" },
+	} {
+		cfg := Default()
+		cfg.Media.UDPListen, cfg.Media.TCPListen = "127.0.0.1:0", ""
+		change(&cfg.Media)
+		a := &App{cfg: cfg, log: slog.New(slog.DiscardHandler), reg: prometheus.NewRegistry()}
+		if err := a.openMedia(&node{}); err == nil || !strings.HasPrefix(err.Error(), cure) {
+			t.Errorf("%v, want %q", err, cure)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 
 	"commsd/audit"
@@ -38,6 +39,9 @@ func (a *App) openMedia(n *node) error {
 		return err
 	}
 	if err := forwarder.Listen(); err != nil {
+		if port := new(sfu.ListenError); errors.As(err, &port) {
+			return listenError(port.Key, port.Address, port.Err)
+		}
 		return err
 	}
 	n.media = forwarder

@@ -39,6 +39,19 @@ type ports struct {
 	tcpMux io.Closer
 }
 
+// ListenError is the cause of an error of SFU.Listen: what the kernel says of a
+// port.
+type ListenError struct {
+	Key     string // of the configuration
+	Address string // as it stands there
+	Err     error
+}
+
+func (e *ListenError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what the kernel says.
+func (e *ListenError) Unwrap() error { return e.Err }
+
 // listenAddr reads "host:port", where host is an IP address or empty for all.
 func listenAddr(s string) (netip.AddrPort, error) {
 	host, _, err := net.SplitHostPort(s)
@@ -69,7 +82,7 @@ func listen(cfg Config) (*ports, error) {
 	p := &ports{}
 	fail := func(key, addr string, err error) (*ports, error) {
 		p.close()
-		return nil, errcode.Wrap(err, errcode.Unavailable, "%s: cannot listen on %s; is another server running?", key, addr)
+		return nil, errcode.Wrap(&ListenError{key, addr, err}, errcode.Unavailable, "%s: cannot listen on %s", key, addr)
 	}
 	if cfg.UDPListen != "" {
 		first, err := listenAddr(cfg.UDPListen)
