@@ -66,6 +66,7 @@ type Doctor struct {
 	// The key of the relay's credentials, or why it was not read; by checkDatabase.
 	turnKey []byte
 	turnErr error
+	nodes   nodes // by checkDatabase
 	out     []Finding
 }
 
@@ -90,7 +91,7 @@ func (d *Doctor) Examine(ctx context.Context) []Finding {
 	d.ok("configuration", "every key is understood")
 	for _, check := range []func(context.Context){
 		d.checkFolder, d.checkDatabase, d.checkKey, d.checkDirectory, d.checkRedis, d.checkBlobs,
-		d.checkClock, d.checkDescriptors, d.checkCertificate, d.checkPorts, d.checkMedia, d.checkMediaTCP, d.checkTURN, d.checkNames,
+		d.checkClock, d.checkDescriptors, d.checkCertificate, d.checkPorts, d.checkNodes, d.checkMedia, d.checkMediaTCP, d.checkTURN, d.checkNames,
 	} {
 		d.run(ctx, check)
 	}

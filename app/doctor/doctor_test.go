@@ -376,3 +376,57 @@ func TestMediaAddresses(t *testing.T) {
 		})
 	}
 }
+
+// Nodes on one PostgreSQL must reach each other: which of them does not is
+// said, and why.
+func TestOtherNodes(t *testing.T) {
+	url, key := testengine.Postgres(t), filepath.Join(t.TempDir(), "secret.key")
+	node := func(c *app.Config) {
+		c.Database.URL, c.SecretKeyFile, c.Cluster.Listen = url, key, "127.0.0.1:0"
+	}
+	settings := func(n *apptest.Node) app.Config {
+		cfg := n.Config
+		cfg.HTTP.Listen, cfg.Admin.Listen, cfg.Cluster.Listen = n.Addr("http.listen").String(), n.Addr("admin.listen").String(), n.Addr("cluster.listen").String()
+		return cfg
+	}
+	a := apptest.Start(t, node)
+	cfg := settings(a)
+	eventually(t, func() bool { return examine(t, cfg)["other nodes"].State == doctor.Skipped })
+	b := apptest.Start(t, node)
+	there := "node " + b.Addr("cluster.listen").String()
+	eventually(t, func() bool { return examine(t, cfg)[there].State == doctor.OK })
+	found := examine(t, cfg)
+	want(t, found, there, doctor.OK, "answers")
+	if _, asked := found["other nodes"]; asked {
+		t.Error("it is said that there is none")
+	}
+	// One that takes no part is told so.
+	hidden := cfg
+	hidden.Cluster.Listen = ""
+	want(t, examine(t, hidden), "other nodes", doctor.Failed, "cluster.listen")
+	// One whose address leads nowhere is named.
+	elsewhere, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer elsewhere.Close()
+	c := apptest.Start(t, func(c *app.Config) { node(c); c.Cluster.Advertise = elsewhere.Addr().String() })
+	elsewhere.Close()
+	gone := "node " + c.Config.Cluster.Advertise
+	eventually(t, func() bool { return examine(t, cfg)[gone].State == doctor.Failed })
+	want(t, examine(t, cfg), gone, doctor.Failed, "secret_key_file")
+}
+
+// eventually waits for what a node does by itself soon after its start.
+func eventually(t *testing.T, is func() bool) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for limit := time.After(30 * time.Second); !is(); {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatal("not in time")
+		}
+	}
+}

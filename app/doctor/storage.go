@@ -81,6 +81,9 @@ func (d *Doctor) checkDatabase(ctx context.Context) {
 		if d.cfg.TURN.On() {
 			d.turnKey, d.turnErr = secret.Peek(ctx, tx, d.keyFile(), app.TURNSecret)
 		}
+		if err == nil && tx.Dialect() == sqldb.PostgreSQL {
+			d.readNodes(ctx, tx)
+		}
 		return err
 	})
 	d.report = report

@@ -13,12 +13,15 @@ import (
 	"time"
 )
 
+// PeersSecret is the name of the key that all nodes share.
+const PeersSecret = "tls.peers"
+
 // Peers returns how the nodes of an installation speak to each other, for
 // servers and clients alike: each proves that it has the one key that all of them share.
 // Names, authorities and dates say nothing; whoever lacks the key gets no
 // connection, and learns nothing from one that it watches.
 func Peers(ctx context.Context, secrets Secrets) (*tls.Config, error) {
-	seed, err := secrets.Get(ctx, "tls.peers", func() ([]byte, error) {
+	seed, err := secrets.Get(ctx, PeersSecret, func() ([]byte, error) {
 		fresh := make([]byte, ed25519.SeedSize)
 		_, err := rand.Read(fresh)
 		return fresh, err

@@ -136,27 +136,34 @@ func findRoom(ctx context.Context, db *sqldb.DB, room string) (node, address str
 }
 
 // listNodes returns the addresses of the living nodes by their ids.
-func listNodes(ctx context.Context, db *sqldb.DB) (map[string]string, error) {
-	nodes := map[string]string{}
-	err := db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT id, address FROM signaling_nodes WHERE expires_at > `+dbNow)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var id, address string
-			if err := rows.Scan(&id, &address); err != nil {
-				return err
-			}
-			nodes[id] = address
-		}
-		return rows.Err()
+func listNodes(ctx context.Context, db *sqldb.DB) (nodes map[string]string, err error) {
+	err = db.Read(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		nodes, err = ReadNodes(ctx, tx)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("owner: list the nodes: %w", err)
 	}
 	return nodes, nil
+}
+
+// ReadNodes is what commsd doctor reads, on PostgreSQL: the addresses of the
+// living nodes by their ids, empty ones of those that others cannot reach.
+func ReadNodes(ctx context.Context, tx *sqldb.Tx) (map[string]string, error) {
+	nodes := map[string]string{}
+	rows, err := tx.Query(ctx, `SELECT id, address FROM signaling_nodes WHERE expires_at > `+dbNow)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, address string
+		if err := rows.Scan(&id, &address); err != nil {
+			return nil, err
+		}
+		nodes[id] = address
+	}
+	return nodes, rows.Err()
 }
 
 // sweep buries the dead, frees their rooms, and forgets rooms that were left
