@@ -31,7 +31,7 @@ func TestMediaOnLoopbackIsToldOf(t *testing.T) {
 			cfg.Media.UDPListen, cfg.Media.TCPListen = "127.0.0.1:0", "127.0.0.1:0"
 			c.change(&cfg)
 			var log bytes.Buffer
-			a, n := &App{cfg: cfg, log: slog.New(slog.NewTextHandler(&log, nil)), reg: prometheus.NewRegistry()}, &node{}
+			a, n := &App{cfg: cfg, log: slog.New(slog.NewTextHandler(&log, nil)), reg: prometheus.NewRegistry()}, &node{addrs: map[string]net.Addr{}}
 			if err := a.openMedia(n); err != nil {
 				t.Fatal(err)
 			}
