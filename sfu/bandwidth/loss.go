@@ -6,7 +6,7 @@ const (
 	lossWindow   = int64(200 * time.Millisecond)
 	lossPackets  = 20    // at least in a window, unless it grows too long
 	lossLongest  = 10    // windows
-	lossWeight   = 120.0 // packets whose loss weighs as much as all of before
+	lossWeight   = 240.0 // packets whose loss weighs as much as all of before
 	lossCut      = 0.08  // in excess of the line's own: congestion
 	lossFine     = 0.05  // in excess: the bound may rise
 	lossGrow     = 0.2   // a second
@@ -61,7 +61,7 @@ func (l *lossBound) update(now int64, current, acked float64, rtt int64) {
 	l.share += (latest - l.share) * float64(n) / (float64(n) + lossWeight)
 	l.got, l.lost, l.since = 0, 0, now
 	if l.share < l.inherent {
-		l.inherent += (l.share - l.inherent) / 10
+		l.inherent += (l.share - l.inherent) / 50
 	}
 	// What is lost now and has been for a little: one of them is not enough.
 	excess := min(l.share, latest) - l.inherent
