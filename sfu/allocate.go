@@ -149,7 +149,7 @@ func (r *room) allocate(p *Participant, now int64) {
 		r.asked = append(r.asked, r.ask(d, now))
 	}
 	c := p.sub.congestion
-	got := c.allocator.Allocate(now, c.budget(now), reserve, r.asked)
+	got := c.allocator.Allocate(now, c.budget(now, reserve), r.asked)
 	c.wanted.Store(got.Wanted)
 	var states []StreamState
 	for i, d := range r.order {
@@ -161,7 +161,10 @@ func (r *room) allocate(p *Participant, now int64) {
 			}
 		}
 		d.aim(l)
-		if held := a.Layer == bandwidth.Paused && a.Bitrates != [bandwidth.MaxLayers]uint64{}; held != d.held && d.known(now) {
+		// What does not flow is neither held back nor sent: its client stays with
+		// what it was told.
+		held := a.Layer == bandwidth.Paused
+		if flows := a.Bitrates != [bandwidth.MaxLayers]uint64{}; flows && held != d.held && d.known(now) {
 			d.held = held
 			states = append(states, d.streamState())
 		}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v4"
 
 	"commsd/sfu/bandwidth"
@@ -135,12 +136,29 @@ func TestDynacast(t *testing.T) {
 	}
 }
 
+// spokenTo gives p a second track to receive beside t, of somebody who speaks.
+func spokenTo(t *track, p *Participant, now time.Time) (*layer, *downTrack) {
+	r := t.owner.room
+	speaker := newParticipant(r, JoinRequest{Room: "r", Identity: "speaker", Events: func(Event) {}})
+	r.speaking[speaker] = Speaker{}
+	second := newTrack(speaker, TrackInfo{SID: "TR_y", Kind: Video})
+	l := &layer{pub: speaker.pub, kind: Video, codec: codecVP8, rank: 0, ring: newRing(videoRing), track: second}
+	l.lastSeen.Store(int64(now.Sub(clockBase)))
+	second.addLayer(l)
+	d := newDownTrack(p, second)
+	d.writer = &sink{}
+	second.addSub(d)
+	p.subs[d.id] = d
+	return l, d
+}
+
 // A client is told that a track is held back once it knows the track, and no
 // sooner: it would pass over the word, and show a picture that never comes.
 func TestHeldBackIsToldInTime(t *testing.T) {
 	at := clockBase.Add(time.Minute)
 	tr, subs := threeLayers(t, 1, at)
 	d, p, now := subs[0], subs[0].p, int64(at.Sub(clockBase))
+	spokenTo(tr, p, at)
 	for _, l := range *tr.layers.Load() {
 		l.rate = meter{begun: true, bits: 500_000}
 	}
@@ -163,5 +181,69 @@ func TestHeldBackIsToldInTime(t *testing.T) {
 		if told != step.want {
 			t.Errorf("bound at %d of %d: told %d times, want %d", step.boundAt, now, told, step.want)
 		}
+	}
+}
+
+// On a line that is thought to carry next to nothing one picture stays, that of
+// who speaks, and the client is told of the other; once sound does not get
+// through it hears of both, and of nothing that has stopped to flow by itself.
+func TestTheLastPictureStays(t *testing.T) {
+	now := clockBase.Add(time.Minute)
+	first, subs := threeLayers(t, 1, now)
+	d := subs[0]
+	r, p := first.owner.room, d.p
+	l, spoken := spokenTo(first, p, now)
+
+	told := make(map[string]bool) // paused, by track
+	said := 0
+	p.events.Store(&attachment{number: 1, emit: func(e Event) {
+		if e, ok := e.(EventStreamState); ok {
+			said++
+			for _, s := range e.States {
+				told[s.TrackSID] = s.Paused
+			}
+		}
+	}})
+	c := p.sub.congestion
+	c.feedback.Store(true)
+	c.estimator = bandwidth.New(bandwidth.Config{Start: 80_000, Ceiling: 80_000})
+	at := int64(now.Sub(clockBase))
+	check := func(what string, states int, firstAimed, secondAimed bool) {
+		t.Helper()
+		r.allocate(p, at)
+		if (d.aimed() != nil) != firstAimed || (spoken.aimed() != nil) != secondAimed {
+			t.Errorf("%s: layers %v and %v", what, d.aimed(), spoken.aimed())
+		}
+		if told[d.id] == firstAimed || told[spoken.id] == secondAimed || said != states {
+			t.Errorf("%s: told %v in %d messages", what, told, said)
+		}
+	}
+	check("at the floor", 1, false, true)
+	check("and on", 1, false, true)
+	for n := range 100 { // a third of what is sent is lost
+		seq := c.estimator.Sent(at, 1000, 0)
+		if n%10 == 9 {
+			fb := &rtcp.TransportLayerCC{
+				BaseSequenceNumber: seq - 9, PacketStatusCount: 10, ReferenceTime: uint32(at / int64(64*time.Millisecond)), FbPktCount: uint8(n / 10),
+				PacketChunks: []rtcp.PacketStatusChunk{&rtcp.RunLengthChunk{PacketStatusSymbol: rtcp.TypeTCCPacketReceivedSmallDelta, RunLength: 6}, &rtcp.RunLengthChunk{RunLength: 4}},
+			}
+			for range 6 {
+				fb.RecvDeltas = append(fb.RecvDeltas, &rtcp.RecvDelta{Type: rtcp.TypeTCCPacketReceivedSmallDelta, Delta: 5000})
+			}
+			c.estimator.Feedback(at, fb)
+		}
+		at += int64(10 * time.Millisecond)
+		for _, o := range append(*first.layers.Load(), l) {
+			o.lastSeen.Store(at)
+		}
+	}
+	r.allocate(p, at)
+	if spoken.aimed() != nil || !told[spoken.id] || said != 2 {
+		t.Errorf("with loss: sent %v, told %v in %d messages", spoken.aimed(), told, said)
+	}
+	at += int64(layerStalled) + 1 // nobody sends anything any more
+	r.allocate(p, at)
+	if said != 2 {
+		t.Errorf("what does not flow is said to be %v", told)
 	}
 }

@@ -44,12 +44,13 @@ func newCongestion(s *subscriber) *congestion {
 	return &congestion{s: s, estimator: bandwidth.New(bandwidth.Config{Start: startBitrate})}
 }
 
-// budget is what may be sent, in bits a second.
-func (c *congestion) budget(now int64) uint64 {
+// budget is what may be sent, of it reserve for sound, in bits a second.
+func (c *congestion) budget(now int64, reserve uint64) bandwidth.Budget {
 	if !c.feedback.Load() {
-		return unlimited
+		return bandwidth.Budget{Bitrate: unlimited, Reserve: reserve, Clear: true}
 	}
-	return c.estimator.Estimate(now).Bitrate
+	e := c.estimator.Estimate(now)
+	return bandwidth.Budget{Bitrate: e.Bitrate, Reserve: reserve, Clear: e.Clear}
 }
 
 // send sends a packet and gives it back to its pool.

@@ -22,10 +22,20 @@ const (
 	// MaxLayers is how many layers a track may have.
 	MaxLayers = 3
 
-	raiseHold     = int64(time.Second)     // after bandwidth last forced something down
-	raiseHoldMost = int64(4 * time.Second) // when raising keeps failing
-	raiseProven   = int64(5 * time.Second) // a raise that lasted so long has succeeded
+	raiseHold     = int64(time.Second)      // after bandwidth last forced something down
+	raiseHoldMost = int64(4 * time.Second)  // when raising keeps failing
+	raiseProven   = int64(5 * time.Second)  // a raise that lasted so long has succeeded
+	lastHoldMost  = int64(30 * time.Second) // when the last picture keeps taking the room of sound
 )
+
+// Budget is what there is to divide.
+type Budget struct {
+	Bitrate uint64 // bits a second that may be sent
+	Reserve uint64 // of it, for sound, which is served first
+	// Clear says that sound gets through: then the last picture stays, whatever it
+	// takes.
+	Clear bool
+}
 
 // Track is one track that a subscriber wants.
 type Track struct {
@@ -55,23 +65,23 @@ type Allocator struct {
 	lowered int64 // when bandwidth last forced something down; 0: never
 	raised  int64 // when something was last raised
 	hold    int64
+	last    bool // only the last picture is left, beyond the budget
 }
 
-// Allocate sets Layer of each track. The budget, in bits a second, serves the
-// reserve (audio) first. What remains goes to the lowest layer of each track
-// in order of priority, and then to better layers: those of one priority are
-// raised in turn, a layer at a time, before the next priority is. Tracks of
-// one priority come in the order they are given.
+// Allocate sets Layer of each track. The budget serves its reserve first. What
+// remains goes to the lowest layer of each track in order of priority, and then
+// to better layers: those of one priority are raised in turn, a layer at a time,
+// before the next priority is. Tracks of one priority come in the order they are
+// given.
 //
 // The sum never exceeds the budget: a track whose lowest layer does not fit is
-// paused, though one of a lower priority that costs less may run. A layer
-// above the current one needs some room to spare, and that nothing has been
-// forced down for a while; new tracks need not wait.
-func (a *Allocator) Allocate(now int64, budget, reserve uint64, tracks []Track) Allocation {
-	if a.hold == 0 {
-		a.hold = raiseHold
-	}
-	if a.raised != 0 && now-a.raised > raiseProven && now-a.lowered > raiseProven {
+// paused, though one of a lower priority that costs less may run. But where
+// none fits, the lowest layer of the first is sent all the same, as long as sound
+// gets through: an estimate may be wrong, and nothing can prove it so when
+// nothing is sent. A layer above the current one needs some room to spare, and
+// that nothing has been forced down for a while; new tracks need not wait.
+func (a *Allocator) Allocate(now int64, budget Budget, tracks []Track) Allocation {
+	if since := max(a.raised, a.lowered+a.hold); a.hold == 0 || now-since > raiseProven {
 		a.hold = raiseHold
 	}
 	a.order = a.order[:0]
@@ -81,7 +91,7 @@ func (a *Allocator) Allocate(now int64, budget, reserve uint64, tracks []Track) 
 	slices.SortStableFunc(a.order, func(x, y int) int { return int(tracks[x].Priority) - int(tracks[y].Priority) })
 
 	waiting := a.lowered != 0 && now-a.lowered < a.hold
-	s := spending{budget: budget, used: reserve, careful: uint64(float64(budget) / headroom), waiting: waiting}
+	s := spending{budget: budget.Bitrate, used: budget.Reserve, careful: uint64(float64(budget.Bitrate) / headroom), waiting: waiting}
 	for _, i := range a.order {
 		s.begin(&tracks[i])
 	}
@@ -95,7 +105,33 @@ func (a *Allocator) Allocate(now int64, budget, reserve uint64, tracks []Track) 
 			}
 		}
 	}
-	return a.conclude(now, &s, reserve, tracks)
+	if budget.Clear {
+		a.keepLast(&s, tracks)
+	}
+	out := a.conclude(now, &s, budget.Reserve, tracks)
+	a.last = s.last
+	return out
+}
+
+// keepLast gives the first track its lowest layer where all would be paused.
+func (a *Allocator) keepLast(s *spending, tracks []Track) {
+	if slices.ContainsFunc(tracks, func(t Track) bool { return t.Layer != Paused }) {
+		return
+	}
+	for _, i := range a.order {
+		t := &tracks[i]
+		l := t.above(Paused)
+		if l == Paused {
+			continue
+		}
+		if s.waiting && t.Held {
+			s.held = true
+			return
+		}
+		t.Layer, s.last = l, true
+		s.used += t.Bitrates[l]
+		return
+	}
 }
 
 // conclude remembers what was forced down or raised.
@@ -111,7 +147,11 @@ func (a *Allocator) conclude(now int64, s *spending, reserve uint64, tracks []Tr
 	}
 	if lowered {
 		if a.raised > a.lowered && now-a.raised < raiseProven {
-			a.hold = min(2*a.hold, raiseHoldMost)
+			most := raiseHoldMost
+			if a.last {
+				most = lastHoldMost
+			}
+			a.hold = min(2*a.hold, most)
 		}
 		a.lowered = now
 	}
@@ -154,6 +194,7 @@ type spending struct {
 	used            uint64
 	waiting         bool // nothing may be raised yet
 	held            bool // for which something was held back
+	last            bool // what is sent beyond the budget is the last picture
 }
 
 // begin gives a track its lowest layer.

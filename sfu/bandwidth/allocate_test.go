@@ -60,7 +60,7 @@ func TestAllocate(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var a bandwidth.Allocator
-			a.Allocate(second, c.budget, c.reserve, c.tracks)
+			a.Allocate(second, bandwidth.Budget{Bitrate: c.budget, Reserve: c.reserve}, c.tracks)
 			if got := layers(c.tracks); !slices.Equal(got, c.want) {
 				t.Errorf("got layers %v, want %v", got, c.want)
 			}
@@ -71,7 +71,7 @@ func TestAllocate(t *testing.T) {
 func TestAllocationSums(t *testing.T) {
 	var a bandwidth.Allocator
 	tracks := []bandwidth.Track{flowing(bandwidth.ScreenShare, bandwidth.Paused), flowing(bandwidth.Other, bandwidth.Paused)}
-	if got := a.Allocate(second, 2600, 100, tracks); got != (bandwidth.Allocation{Used: 2250, Wanted: 4100}) {
+	if got := a.Allocate(second, bandwidth.Budget{Bitrate: 2600, Reserve: 100}, tracks); got != (bandwidth.Allocation{Used: 2250, Wanted: 4100}) {
 		t.Errorf("%+v, of layers %v", got, layers(tracks))
 	}
 }
@@ -91,7 +91,7 @@ func TestAllocateHoldsBack(t *testing.T) {
 	tracks := []bandwidth.Track{flowing(bandwidth.Speaker, 2)}
 	at := func(now int64, budget uint64, want ...int) bandwidth.Allocation {
 		t.Helper()
-		got := a.Allocate(now, budget, 0, tracks)
+		got := a.Allocate(now, bandwidth.Budget{Bitrate: budget}, tracks)
 		if !slices.Equal(layers(tracks), want) {
 			t.Fatalf("at %d ms layers %v, want %v", now/1e6, layers(tracks), want)
 		}
@@ -119,6 +119,38 @@ func TestAllocateHoldsBack(t *testing.T) {
 	at(now+24*second, 5000, 2, 2)
 }
 
+// Of pictures that all cost too much the first stays while sound gets through;
+// what has taken its room comes back more and more rarely.
+func TestTheLastPictureStays(t *testing.T) {
+	const paused = bandwidth.Paused
+	var a bandwidth.Allocator
+	tracks := []bandwidth.Track{flowing(bandwidth.Other, 2), flowing(bandwidth.Speaker, 2), flowing(bandwidth.Other, 2)}
+	at := func(now int64, bitrate uint64, through bool, want ...int) {
+		t.Helper()
+		a.Allocate(now, bandwidth.Budget{Bitrate: bitrate, Reserve: 40, Clear: through}, tracks)
+		if !slices.Equal(layers(tracks), want) {
+			t.Fatalf("at %d ms layers %v, want %v", now/1e6, layers(tracks), want)
+		}
+		apply(tracks)
+	}
+	now := 10 * second
+	at(now, 80, true, paused, 0, paused)
+	at(now+10*second, 80, true, paused, 0, paused)
+	now += 11 * second
+	at(now, 80, false, paused, paused, paused)
+	for _, wait := range []int64{1, 2, 4, 8, 16, 30, 30} { // it comes back, and is too much again
+		at(now+wait*second-second/2, 80, true, paused, paused, paused)
+		at(now+wait*second, 80, true, paused, 0, paused)
+		now += (wait + 1) * second
+		at(now, 80, false, paused, paused, paused)
+	}
+	// Then it lasts: nothing is held against it any more.
+	at(now+30*second, 80, true, paused, 0, paused)
+	at(now+40*second, 80, false, paused, paused, paused)
+	at(now+41*second, 80, true, paused, 0, paused)
+	at(now+43*second, 1000, true, 0, 1, 0)
+}
+
 func TestAllocateProperties(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
 	for range 20_000 {
@@ -137,19 +169,19 @@ func TestAllocateProperties(t *testing.T) {
 			t.Current = rng.IntN(bandwidth.MaxLayers+1) - 1
 			t.Held = rng.IntN(2) == 0
 		}
-		budget, reserve := rng.Uint64N(6000), rng.Uint64N(200)
+		budget := bandwidth.Budget{Bitrate: rng.Uint64N(6000), Reserve: rng.Uint64N(200), Clear: rng.IntN(2) == 0}
 		var a, again bandwidth.Allocator
 		if rng.IntN(2) == 0 { // something has been forced down just now
 			low := []bandwidth.Track{flowing(bandwidth.Other, 2)}
-			a.Allocate(9*second, 0, 0, low)
-			again.Allocate(9*second, 0, 0, low)
+			a.Allocate(9*second, bandwidth.Budget{}, low)
+			again.Allocate(9*second, bandwidth.Budget{}, low)
 		}
 		copied := slices.Clone(tracks)
-		out := a.Allocate(9*second+second/2, budget, reserve, tracks)
-		if other := again.Allocate(9*second+second/2, budget, reserve, copied); out != other || !reflect.DeepEqual(tracks, copied) {
+		out := a.Allocate(9*second+second/2, budget, tracks)
+		if other := again.Allocate(9*second+second/2, budget, copied); out != other || !reflect.DeepEqual(tracks, copied) {
 			t.Fatalf("not the same twice: %+v %+v", tracks, copied)
 		}
-		used := reserve
+		used, flowing, lowest := budget.Reserve, 0, true
 		for _, tr := range tracks {
 			if tr.Layer == bandwidth.Paused {
 				continue
@@ -158,9 +190,12 @@ func TestAllocateProperties(t *testing.T) {
 				t.Fatalf("layer %d of %+v", tr.Layer, tr)
 			}
 			used += tr.Bitrates[tr.Layer]
+			flowing++
+			lowest = lowest && !slices.ContainsFunc(tr.Bitrates[:tr.Layer], func(b uint64) bool { return b > 0 })
 		}
-		if used != out.Used || used > reserve && used > budget {
-			t.Fatalf("%d of %d used, %d said: %+v", used, budget, out.Used, tracks)
+		last := budget.Clear && flowing == 1 && lowest
+		if used != out.Used || used > budget.Reserve && used > budget.Bitrate && !last {
+			t.Fatalf("%d of %+v used, %d said: %+v", used, budget, out.Used, tracks)
 		}
 		if out.Wanted < out.Used {
 			t.Fatalf("wanted %d, used %d", out.Wanted, out.Used)
@@ -190,7 +225,7 @@ func TestAllocateDoesNotFlap(t *testing.T) {
 				tracks[j].Bitrates[l] = uint64(r * (0.95 + 0.1*rng.Float64()))
 			}
 		}
-		a.Allocate(now, uint64(2500*(0.95+0.1*rng.Float64())), 50, tracks)
+		a.Allocate(now, bandwidth.Budget{Bitrate: uint64(2500 * (0.95 + 0.1*rng.Float64())), Reserve: 50}, tracks)
 		for _, tr := range tracks {
 			if tr.Layer != tr.Current {
 				changes++
@@ -211,6 +246,6 @@ func BenchmarkAllocate(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		a.Allocate(second, 9000, 100, tracks)
+		a.Allocate(second, bandwidth.Budget{Bitrate: 9000, Reserve: 100}, tracks)
 	}
 }

@@ -25,6 +25,10 @@ const (
 	silenceAfter = int64(1500 * time.Millisecond) // without feedback, for decay to begin
 	silenceStep  = int64(500 * time.Millisecond)
 	silenceDecay = 0.7
+
+	clearLoss  = 0.3                    // of all, that is not clear whatever the line is like
+	clearQueue = 300                    // ms
+	clearAgain = int64(2 * time.Second) // after which what was known without sending is no longer
 )
 
 // Config bounds an estimate. Zero values mean the defaults.
@@ -42,6 +46,9 @@ type Estimate struct {
 	Loss    float64       // share of packets lost of late, 0 to 1
 	RTT     time.Duration // smoothed; 0 before the first feedback
 	Overuse bool          // a queue is growing on the way
+	// Clear says that what little is sent gets through: hardly more is lost than
+	// the line loses by itself, and nothing waits long.
+	Clear bool
 }
 
 // Estimator is the congestion controller of one connection. Its methods may be
@@ -56,6 +63,7 @@ type Estimator struct {
 	lastSent     int64
 	pending      bool  // something was sent since the last feedback
 	lastFeedback int64 // or when the silence was last counted
+	waits        int64 // since when feedback is waited for, or when the last came
 	known        bool
 
 	clock   receiverClock
@@ -112,7 +120,7 @@ func (e *Estimator) Sent(now int64, size, probe int) uint16 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.pending {
-		e.pending = true
+		e.pending, e.waits = true, now
 		e.lastFeedback = max(e.lastFeedback, now) // silence counts from here
 	}
 	slot := &e.ring[e.next&int64(len(e.ring)-1)]
@@ -159,8 +167,19 @@ func (e *Estimator) Estimate(now int64) Estimate {
 	e.silence(now)
 	return Estimate{
 		Bitrate: e.bitrate(), Known: e.known, Acked: uint64(e.acked.rate(ackedWindow)), Loss: e.loss.share,
-		RTT: time.Duration(e.rtt), Overuse: e.delay.usage == over,
+		RTT: time.Duration(e.rtt), Overuse: e.delay.usage == over, Clear: e.clear(now),
 	}
+}
+
+// clear says whether what is sent gets through.
+func (e *Estimator) clear(now int64) bool {
+	switch waits := now - e.waits; {
+	case !e.known || !e.pending && waits > clearAgain:
+		return true // it may be tried
+	case e.pending && waits > silenceAfter:
+		return false
+	}
+	return e.loss.share-e.loss.inherent < lossCut && e.loss.share < clearLoss && e.delay.standing(standDeep) < clearQueue
 }
 
 // bitrate is the lower of what delay and what loss allow, within the

@@ -25,6 +25,11 @@ const (
 	queueMost   = 120 // ms of delay above the least: a queue, whatever the trend says yet
 	queueJitter = 4   // and this many times the jitter
 	queueLeak   = 1   // ms a second by which the least delay is forgotten: clocks drift
+
+	standLeast  = 25                            // ms that all packets of late have waited: a queue that stands
+	standFor    = int64(100 * time.Millisecond) // of late, and
+	standGroups = 3                             // at least so many groups
+	standDeep   = 2                             // of a deep queue
 )
 
 // usage says what the queue at the bottleneck does.
@@ -57,6 +62,7 @@ type delayFilter struct {
 	last       float64 // delta
 	smoothed   float64
 	slope      float64
+	waits      [standMost]wait
 	threshold  float64
 	overFor    float64 // ms; negative: not over
 	overCount  int
@@ -66,6 +72,14 @@ type delayFilter struct {
 }
 
 type point struct{ x, y float64 }
+
+// wait is how long a group has waited somewhere, beyond what is the least.
+type wait struct {
+	at int64
+	ms float64
+}
+
+const standMost = 16 // groups that are looked back at
 
 func (f *delayFilter) reset() {
 	jitter := f.jitter
@@ -133,6 +147,7 @@ func (f *delayFilter) delta(sent, got float64, gotAt, now int64) {
 	f.sum += d
 	f.last = d
 	f.least = min(f.least+queueLeak*sent/1000, f.sum)
+	f.waits[f.count%standMost] = wait{gotAt, f.sum - f.least}
 	f.smoothed = trendSmooth*f.smoothed + (1-trendSmooth)*f.sum
 	f.points[f.count%trendWindow] = point{ms(gotAt - f.firstGot), f.smoothed}
 	f.count++
@@ -175,7 +190,7 @@ func (f *delayFilter) judge(slope, sentDelta float64, now int64) {
 			f.overFor += sentDelta
 		}
 		f.overCount++
-		if f.overFor > overTime && f.overCount > 1 && slope >= f.slope {
+		if f.overFor > overTime && f.overCount > 1 && slope >= f.slope && f.standing(standGroups) > standLeast {
 			f.overFor, f.overCount = 0, 0
 			f.usage = over
 		}
@@ -199,7 +214,28 @@ func (f *delayFilter) queued() {
 }
 
 // deep says whether there is a queue beyond what jitter explains.
-func (f *delayFilter) deep() bool { return f.sum-f.least > queueMost+queueJitter*f.jitter }
+func (f *delayFilter) deep() bool { return f.standing(standDeep) > queueMost+queueJitter*f.jitter }
+
+// standing is the queue that every packet of late had to pass: the least that
+// any has waited, of some groups at least. A machine that is busy with something
+// else, at either end, holds packets up and then takes them all at once, so that
+// the delay grows often and by much, but some of them always come through as
+// quickly as ever. A queue on the way lets nobody pass.
+func (f *delayFilter) standing(groups int) float64 {
+	if f.count < groups {
+		return 0
+	}
+	newest := f.waits[(f.count-1)%standMost]
+	least := newest.ms
+	for i := 2; i <= min(f.count, standMost); i++ {
+		w := f.waits[(f.count-i)%standMost]
+		if i > groups && newest.at-w.at > standFor {
+			break
+		}
+		least = min(least, w.ms)
+	}
+	return least
+}
 
 // adapt moves the threshold towards the trend, so that a flow which only
 // reacts to loss does not starve this one.

@@ -199,7 +199,7 @@ func (e *Estimator) apply(now int64, ref uint32) bool {
 		return false // says nothing new: silence goes on
 	}
 	e.known, e.pending = true, e.lastSent > newest && newest >= 0
-	e.lastFeedback = now
+	e.lastFeedback, e.waits = now, now
 	if newest >= 0 {
 		if rtt := max(now-newest, 0); e.rtt == 0 {
 			e.rtt = rtt

@@ -21,14 +21,41 @@ type link struct {
 	burst  float64 // bytes that pass at once after a pause
 	police bool    // drop what exceeds the rate, queueing nothing
 
+	sender, receiver *busy // the machines at the ends; nil: at rest
+
 	free, lastOut time.Duration
 	tokens        float64 // bytes, of the policer
 	tokensAt      time.Duration
 	rng           *rand.Rand
 }
 
+// busy is a machine that has other things to do as well: what is due while it
+// does them waits until it comes back.
+type busy struct {
+	every, least, most time.Duration // mean time between its absences, and how long they are
+	from, until        time.Duration // the one at hand
+	rng                *rand.Rand
+}
+
+// when returns when something that is due at a time is done. Times must not run
+// backwards.
+func (b *busy) when(at time.Duration) time.Duration {
+	if b == nil {
+		return at
+	}
+	for at >= b.until {
+		b.from = b.until + time.Duration(b.rng.ExpFloat64()*float64(b.every))
+		b.until = b.from + b.least + time.Duration(b.rng.Int64N(int64(b.most-b.least)+1))
+	}
+	if at < b.from {
+		return at
+	}
+	return b.until
+}
+
 // carry returns when a packet arrives, and whether it does.
 func (l *link) carry(at time.Duration, size int) (time.Duration, bool) {
+	at = l.sender.when(at)
 	rate := l.rate(at)
 	if l.police {
 		l.tokens = min(l.tokens+rate/8*(at-l.tokensAt).Seconds(), 8000)
@@ -52,7 +79,7 @@ func (l *link) carry(at time.Duration, size int) (time.Duration, bool) {
 	if l.jitter > 0 {
 		out += time.Duration((2*l.rng.Float64() - 1) * float64(l.jitter))
 	}
-	l.lastOut = max(l.lastOut, out)
+	l.lastOut = l.receiver.when(max(l.lastOut, out))
 	return l.lastOut, true
 }
 
@@ -131,6 +158,7 @@ type call struct {
 	sound  uint64
 	cross  func(at time.Duration) float64 // bits a second of someone else's through the same queue
 	quiet  func(at time.Duration) bool    // no feedback arrives
+	bare   bool                           // nothing can be padded
 
 	est      *bandwidth.Estimator
 	alloc    bandwidth.Allocator
@@ -160,6 +188,11 @@ type sample struct {
 func newCall(t *testing.T, l link, seed uint64) *call {
 	t.Helper()
 	l.rng = rand.New(rand.NewPCG(1, seed))
+	for i, b := range []*busy{l.sender, l.receiver} {
+		if b != nil {
+			b.rng = rand.New(rand.NewPCG(uint64(2+i), seed))
+		}
+	}
 	if l.queue == 0 {
 		l.queue = 500 * time.Millisecond
 	}
@@ -183,7 +216,7 @@ func (c *call) send(size, probe int) {
 func (c *call) allocate() {
 	t := &c.tracks[0]
 	e := c.est.Estimate(int64(c.now))
-	a := c.alloc.Allocate(int64(c.now), e.Bitrate, c.sound, c.tracks)
+	a := c.alloc.Allocate(int64(c.now), bandwidth.Budget{Bitrate: e.Bitrate, Reserve: c.sound, Clear: e.Clear}, c.tracks)
 	if t.Layer != t.Current {
 		if t.Layer > t.Current {
 			c.switchAt = c.now + 200*time.Millisecond // for the key frame
@@ -194,7 +227,7 @@ func (c *call) allocate() {
 	}
 	if c.probe.Next == 0 || int64(c.now) >= c.probe.Next {
 		c.probe = c.est.Probe(int64(c.now), a.Wanted)
-		for n := c.probe.Bytes; n > 0; n -= bandwidth.ProbePacket {
+		for n := c.probe.Bytes; n > 0 && !c.bare; n -= bandwidth.ProbePacket {
 			c.send(bandwidth.ProbePacket, c.probe.ID)
 			c.history[len(c.history)-1].padding += bandwidth.ProbePacket
 		}
