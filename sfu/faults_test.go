@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pion/rtp"
@@ -12,9 +13,23 @@ import (
 	"commsd/sfu"
 )
 
-// studio is somebody with a microphone and a camera. What viewers get is
-// measured against what it sends: a machine that has other things to do slows
-// both down.
+// byTheirOwnClock runs a test by a clock that stands still while anybody has
+// something to do: how busy the machine is changes nothing, and nobody waits.
+// The server's sockets are the machine's and out of the clock's reach; nothing
+// may come by them.
+func byTheirOwnClock(t *testing.T, test func(t *testing.T, s *sfu.SFU)) {
+	t.Helper()
+	if sfu.RaceEnabled {
+		t.Skip("the race detector fails on such clocks now and then (golang/go#78156); make go-test runs this without")
+	}
+	s := serve(t, func(c *sfu.Config) { c.TCPListen = "" })
+	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(s.Settle)
+		test(t, s)
+	})
+}
+
+// studio is somebody with a microphone and a camera.
 type studio struct {
 	cam    *meetingpeer.Simulcast
 	sounds atomic.Int64
@@ -24,9 +39,9 @@ const filmEvery, soundEvery = 40 * time.Millisecond, 20 * time.Millisecond
 
 // film publishes sound and a camera in three layers of 25 pictures a second
 // that take 120, 350 and 900 kb/s.
-func film(t *testing.T, s *sfu.SFU) *studio {
+func film(t *testing.T, s *sfu.SFU, far *internet) *studio {
 	t.Helper()
-	c := join(t, s, everything("r", "an"), nil)
+	c := join(t, s, everything("r", "an"), far.reach(far.line(t, conditions{delay: time.Millisecond})))
 	out := &studio{}
 	mic, _ := c.publish(microphone("mic"))
 	t.Cleanup(mic.Pump(soundEvery, func(n int) *rtp.Packet { out.sounds.Add(1); return opus(n) }).Stop)
@@ -72,16 +87,6 @@ func (s *studio) during(t *testing.T, d time.Duration) span {
 	return s.end(of)
 }
 
-// fail fails the test, unless the machine had so much else to do that the
-// server cannot tell its own delay from that of the line.
-func (s *studio) fail(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if late := s.cam.Late(); late > 3 {
-		t.Skipf("the machine had no time, %d pictures were late: %s", late, fmt.Sprintf(format, args...))
-	}
-	t.Errorf(format, args...)
-}
-
 // pass lets a test's time pass.
 func pass(t *testing.T, d time.Duration) {
 	t.Helper()
@@ -115,101 +120,74 @@ func (v *viewer) gets(w wanted, sent span) string {
 		pictures, sent.pictures, named, sounds, sent.sounds, sent.to.Sub(sent.from).Round(time.Millisecond), w)
 }
 
-// windows is in how many spans of time a test looks for what it wants. On a
-// machine at rest it finds it in the first.
-const windows = 8
-
 // One camera, watched over lines of every kind at the same time: the picture
 // flows at the layer that fits, and the sound all the while.
-func TestLines(t *testing.T) {
+func TestFaultsOfLines(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
-	st := film(t, s)
-	far := newInternet(s)
-	type watched struct {
-		name string
-		line conditions
-		want wanted
-		*viewer
-	}
-	all := []*watched{
-		{name: "1 % loss", line: conditions{loss: 1, delay: 10 * time.Millisecond}, want: wanted{'f', 0.92, 0.95, 1}},
-		{name: "5 % loss", line: conditions{loss: 5, delay: 10 * time.Millisecond}, want: wanted{'f', 0.9, 0.88, 0.9}},
-		{name: "10 % loss", line: conditions{loss: 10, delay: 10 * time.Millisecond}, want: wanted{'f', 0.85, 0.8, 0.9}},
-		{name: "50 ms", line: conditions{delay: 50 * time.Millisecond}, want: wanted{'f', 0.92, 0.95, 1}},
-		{name: "150 ms", line: conditions{delay: 150 * time.Millisecond}, want: wanted{'f', 0.92, 0.95, 1}},
-		{name: "300 ms", line: conditions{delay: 300 * time.Millisecond}, want: wanted{'f', 0.9, 0.92, 1}},
-		{name: "jitter", line: conditions{delay: 20 * time.Millisecond, jitter: 30 * time.Millisecond}, want: wanted{'f', 0.92, 0.95, 1}},
-		{name: "700 kb/s", line: conditions{delay: 20 * time.Millisecond, rate: 700_000}, want: wanted{'h', 0.9, 0.92, 0.9}},
-	}
-	clients := make([]*client, len(all))
-	for i, w := range all { // all of them connect at the same time
-		clients[i] = join(t, s, everything("r", w.name), far.reach(far.line(t, w.line)))
-	}
-	for i, w := range all {
-		w.viewer = watch(t, st, clients[i])
-	}
-	pass(t, 3*time.Second)
-	why := make(map[string]string)
-	for range windows {
-		sent := st.during(t, 3*time.Second)
-		left := all[:0]
+	byTheirOwnClock(t, func(t *testing.T, s *sfu.SFU) {
+		far := newInternet(s)
+		st := film(t, s, far)
+		type watched struct {
+			name string
+			line conditions
+			want wanted
+			*viewer
+		}
+		all := []*watched{
+			{name: "1 % loss", line: conditions{loss: 1, delay: 10 * time.Millisecond}, want: wanted{'f', 0.96, 0.97, 1}},
+			{name: "5 % loss", line: conditions{loss: 5, delay: 10 * time.Millisecond}, want: wanted{'f', 0.9, 0.9, 0.9}},
+			{name: "10 % loss", line: conditions{loss: 10, delay: 10 * time.Millisecond}, want: wanted{'f', 0.85, 0.84, 0.8}},
+			{name: "50 ms", line: conditions{delay: 50 * time.Millisecond}, want: wanted{'f', 0.98, 0.98, 1}},
+			{name: "150 ms", line: conditions{delay: 150 * time.Millisecond}, want: wanted{'f', 0.98, 0.98, 1}},
+			{name: "300 ms", line: conditions{delay: 300 * time.Millisecond}, want: wanted{'f', 0.98, 0.98, 1}},
+			{name: "jitter", line: conditions{delay: 20 * time.Millisecond, jitter: 30 * time.Millisecond}, want: wanted{'f', 0.98, 0.98, 1}},
+			{name: "700 kb/s", line: conditions{delay: 20 * time.Millisecond, rate: 700_000}, want: wanted{'h', 0.95, 0.98, 0.85}},
+		}
+		clients := make([]*client, len(all))
+		for i, w := range all { // all of them connect at the same time
+			clients[i] = join(t, s, everything("r", w.name), far.reach(far.line(t, w.line)))
+		}
+		for i, w := range all {
+			w.viewer = watch(t, clients[i])
+		}
+		pass(t, 8*time.Second)
+		sent := st.during(t, 10*time.Second)
 		for _, w := range all {
-			if why[w.name] = w.gets(w.want, sent); why[w.name] != "" {
-				left = append(left, w)
+			if why := w.gets(w.want, sent); why != "" {
+				t.Errorf("%s: %s", w.name, why)
 			}
 		}
-		if all = left; len(all) == 0 {
-			break
-		}
-	}
-	for _, w := range all {
-		st.fail(t, "%s: %s", w.name, why[w.name])
-	}
+	})
 }
 
 // A line falls from 4 Mb/s to 300 kb/s and rises again: the picture gets small
 // and goes on, the sound is kept, and the best picture is back within 5 s.
-func TestBandwidthFallsAndReturns(t *testing.T) {
+func TestFaultsFallAndReturn(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
-	st := film(t, s)
-	far := newInternet(s)
-	l := far.line(t, conditions{delay: 25 * time.Millisecond, rate: 4_000_000})
-	v := watch(t, st, join(t, s, everything("r", "chi"), far.reach(l)))
-	until := func(w wanted) bool {
-		t.Helper()
-		why := ""
-		for range windows {
-			if why = v.gets(w, st.during(t, 2*time.Second)); why == "" {
-				return true
+	byTheirOwnClock(t, func(t *testing.T, s *sfu.SFU) {
+		far := newInternet(s)
+		st := film(t, s, far)
+		l := far.line(t, conditions{delay: 25 * time.Millisecond, rate: 4_000_000})
+		v := watch(t, join(t, s, everything("r", "chi"), far.reach(l)))
+		expect := func(what string, w wanted, d time.Duration) {
+			t.Helper()
+			if why := v.gets(w, st.during(t, d)); why != "" {
+				t.Errorf("%s: %s", what, why)
 			}
 		}
-		st.fail(t, "%s", why)
-		return false
-	}
-	if !until(wanted{'f', 0.92, 0.95, 1}) {
-		return
-	}
-
-	falling := st.begin()
-	l.bandwidth(300_000)
-	pass(t, 3*time.Second)
-	// The queue before the line is emptied first: of the pictures only that they
-	// go on is asked here, of the sound more.
-	if why := v.gets(wanted{'q', 0, 0.6, 0}, st.end(falling)); why != "" {
-		st.fail(t, "as the line falls: %s", why)
-	}
-	if !until(wanted{'q', 0.9, 0.95, 1}) {
-		return
-	}
-
-	rise := time.Now()
-	l.bandwidth(4_000_000)
-	if !until(wanted{'f', 0.9, 0.95, 1}) {
-		return
-	}
-	if took := v.steady(rise, 'f'); took > 5*time.Second {
-		st.fail(t, "the best picture is back %v after the line is", took)
-	}
+		pass(t, 3*time.Second)
+		expect("at 4 Mb/s", wanted{'f', 0.98, 0.98, 1}, 3*time.Second)
+		l.bandwidth(300_000)
+		// The queue before the line is emptied first: of the pictures only that they
+		// go on is asked here, of the sound more.
+		expect("as the line falls", wanted{'q', 0.2, 0.7, 0}, 3*time.Second)
+		expect("at 300 kb/s", wanted{'q', 0.8, 0.97, 0.9}, 5*time.Second)
+		rise := time.Now()
+		l.bandwidth(4_000_000)
+		pass(t, 5*time.Second)
+		expect("at 4 Mb/s again", wanted{'f', 0.98, 0.98, 1}, 3*time.Second)
+		if took := v.steady(rise, 'f'); took > 5*time.Second {
+			t.Errorf("the best picture is back %v after the line is", took)
+		}
+	})
 }

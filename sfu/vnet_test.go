@@ -1,7 +1,7 @@
 package sfu_test
 
 import (
-	"io"
+	"bytes"
 	"maps"
 	"math/rand/v2"
 	"net"
@@ -67,13 +67,94 @@ func (i *internet) port(send func([]byte)) netip.AddrPort {
 // line is one client's line.
 type line struct {
 	client *vnet.Net
-	queue  *vnet.TBFQueue
+	down   *wire
 }
 
 // bandwidth changes the line's rate in bits a second.
 func (l *line) bandwidth(rate int) {
-	l.queue.SetRate(rate)
-	l.queue.SetSize(int64(float64(rate) / 8 * queueTime.Seconds()))
+	l.down.mu.Lock()
+	defer l.down.mu.Unlock()
+	l.down.rate = rate
+}
+
+// wire is the way to a client: a queue before a line of some rate, and jitter
+// behind it. vnet's own turn round and round when time stands still meanwhile.
+type wire struct {
+	// Set at construction.
+	conn   transport.UDPConn
+	jitter time.Duration
+	some   chan struct{} // has room for one word that there is something to send
+	stop   chan struct{}
+
+	mu   sync.Mutex
+	rate int         // guarded by mu
+	free time.Time   // guarded by mu; when the line has sent what it was given
+	last time.Time   // guarded by mu; when that leaves
+	rng  *rand.Rand  // guarded by mu
+	due  []wirePiece // guarded by mu; in order
+}
+
+type wirePiece struct {
+	at      time.Time
+	to      net.Addr
+	payload []byte
+}
+
+// send takes a packet, as a network does: it may be lost.
+func (w *wire) send(payload []byte, to net.Addr) {
+	w.mu.Lock()
+	at := time.Now()
+	if w.rate > 0 {
+		if w.free.Sub(at) > queueTime {
+			w.mu.Unlock()
+			return
+		}
+		if w.free.After(at) {
+			at = w.free
+		}
+		at = at.Add(time.Duration(len(payload)) * 8 * time.Second / time.Duration(w.rate))
+		w.free = at
+	}
+	if w.jitter > 0 {
+		at = at.Add(time.Duration(w.rng.Int64N(int64(w.jitter))))
+	}
+	if w.last.After(at) {
+		at = w.last
+	}
+	w.last = at
+	w.due = append(w.due, wirePiece{at, to, bytes.Clone(payload)})
+	w.mu.Unlock()
+	select {
+	case w.some <- struct{}{}:
+	default:
+	}
+}
+
+// run delivers, until the wire is stopped.
+func (w *wire) run() {
+	for {
+		var head wirePiece
+		w.mu.Lock()
+		if len(w.due) > 0 {
+			head = w.due[0]
+			w.due = w.due[1:]
+		}
+		w.mu.Unlock()
+		if head.payload == nil {
+			select {
+			case <-w.some:
+				continue
+			case <-w.stop:
+				return
+			}
+		}
+		select {
+		case <-time.After(time.Until(head.at)):
+			_, _ = w.conn.WriteTo(head.payload, head.to) // lost, as on any network
+		case <-w.stop:
+			return
+		}
+	}
 }
 
 const gatewayAddr, clientAddr = "10.0.0.1", "10.0.0.2"
@@ -105,39 +186,22 @@ func (i *internet) line(t *testing.T, c conditions) *line {
 	}
 	gateway, nic := host(gatewayAddr)
 	must(router.AddNet(nic))
-	l := &line{}
-	l.client, nic = host(clientAddr)
-	var closing []io.Closer
-	if c.jitter > 0 {
-		late, err := vnet.NewDelayFilter(nic)
-		must(err)
-		closing = append(closing, shake(late, c.jitter), late)
-		nic = late
-	}
-	if c.rate > 0 {
-		l.queue = vnet.NewTBFQueue(c.rate, 3000, 0)
-		l.bandwidth(c.rate)
-		queue, err := vnet.NewQueue(nic, l.queue)
-		must(err)
-		closing = append([]io.Closer{queue}, closing...)
-		nic = queue
-	}
+	client, nic := host(clientAddr)
 	must(router.AddNet(nic))
 	must(router.Start())
 	conn, err := gateway.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(gatewayAddr), Port: gatewayPort})
 	must(err)
+	l := &line{client: client, down: &wire{
+		conn: conn, jitter: c.jitter, rate: c.rate, rng: rand.New(rand.NewPCG(1, 1)), some: make(chan struct{}, 1), stop: make(chan struct{}),
+	}}
 	var wg sync.WaitGroup
-	wg.Go(func() { i.serve(conn) })
+	wg.Go(func() { i.serve(conn, l.down) })
+	wg.Go(l.down.run)
 	t.Cleanup(func() {
+		close(l.down.stop)
 		must(conn.Close())
 		wg.Wait()
-		// Nobody sends any more, but some is on the way, and a DelayFilter that is
-		// closed blocks the router for ever.
-		<-time.After(c.delay + 50*time.Millisecond)
 		must(router.Stop())
-		for _, c := range closing {
-			must(c.Close())
-		}
 	})
 	return l
 }
@@ -145,7 +209,7 @@ func (i *internet) line(t *testing.T, c conditions) *line {
 const gatewayPort = 5000
 
 // serve hands what clients send to a gateway over to the server.
-func (i *internet) serve(conn transport.UDPConn) {
+func (i *internet) serve(conn transport.UDPConn, down *wire) {
 	clients := make(map[netip.AddrPort]netip.AddrPort)
 	buf := make([]byte, 2000)
 	for {
@@ -156,42 +220,11 @@ func (i *internet) serve(conn transport.UDPConn) {
 		client := from.(*net.UDPAddr).AddrPort()
 		at, known := clients[client]
 		if !known {
-			at = i.port(func(b []byte) { _, _ = conn.WriteTo(b, from) }) // lost, as on any network
+			at = i.port(func(b []byte) { down.send(b, from) })
 			clients[client] = at
 		}
 		i.s.FromRelay(buf[:n], at, i.udp)
 	}
-}
-
-// shaking changes a delay all the while.
-type shaking struct {
-	stop chan struct{}
-	wg   sync.WaitGroup
-}
-
-func shake(f *vnet.DelayFilter, most time.Duration) *shaking {
-	s := &shaking{stop: make(chan struct{})}
-	s.wg.Go(func() {
-		tick := time.NewTicker(10 * time.Millisecond)
-		defer tick.Stop()
-		rng := rand.New(rand.NewPCG(1, 1))
-		for {
-			f.SetDelay(time.Duration(rng.Int64N(int64(most))))
-			select {
-			case <-tick.C:
-			case <-s.stop:
-				return
-			}
-		}
-	})
-	return s
-}
-
-// Close implements io.Closer.
-func (s *shaking) Close() error {
-	close(s.stop)
-	s.wg.Wait()
-	return nil
 }
 
 // reach is how a client at the end of the line reaches the server.
@@ -226,7 +259,7 @@ const (
 )
 
 // watch plays the client's two tracks until the test ends.
-func watch(t *testing.T, st *studio, c *client) *viewer {
+func watch(t *testing.T, c *client) *viewer {
 	t.Helper()
 	v := &viewer{c: c}
 	stop := make(chan struct{})
@@ -238,8 +271,7 @@ func watch(t *testing.T, st *studio, c *client) *viewer {
 	for range 2 {
 		tr, err := c.Track(ctx(t))
 		if err != nil {
-			st.fail(t, "%s: %v; %v, ICE %v", c.p.Identity(), err, c.Subscriber().ConnectionState(), c.Subscriber().ICEConnectionState())
-			t.FailNow()
+			t.Fatalf("%s: %v; %v, ICE %v", c.p.Identity(), err, c.Subscriber().ConnectionState(), c.Subscriber().ICEConnectionState())
 		}
 		if tr.Kind == kinds[sfu.Video] {
 			v.tr = tr

@@ -27,12 +27,7 @@ type Simulcast struct {
 	layers [len(Rids)]*webrtc.TrackLocalStaticRTP
 	asked  [len(Rids)]atomic.Bool // for a key frame
 	taken  atomic.Int64           // pictures
-	late   atomic.Int64           // of those
 }
-
-// Late counts the pictures that were taken more than their time too late: the
-// machine was busy with something else.
-func (s *Simulcast) Late() int { return int(s.late.Load()) }
 
 // Taken counts the pictures that were taken, each in all layers.
 func (s *Simulcast) Taken() int { return int(s.taken.Load()) }
@@ -89,18 +84,12 @@ func (s *Simulcast) Film(every time.Duration, rates [len(Rids)]int) *Source {
 	src.wg.Go(func() {
 		tick := time.NewTicker(every)
 		defer tick.Stop()
-		last := time.Now()
 		for n := 0; ; n++ {
 			select {
 			case <-src.stop:
 				return
 			case <-tick.C:
 			}
-			now := time.Now()
-			if now.Sub(last) > 2*every {
-				s.late.Add(1)
-			}
-			last = now
 			s.taken.Add(1)
 			for i, f := range films {
 				key := s.asked[i].Swap(false)
