@@ -111,10 +111,13 @@ describe("going in", () => {
     };
     void call.join();
     await settle();
-    expect(call.store.get()).toMatchObject({ phase: "joining", blocked: true });
+    expect(call.store.get()).toMatchObject({ phase: "joining", obstacle: "network" });
     world.connect = () => Promise.reject(ConnectionError.serverUnreachable("away"));
     await settle(retryDelays[0]);
-    expect(call.store.get()).toMatchObject({ phase: "joining", attempt: 2, blocked: false });
+    expect(call.store.get()).toMatchObject({ phase: "joining", attempt: 2, obstacle: null });
+    world.connect = () => Promise.reject(ConnectionError.leaveRequest("left", DisconnectReason.JOIN_FAILURE));
+    await settle(retryDelays[1]);
+    expect(call.store.get()).toMatchObject({ phase: "joining", attempt: 3, obstacle: "full" });
   });
 
   it("says that the browser is too old", async () => {

@@ -54,8 +54,11 @@ export interface CallState {
   phase: Phase;
   /** Attempts to get in since the last success; 0 while inside. */
   attempt: number;
-  /** The server answered the last attempt, but neither sound nor picture can get through to it. */
-  blocked: boolean;
+  /**
+   * What kept the last attempt out of a server that did answer: the network lets neither sound nor picture through, or
+   * the server did not take one in, which it says of a full room.
+   */
+  obstacle: "network" | "full" | null;
   members: Member[];
   /** The browser wants a click before it plays sound. */
   soundBlocked: boolean;
@@ -92,7 +95,7 @@ export const retryDelays: readonly number[] = [500, 1_000, 2_000, 4_000, 7_000, 
  */
 export class Call {
   readonly store = new Store<CallState>({
-    phase: "idle", attempt: 0, blocked: false, members: [], soundBlocked: false, sharing: false, shareProblem: null, since: 0, unsent: null,
+    phase: "idle", attempt: 0, obstacle: null, members: [], soundBlocked: false, sharing: false, shareProblem: null, since: 0, unsent: null,
   });
   readonly media: LocalMedia;
 
@@ -179,7 +182,7 @@ export class Call {
     try {
       [admission, kit] = await Promise.all([this.#admit(), this.#loaded()]);
     } catch (err) {
-      this.store.set({ blocked: false });
+      this.store.set({ obstacle: null });
       this.#refusedBy(err);
       return false;
     }
@@ -204,7 +207,7 @@ export class Call {
       await room.connect(admission.url, admission.token);
     } catch (err) {
       this.#room = null;
-      this.store.set({ blocked: answered && err instanceof kit.ConnectionError && err.reason === kit.ConnectionErrorReason.InternalError });
+      this.store.set({ obstacle: obstacleOf(kit, err, answered) });
       if (err instanceof kit.ConnectionError && err.reason === kit.ConnectionErrorReason.NotAllowed && ++this.#refusals > 2) {
         this.#finish("refused");
       }
@@ -215,7 +218,7 @@ export class Call {
       return false;
     }
     this.#refusals = 0;
-    this.store.set({ phase: "connected", attempt: 0, blocked: false, since: this.store.get().since || Date.now() });
+    this.store.set({ phase: "connected", attempt: 0, obstacle: null, since: this.store.get().since || Date.now() });
     this.#update();
     for (const input of inputs) this.#publish(input);
     const speaker = this.media.store.get().speaker;
@@ -375,6 +378,19 @@ function endOf(kit: LiveKit, reason: number): Phase | undefined {
       return "ended";
     default:
       return undefined;
+  }
+}
+
+/** What kept one out, in spite of a server that answered. */
+function obstacleOf(kit: LiveKit, err: unknown, answered: boolean): CallState["obstacle"] {
+  if (!(err instanceof kit.ConnectionError)) return null;
+  switch (err.reason) {
+    case kit.ConnectionErrorReason.LeaveRequest:
+      return "full";
+    case kit.ConnectionErrorReason.InternalError:
+      return answered ? "network" : null;
+    default:
+      return null;
   }
 }
 

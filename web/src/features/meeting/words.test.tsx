@@ -18,10 +18,12 @@ it("says of a network that lets no media through what it is, and not that the se
   renderRoutes((parent) => [createRoute({ getParentRoute: () => parent, path: "/", component: () => <Notices call={call} /> })], "/");
   await screen.findByRole("status");
   for (const phase of ["joining", "rejoining"] as const) {
-    act(() => call.store.set({ phase, attempt: 2, blocked: true }));
+    act(() => call.store.set({ phase, attempt: 2, obstacle: "network" }));
     expect(screen.getByRole("status").textContent).toContain("mạng ở đây chưa cho âm thanh và hình ảnh đi qua");
-    act(() => call.store.set({ blocked: false }));
-    expect(screen.getByRole("status").textContent).not.toContain("mạng ở đây");
+    act(() => call.store.set({ obstacle: "full" }));
+    expect(screen.getByRole("status").textContent).toContain("phòng họp có thể đã đủ");
+    act(() => call.store.set({ obstacle: null }));
+    expect(screen.getByRole("status").textContent).not.toMatch(/mạng ở đây|đã đủ/);
   }
 });
 

@@ -13,19 +13,20 @@ const icon = { size: 18, stroke: 1.5, "aria-hidden": true } as const;
 /** What one must know during a call: the connection, blocked sound, devices. */
 export function Notices({ call }: { call: Call }) {
   const { t } = useTranslation("meeting");
-  const { phase, attempt, blocked, soundBlocked, shareProblem, unsent } = useStore(call.store);
+  const { phase, attempt, obstacle, soundBlocked, shareProblem, unsent } = useStore(call.store);
   const media = call.media;
   const devices = useStore(media.store);
   const connection =
     phase === "reconnecting"
       ? t("state.reconnecting")
-      : blocked && (phase === "rejoining" || phase === "joining")
-        ? t("state.blocked", { attempt })
+      : obstacle && (phase === "rejoining" || phase === "joining")
+        ? t(`state.${obstacle}`, { attempt })
         : phase === "rejoining"
           ? t("state.rejoining", { attempt })
           : phase === "joining" && attempt > 1
             ? t("state.joiningAgain", { attempt })
             : "";
+  // i18n: state.network, state.full
   // i18n: problem.mic.*, problem.camera.*, problem.share.*, call.unsent.mic, call.unsent.camera
   return (
     <>
