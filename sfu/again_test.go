@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
@@ -130,5 +131,20 @@ func TestUnreachedAreCounted(t *testing.T) {
 	r.sfu.running.Wait()
 	if got := ReasonRoomFull.String(); got != "room full" {
 		t.Errorf("the last reason is %q", got)
+	}
+}
+
+// A client with many streams gets a report of each.
+func TestReportsOfManyStreams(t *testing.T) {
+	packets := receiverReports(make([]rtcp.ReceptionReport, 70))
+	n := 0
+	for _, p := range packets {
+		if _, err := p.Marshal(); err != nil {
+			t.Error(err)
+		}
+		n += len(p.(*rtcp.ReceiverReport).Reports)
+	}
+	if n != 70 || len(packets) != 3 || receiverReports(nil) != nil {
+		t.Errorf("%d reports in %d packets", n, len(packets))
 	}
 }

@@ -66,7 +66,7 @@ func frame(t testing.TB, key bool) []byte {
 	return b
 }
 
-// feed takes packet n of the stream in, as the layer's read loop does.
+// feed takes packet n of the stream in, as streams does.
 func feed(l *layer, pkt *packet, raw []byte, n int, at time.Time) bool {
 	binary.BigEndian.PutUint16(raw[2:], uint16(n))
 	binary.BigEndian.PutUint32(raw[4:], uint32(n)*3000)
@@ -134,7 +134,7 @@ func TestForwardAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkForward is what a packet costs from the read loop to where Pion
+// BenchmarkForward is what a packet costs from where it is decrypted to where Pion
 // encrypts it, for all its subscribers; bench/README.md has the figures.
 func BenchmarkForward(b *testing.B) {
 	for _, subscribers := range []int{1, 10, 100} {

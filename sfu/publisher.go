@@ -2,6 +2,7 @@ package sfu
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -159,19 +160,27 @@ func (b *publisher) report() {
 		if n%reportEvery != 0 {
 			continue
 		}
-		rr := &rtcp.ReceiverReport{}
+		var reports []rtcp.ReceptionReport
 		now := time.Now()
 		b.mu.Lock()
 		for _, l := range b.layers {
-			if r, ok := l.rx.report(l.ssrc, now); ok && len(rr.Reports) < 31 { // RFC 3550, 6.4.2: RC has five bits
-				rr.Reports = append(rr.Reports, r)
+			if r, ok := l.rx.report(l.ssrc, now); ok {
+				reports = append(reports, r)
 			}
 		}
 		b.mu.Unlock()
-		if len(rr.Reports) > 0 {
-			b.write([]rtcp.Packet{rr})
-		}
+		b.write(receiverReports(reports))
 	}
+}
+
+// receiverReports puts reports into packets, of at most 31 each (RFC 3550,
+// 6.4.2: RC has five bits).
+func receiverReports(reports []rtcp.ReceptionReport) []rtcp.Packet {
+	var out []rtcp.Packet
+	for some := range slices.Chunk(reports, 31) {
+		out = append(out, &rtcp.ReceiverReport{Reports: some})
+	}
+	return out
 }
 
 // feedback collects when packets arrived, for the publisher's bandwidth

@@ -11,8 +11,9 @@
 //
 // Obeyed: RFC 3550 (RTP), 3711 (SRTP), 4585 (NACK, PLI), 5104 (FIR), 6464
 // (audio levels), 2198 (RED), 4588 (RTX), 6184 (H.264), 6544 (ICE-TCP), 7741
-// (VP8), 8445 (ICE), 8852 (RIDs), 8853 (simulcast),
-// 8829 (JSEP), draft-holmer-rmcat-transport-wide-cc-extensions-01.
+// (VP8), 7983 (what shares a port), 8285 (header extensions), 8445 (ICE), 8829
+// (JSEP), 8830 (msid), 8843 (BUNDLE), 8852 (RIDs), 8853 (simulcast),
+// draft-holmer-rmcat-transport-wide-cc-extensions-01.
 package sfu
 
 import (

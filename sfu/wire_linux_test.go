@@ -296,7 +296,7 @@ func (f *film) showPart(t testing.TB, from, to int) {
 	}
 }
 
-// The whole way of a packet, from the read loop through Pion to the kernel,
+// The whole way of a packet, from where it is decrypted through Pion to the kernel,
 // allocates nothing.
 func TestForwardWireDoesNotAllocate(t *testing.T) {
 	if raceEnabled {
@@ -317,7 +317,7 @@ func TestForwardWireDoesNotAllocate(t *testing.T) {
 // ones a byte longer.
 var browserFrame = []int{1020, 1020, 1020, 1020, 1020, 1021, 1021, 1021}
 
-// BenchmarkForwardWire is what a forwarded packet costs from the read loop to
+// BenchmarkForwardWire is what a forwarded packet costs from where it is decrypted to
 // the kernel, encryption and Pion's layers included: frames of 8 packets as a
 // browser splits 8 KB, to subscribers that read nothing.
 func BenchmarkForwardWire(b *testing.B) {
