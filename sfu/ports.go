@@ -181,9 +181,10 @@ func (p *ports) close() {
 
 // kit is what PeerConnections are made of.
 type kit struct {
-	settings webrtc.SettingEngine
-	media    *webrtc.MediaEngine
-	udp      *udpMux // may be nil
+	settings   webrtc.SettingEngine
+	media      *webrtc.MediaEngine
+	udp        *udpMux // may be nil
+	interfaces interfaces
 }
 
 // api makes the factory of one connection, with ICE lite or full, whose streams
@@ -193,6 +194,7 @@ func (k *kit) api(lite bool, together *gathering, buffer func(packetio.BufferPac
 	if k.udp != nil {
 		settings.SetICEUDPMux(gatheringMux{k.udp, together})
 	}
+	settings.SetNet(k.interfaces.look(time.Now()))
 	settings.SetLite(lite)
 	settings.BufferFactory = buffer
 	// An empty registry: NACK, reports and feedback are ours, on the media path
@@ -272,7 +274,7 @@ func newKit(cfg Config, p *ports, relays *relay, m *metrics, log *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
-	return &kit{se, media, mux}, nil
+	return &kit{settings: se, media: media, udp: mux}, nil
 }
 
 // joinedListener accepts from several listeners on one port as if they were

@@ -318,6 +318,24 @@ func (c *crowd) times(r *Result) {
 	r.Joined, r.Connected, r.Picture = joined.Since(nil), connected.Since(nil), picture.Since(nil)
 }
 
+// warm holds a small meeting and ends it: what a server loads and makes once,
+// for its first clients, is not what each costs.
+func warm(ctx context.Context, target Target, local netip.Addr) error {
+	c, err := newCrowd(ctx, target, local)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	s := Scenario{Rooms: 1, Publishers: 1, Subscribers: 2, Layer: "f", Speakers: 1}
+	if err := c.join(ctx, c.people(s)); err != nil {
+		return err
+	}
+	if err := c.flowing(ctx, s.streams(), s.streams()); err != nil {
+		return err
+	}
+	return pause(ctx, settle)
+}
+
 // Run plays a scenario against a server and measures it for window. during
 // runs meanwhile, and is waited for.
 func Run(ctx context.Context, target Target, s Scenario, window time.Duration, local netip.Addr, during func()) (Result, error) {
@@ -327,14 +345,13 @@ func Run(ctx context.Context, target Target, s Scenario, window time.Duration, l
 	if err := s.Validate(); err != nil {
 		return fail(err)
 	}
-	c, err := newCrowd(ctx, target, local)
-	if err != nil {
-		return fail(err)
-	}
-	defer c.close()
 	var rss int64
 	var before time.Duration
+	var err error
 	if target.PID != 0 {
+		if err := warm(ctx, target, local); err != nil {
+			return fail(err)
+		}
 		if rss, err = resident(target.PID); err != nil {
 			return fail(err)
 		}
@@ -342,7 +359,16 @@ func Run(ctx context.Context, target Target, s Scenario, window time.Duration, l
 			return fail(err)
 		}
 	}
+	c, err := newCrowd(ctx, target, local)
+	if err != nil {
+		return fail(err)
+	}
+	defer c.close()
 	if err := c.join(ctx, c.people(s)); err != nil {
+		return fail(err)
+	}
+	joined, err := c.cpu()
+	if err != nil {
 		return fail(err)
 	}
 	audio, video := s.streams(), 0
@@ -350,10 +376,6 @@ func Run(ctx context.Context, target Target, s Scenario, window time.Duration, l
 		video = s.streams()
 	}
 	if err := c.flowing(ctx, audio, video); err != nil {
-		return fail(err)
-	}
-	joined, err := c.cpu()
-	if err != nil {
 		return fail(err)
 	}
 	if err := pause(ctx, settle); err != nil {
