@@ -51,8 +51,9 @@ type downTrack struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	writer  webrtc.TrackLocalWriter // nil until negotiated
-	boundAt int64                   // when writer was set
+	bound   webrtc.TrackLocalWriter // nil until negotiated
+	boundAt int64                   // when bound was set
+	writer  webrtc.TrackLocalWriter // bound, once the connection carries it: what is sent before is lost
 	out     outStream
 	target  *layer // to be sent: of video as the room chose it; nil: nothing
 	current *layer // being sent; nil: none yet, or the next packet starts anew
@@ -434,10 +435,13 @@ func (d *downTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters,
 			out.twccID = extensionsOf(c.HeaderExtensions()).twcc
 		}
 		d.mu.Lock()
-		d.writer, d.out, d.boundAt = c.WriteStream(), out, int64(time.Since(clockBase))
+		d.bound, d.out, d.boundAt = c.WriteStream(), out, int64(time.Since(clockBase))
+		reached := d.p.sub.reached.Load()
 		d.mu.Unlock()
 		d.p.sub.congestion.bound(d, out)
-		d.requestKeyFrame()
+		if reached {
+			d.flow()
+		}
 		return codec, nil
 	}
 	if len(codecs) == 0 {
@@ -448,6 +452,19 @@ func (d *downTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters,
 	d.unplayable.Store(true)
 	d.p.room.post(codecLacking{d})
 	return codecs[0], nil
+}
+
+// flow begins to send, where the subscriber has agreed to the track. It is
+// called once its connection stands; a key frame that came before would be lost,
+// and the picture be black until another may be asked for.
+func (d *downTrack) flow() {
+	d.mu.Lock()
+	begins := d.writer == nil && d.bound != nil
+	d.writer = d.bound
+	d.mu.Unlock()
+	if begins {
+		d.requestKeyFrame()
+	}
 }
 
 // codecLacking says that d's client lacks the codec of its track.
@@ -466,7 +483,7 @@ func (e codecLacking) apply(r *room) {
 // Unbind is called when sending ends.
 func (d *downTrack) Unbind(webrtc.TrackLocalContext) error {
 	d.mu.Lock()
-	d.writer = nil
+	d.bound, d.writer = nil, nil
 	out := d.out
 	d.mu.Unlock()
 	d.p.sub.congestion.unbound(d, out)

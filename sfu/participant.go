@@ -428,6 +428,9 @@ func (e mediaUp) apply(r *room) {
 		p.media.Stop()
 		p.media = nil
 	}
+	for _, d := range p.subs {
+		d.flow()
+	}
 	if p.state != Active {
 		p.state = Active
 		r.touch(p)

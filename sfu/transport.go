@@ -30,6 +30,8 @@ type transport struct {
 	queue serial                                // everything that calls pc's negotiation
 	loops sync.WaitGroup                        // goroutines of the roles
 
+	reached atomic.Bool // the connection has stood
+
 	mu      sync.Mutex
 	holding bool     // guarded by mu; candidates wait for their description
 	held    []string // guarded by mu
@@ -157,6 +159,7 @@ func (t *transport) watch(pc *webrtc.PeerConnection) error {
 	pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
 		switch state {
 		case webrtc.PeerConnectionStateConnected:
+			t.reached.Store(true)
 			t.p.room.post(mediaUp{t.p})
 		case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
 			t.p.room.post(mediaDown{t.p})
