@@ -23,7 +23,7 @@ import (
 // openMedia binds the media ports, before anything is made on disk.
 func (a *App) openMedia(n *node) error {
 	forwarder, err := sfu.New(sfu.Config{
-		UDPListen: a.cfg.Media.UDPListen, TCPListen: a.cfg.Media.TCPListen, Advertise: a.cfg.Media.Advertise,
+		UDPListen: a.cfg.Media.UDPListen, TCPListen: a.cfg.Media.TCPListen, Advertise: a.cfg.Media.Advertise, Relayed: a.cfg.TURN.On(),
 		UDPSockets: a.cfg.Media.UDPSockets, SendHold: cmp.Or(a.cfg.Media.SendHold, -1), FanOut: cmp.Or(a.cfg.Media.FanOut, -1), // 0 is the default there
 		MaxParticipants: a.cfg.Media.MaxParticipants, MaxRooms: a.cfg.Media.MaxRooms, UpdateInterval: a.cfg.Media.UpdateInterval, ReplayBytes: cmp.Or(a.cfg.Media.ReplayBytes, -1),
 		LimitTCP: func(l net.Listener) net.Listener {

@@ -60,8 +60,6 @@ func (c *Config) validateTURN() error {
 		return nil
 	}
 	switch {
-	case c.Media.UDPListen == "":
-		return keyErrorf("media.udp_listen", "is empty, and the relay of turn.* hands its packets to that port; set it, such as 0.0.0.0:7882 (it may stay closed to the outside)")
 	case t.TLSListen != "" && c.HTTP.TLS.Cert == "":
 		return keyErrorf("turn.tls_listen", "needs a certificate that browsers trust; set http.tls.cert and http.tls.key")
 	case t.ShareHTTPS && c.HTTP.TLS.Cert == "":

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,11 +89,14 @@ func meet(t *testing.T, n *apptest.Node, trust *tls.Config, relay *meetingpeer.R
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
+	media := meetingpeer.MediaConfig{Relay: relay}
+	if n.Config.Media.UDPListen == "" && relay == nil {
+		media.Networks = []webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeTCP4}
+	}
 	var peers []*meetingpeer.Peer
 	for _, who := range []string{"a", "b"} {
 		p, err := meetingpeer.Dial(ctx, meetingpeer.Config{
-			URL: "ws" + strings.TrimPrefix(n.URL, "http"), Token: operatorToken(t, "r", who), TLS: trust,
-			Media: meetingpeer.MediaConfig{Relay: relay},
+			URL: "ws" + strings.TrimPrefix(n.URL, "http"), Token: operatorToken(t, "r", who), TLS: trust, Media: media,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -150,6 +154,27 @@ func TestTURNOverUDP(t *testing.T) {
 		t.Fatal(err)
 	}
 	again.Close()
+}
+
+// TestTURNToMediaOverTCP: the relay leads to media that has no UDP port of its
+// own, without a packet on any network, whatever address it is said to have.
+func TestTURNToMediaOverTCP(t *testing.T) {
+	for _, advertise := range [][]string{nil, {"203.0.113.7"}} {
+		n := apptest.Start(t, func(c *app.Config) {
+			c.Media.APIKeys = operatorKeys()
+			c.Media.UDPListen, c.Media.Advertise = "", advertise
+			c.TURN.UDPListen, c.TURN.Host = "127.0.0.1:0", "127.0.0.1"
+		})
+		meetThroughTURN(t, n, nil, nil)
+		if advertise == nil { // TCP goes without the relay, as ever
+			if _, ways := meet(t, n, nil, nil); slices.Contains(ways, webrtc.ICECandidateTypeRelay) {
+				t.Errorf("media flows by candidates of types %v", ways)
+			}
+		}
+		if a := n.Addr("media.udp_listen"); a != nil {
+			t.Errorf("media listens on %v", a)
+		}
+	}
 }
 
 // TestTURNOfAnotherNode: clients whose relay is one node meet in a room of
@@ -271,7 +296,6 @@ func TestWrongTURNNamesKeyAndCure(t *testing.T) {
 			c.HTTP.PublicURL = "http://localhost"
 			c.TURN.ShareHTTPS = true
 		}, "turn.share_https: needs https in http.public_url"},
-		"no media to relay to":       {func(c *app.Config) { c.TURN.UDPListen, c.Media.UDPListen = "127.0.0.1:0", "" }, "media.udp_listen: is empty, and the relay"},
 		"a host with a scheme":       {func(c *app.Config) { c.TURN.UDPListen, c.TURN.Host = "127.0.0.1:0", "turn:comms.example" }, "turn.host: "},
 		"a host and nothing served":  {func(c *app.Config) { c.TURN.Host = "comms.example" }, "turn.udp_listen: is empty"},
 		"an address that is no TURN": {func(c *app.Config) { c.TURN.UDPListen, c.TURN.URLs = "127.0.0.1:0", []string{"stun:stun.example:3478"} }, "turn.urls: "},

@@ -102,6 +102,9 @@ func listen(cfg Config) (*ports, error) {
 			port = g.addr.Port()
 		}
 	}
+	if cfg.UDPListen == "" && cfg.Relayed {
+		p.udp = append(p.udp, &udpGroup{addr: relayOnly})
+	}
 	if cfg.TCPListen != "" {
 		first, err := listenAddr(cfg.TCPListen)
 		if err != nil {
@@ -150,7 +153,9 @@ func addresses(listen netip.Addr, machine bool) []netip.Addr {
 func (p *ports) udpAddrs() []netip.AddrPort {
 	out := make([]netip.AddrPort, 0, len(p.udp))
 	for _, g := range p.udp {
-		out = append(out, g.addr)
+		if len(g.sockets) > 0 {
+			out = append(out, g.addr)
+		}
 	}
 	return out
 }
@@ -236,9 +241,10 @@ func newKit(cfg Config, p *ports, relays *relay, m *metrics, log *slog.Logger) (
 		return ok && (wildcard || bound[addr]) && !addr.IsLinkLocalUnicast()
 	})
 	if len(cfg.Advertise) > 0 {
-		if err := se.SetICEAddressRewriteRules(webrtc.ICEAddressRewriteRule{
-			External: cfg.Advertise, AsCandidateType: webrtc.ICECandidateTypeHost, Mode: webrtc.ICEAddressRewriteReplace,
-		}); err != nil {
+		rule := webrtc.ICEAddressRewriteRule{External: cfg.Advertise, AsCandidateType: webrtc.ICECandidateTypeHost, Mode: webrtc.ICEAddressRewriteReplace}
+		none := rule // the address that only a relay reaches stays as it is
+		none.Local, none.External = relayOnly.Addr().String(), []string{relayOnly.Addr().String()}
+		if err := se.SetICEAddressRewriteRules(none, rule); err != nil {
 			return nil, errcode.Wrap(err, errcode.Invalid, "media.advertise: cannot be used")
 		}
 	}

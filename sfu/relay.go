@@ -17,6 +17,11 @@ var (
 	RelayedIPv6 = netip.MustParseAddr("100::8")
 )
 
+// relayOnly is where media is for clients behind a relay when there is no UDP
+// port: a group of no sockets. Browsers take no port below this one from a
+// server; those of relayed clients are above.
+var relayOnly = netip.AddrPortFrom(RelayedIPv4, 1024)
+
 func relayed(a netip.Addr) bool { return a == RelayedIPv4 || a == RelayedIPv6 }
 
 // relay is the seam between media and a relay (TURN) in this process: packets
@@ -43,7 +48,8 @@ func (s *SFU) FromRelay(packet []byte, from, to netip.AddrPort) {
 }
 
 // ServesUDP tells whether addr is where a client may reach the media of this
-// node over UDP: an address listened on or advertised, with the right port.
+// node over UDP: an address listened on or advertised, with the right port, or
+// the one that stands for those where there is a relay alone.
 func (s *SFU) ServesUDP(addr netip.AddrPort) bool {
 	g := s.relay.group(addr)
 	if g == nil || addr.Addr().IsUnspecified() {
@@ -85,6 +91,9 @@ func (r *relay) group(addr netip.AddrPort) *udpGroup {
 			return g
 		}
 		local := g.addr.Addr()
+		if len(g.sockets) == 0 {
+			continue
+		}
 		same := local.Is4() == addr.Addr().Is4() || local.IsUnspecified() && local.Is6()
 		if same && g.addr.Port() == addr.Port() && (local.IsUnspecified() || slices.Contains(r.advertise, addr.Addr())) {
 			wide = g
@@ -107,7 +116,7 @@ func (m *udpMux) inject(packet []byte, from netip.AddrPort, g *udpGroup) {
 		datagrams.Put(d)
 		return
 	}
-	d.n, d.from, d.to, d.sock = copy(d.buf[:], packet), from, g.addr.Addr(), g.sockets[0]
+	d.n, d.from, d.to, d.sock = copy(d.buf[:], packet), from, g.addr.Addr(), g.socketFor(from)
 	m.mu.RLock()
 	c := m.ownerLocked(g, d, int64(time.Since(clockBase)))
 	taken := c != nil && c.push(d)

@@ -90,11 +90,27 @@ func TestWhereMediaIsServed(t *testing.T) {
 	advertised := serve(t, func(c *sfu.Config) { c.UDPListen, c.Advertise = "0.0.0.0:0", []string{"203.0.113.7"} })
 	udp, _ = advertised.Ports()
 	port2 := udp[0].Port()
+	overTCP := func(c *sfu.Config) {
+		c.UDPListen, c.TCPListen, c.Advertise = "", "127.0.0.1:0", []string{"203.0.113.7"}
+	}
+	unrelayed, relayed := serve(t, overTCP), serve(t, overTCP, func(c *sfu.Config) { c.Relayed = true })
+	for _, s := range []*sfu.SFU{unrelayed, relayed} {
+		if udp, _ := s.Ports(); len(udp) > 0 {
+			t.Errorf("listens on %v", udp)
+		}
+	}
+	only := netip.AddrPortFrom(sfu.RelayedIPv4, 1024)
 	for _, c := range []struct {
 		s    *sfu.SFU
 		addr netip.AddrPort
 		want bool
 	}{
+		{relayed, only, true},
+		{relayed, netip.AddrPortFrom(sfu.RelayedIPv4, 1025), false},
+		{relayed, netip.AddrPortFrom(netip.MustParseAddr("203.0.113.7"), 1024), false},
+		{relayed, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), 1024), false},
+		{unrelayed, only, false},
+		{advertised, only, false},
 		{s, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), true},
 		{s, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port+1), false},
 		{s, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), port), false},

@@ -45,6 +45,10 @@ type Config struct {
 	// LimitTCP puts a limit before a listener of TCPListen: whoever connects is
 	// heard before it is known who it is. May be nil.
 	LimitTCP func(net.Listener) net.Listener
+	// Relayed says that a relay in this process (SetRelay) brings clients. They
+	// are told of a UDP candidate, which the relay alone reaches, where UDPListen
+	// is empty.
+	Relayed bool
 	// Advertise lists the IP addresses that clients are told instead of those
 	// listened on, for a server behind NAT.
 	Advertise []string

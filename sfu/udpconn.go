@@ -256,14 +256,18 @@ func (c *udpConn) peerLocked(to netip.AddrPort) *udpPeer {
 	return found
 }
 
-// socketFor spreads addresses that have not been heard of over the sockets.
+// socketFor spreads addresses that have not been heard of over the sockets; nil
+// where there are none.
 func (g *udpGroup) socketFor(to netip.AddrPort) *udpSocket {
+	if len(g.sockets) == 0 {
+		return nil
+	}
 	return g.sockets[int(to.Port())%len(g.sockets)]
 }
 
 // reaches tells whether the sockets may send to an address.
 func (g *udpGroup) reaches(to netip.Addr) bool {
-	return relayed(to) || (!g.loopback || to.IsLoopback()) && (to.Is4() || g.addr.Addr().Is6())
+	return relayed(to) || len(g.sockets) > 0 && (!g.loopback || to.IsLoopback()) && (to.Is4() || g.addr.Addr().Is6())
 }
 
 // forget gives up the addresses that lead to c.

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// The ports of relayed addresses.
-	firstPort, lastPort = 1024, 65535
+	// The ports of relayed addresses. 1024 may be that of media which has no other.
+	firstPort, lastPort = 1025, 65535
 	// maxPeers bounds the addresses of media that one allocation sends to: those of
 	// a node's interfaces.
 	maxPeers = 16
