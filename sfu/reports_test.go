@@ -116,3 +116,39 @@ func testPublisherGetsFeedback(t *testing.T, cfg *meetingpeer.MediaConfig) {
 		t.Fatal(err)
 	}
 }
+
+// Sound counts in transport-wide feedback, either way: where all pictures are
+// held back it alone tells what the line carries.
+func TestSoundIsCounted(t *testing.T) { bothForms(t, testSoundIsCounted) }
+
+func testSoundIsCounted(t *testing.T, cfg *meetingpeer.MediaConfig) {
+	browser := *cfg
+	browser.AsBrowser = true
+	s := serve(t)
+	an, chi := join(t, s, everything("r", "an"), cfg), join(t, s, everything("r", "chi"), &browser)
+	pub, _ := an.publish(microphone("mic"))
+	if pub.Extension(sdp.TransportCCURI) == 0 {
+		t.Error("a microphone's packets are not counted")
+	}
+	an.pump(pub, opus)
+	tr := chi.track()
+	id := 0
+	for _, tc := range chi.Subscriber().GetTransceivers() {
+		for _, e := range tc.Receiver().GetParameters().HeaderExtensions {
+			if tc.Mid() == tr.MID && e.URI == sdp.TransportCCURI {
+				id = e.ID
+			}
+		}
+	}
+	number := func() uint16 {
+		t.Helper()
+		b := chi.next(tr, nil).GetExtension(uint8(id))
+		if len(b) != 2 {
+			t.Fatalf("sound comes without a number: %v (extension %d)", b, id)
+		}
+		return uint16(b[0])<<8 | uint16(b[1])
+	}
+	if first := number(); number() == first {
+		t.Fatal("every packet has the same number")
+	}
+}
