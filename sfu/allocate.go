@@ -89,7 +89,7 @@ func (r *room) allocateAll() {
 	video := false
 	for _, t := range r.tracks {
 		for _, l := range *t.layers.Load() {
-			l.rate.take(l.octets.Load(), since)
+			l.measure(since)
 		}
 		video = video || t.info.Kind == Video
 	}
@@ -144,9 +144,10 @@ func (r *room) allocate(p *Participant, now int64) {
 	slices.SortFunc(r.order, func(a, b *downTrack) int {
 		return cmp.Or(cmp.Compare(r.priorityOf(a), r.priorityOf(b)), cmp.Compare(a.settings.Priority, b.settings.Priority), cmp.Compare(a.id, b.id))
 	})
-	r.asked = r.asked[:0]
+	r.asked, r.steps = r.asked[:0], r.steps[:0]
 	for _, d := range r.order {
-		r.asked = append(r.asked, r.ask(d, now))
+		a, steps := r.ask(d, now)
+		r.asked, r.steps = append(r.asked, a), append(r.steps, steps)
 	}
 	c := p.sub.congestion
 	got := c.allocator.Allocate(now, c.budget(now, reserve), r.asked)
@@ -154,13 +155,11 @@ func (r *room) allocate(p *Participant, now int64) {
 	var states []StreamState
 	for i, d := range r.order {
 		a := r.asked[i]
-		var l *layer
-		for _, o := range *d.track.layers.Load() {
-			if o.rank == a.Layer {
-				l = o
-			}
+		var to step
+		if a.Layer != bandwidth.Paused {
+			to = r.steps[i][a.Layer]
 		}
-		d.aim(l)
+		d.aim(to.layer, to.tid)
 		// What does not flow is neither held back nor sent: its client stays with
 		// what it was told.
 		held := a.Layer == bandwidth.Paused
@@ -198,23 +197,43 @@ func (r *room) priorityOf(d *downTrack) bandwidth.Priority {
 	return bandwidth.Other
 }
 
-// ask is what a subscriber asks of a track.
-func (r *room) ask(d *downTrack, now int64) bandwidth.Track {
-	a := bandwidth.Track{Priority: r.priorityOf(d), Max: d.track.wantedRank(d.settings), Current: bandwidth.Paused, Held: d.held}
-	pick := d.track.layerFor(a.Max, now)
-	if a.Max < 0 || pick == nil {
-		return a
+// ask is what a subscriber asks of a track, and what the layers it asks for are:
+// those of the track and, below the lowest, that one with fewer of its temporal
+// layers.
+func (r *room) ask(d *downTrack, now int64) (a bandwidth.Track, steps [bandwidth.MaxLayers]step) {
+	rank := d.track.wantedRank(d.settings)
+	a = bandwidth.Track{Priority: r.priorityOf(d), Max: bandwidth.Paused, Current: bandwidth.Paused, Held: d.held}
+	pick := d.track.layerFor(rank, now)
+	if rank < 0 || pick == nil {
+		return a, steps
 	}
-	a.Max = pick.rank // above what is wanted, where nothing else flows
-	for _, l := range *d.track.layers.Load() {
-		if l.rank <= a.Max && l.flows(now) {
-			a.Bitrates[l.rank] = d.track.rateOf(l)
+	aimed := d.aimed()
+	add := func(l *layer, tid uint8) {
+		if a.Max+1 == len(steps) {
+			return
+		}
+		a.Max++
+		steps[a.Max] = step{l, tid}
+		a.Bitrates[a.Max] = max(1, uint64(float64(d.track.rateOf(l))*l.share(tid)))
+		if l == aimed.layer && (tid <= aimed.tid || a.Current == bandwidth.Paused) {
+			a.Current = a.Max
 		}
 	}
-	if l := d.aimed(); l != nil && l.rank <= a.Max && a.Bitrates[l.rank] > 0 {
-		a.Current = l.rank
+	for _, l := range *d.track.layers.Load() {
+		if l.rank > pick.rank || !l.flows(now) { // above what is wanted, where nothing else flows
+			continue
+		}
+		top := l.enough(d.settings.FPS)
+		if a.Max == bandwidth.Paused {
+			for tid := range top {
+				if share := l.share(tid); share > 0 && share < l.share(top) {
+					add(l, tid)
+				}
+			}
+		}
+		add(l, top)
 	}
-	return a
+	return a, steps
 }
 
 // tellQuality tells a publisher which layers anybody wants (dynacast): more at

@@ -211,7 +211,7 @@ func TestTheLastPictureStays(t *testing.T) {
 	check := func(what string, states int, firstAimed, secondAimed bool) {
 		t.Helper()
 		r.allocate(p, at)
-		if (d.aimed() != nil) != firstAimed || (spoken.aimed() != nil) != secondAimed {
+		if (d.aimed().layer != nil) != firstAimed || (spoken.aimed().layer != nil) != secondAimed {
 			t.Errorf("%s: layers %v and %v", what, d.aimed(), spoken.aimed())
 		}
 		if told[d.id] == firstAimed || told[spoken.id] == secondAimed || said != states {
@@ -238,7 +238,7 @@ func TestTheLastPictureStays(t *testing.T) {
 		}
 	}
 	r.allocate(p, at)
-	if spoken.aimed() != nil || !told[spoken.id] || said != 2 {
+	if spoken.aimed().layer != nil || !told[spoken.id] || said != 2 {
 		t.Errorf("with loss: sent %v, told %v in %d messages", spoken.aimed(), told, said)
 	}
 	at += int64(layerStalled) + 1 // nobody sends anything any more

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	epochs      = 8
+	epochs      = 32 // of half a second and more, where temporal layers are left out
 	resendsASec = 500
 	resentKept  = 64
 	resentMost  = 5 // times; some clients ask on though they have it
@@ -30,9 +30,10 @@ const (
 const msidChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
 // downTrack sends one track to one subscriber. Of a simulcast track it
-// forwards the layer that the room has chosen for it; layers change at key
-// frames, with sequence numbers, timestamps and picture ids rewritten so that
-// the subscriber sees one unbroken stream.
+// forwards the layer that the room has chosen for it, and of that the temporal
+// layers up to one; layers change at key frames, with sequence numbers,
+// timestamps and picture ids rewritten so that the subscriber sees one unbroken
+// stream.
 type downTrack struct {
 	// Set at construction.
 	p      *Participant
@@ -58,7 +59,9 @@ type downTrack struct {
 	target  *layer // to be sent: of video as the room chose it; nil: nothing
 	current *layer // being sent; nil: none yet, or the next packet starts anew
 	off     bool   // by the client, which wants nothing
-	epoch   int    // count of layers begun; epochs[epoch%len] is the current
+	most    uint8  // the highest temporal layer to send of it
+	epoch   int    // count of epochs; epochs[epoch%len] is the current
+	begun   int    // the epoch with which the current layer began
 	oldest  int    // epochs before this are forgotten
 	epochs  [epochs]epoch
 	lastSeq uint16 // highest sent
@@ -66,8 +69,12 @@ type downTrack struct {
 	lastAt  int64
 	lastPID uint16
 	lastTL0 uint8
+	lastSrc uint16 // newest of the current layer, sent or not
+	srcPID  uint16 // its picture's
 	sent    uint32
 	octets  uint32
+
+	raisedAt int64 // when most last rose
 
 	rtxSeq   uint16
 	resends  int // in the second that began at
@@ -99,6 +106,7 @@ type epoch struct {
 	ts       uint32
 	pid      uint16
 	tl0      uint8
+	tid      uint8 // the highest temporal layer that is sent
 }
 
 // newDownTrack makes the track for p. The published track has a layer.
@@ -119,7 +127,7 @@ func newDownTrack(p *Participant, t *track) *downTrack {
 		}
 	}
 	d := &downTrack{
-		p: p, track: t, id: t.info.SID, stream: t.owner.sid + "|" + stream, kind: webrtc.RTPCodecTypeAudio, settings: TrackSettings{Quality: topRank},
+		p: p, track: t, id: t.info.SID, most: maxTID, stream: t.owner.sid + "|" + stream, kind: webrtc.RTPCodecTypeAudio, settings: TrackSettings{Quality: topRank},
 	}
 	if s, said := p.settings[t.info.SID]; said {
 		d.settings = s
@@ -164,10 +172,12 @@ func (d *downTrack) forward(l *layer, pkt *packet, v *picture, now int64) bool {
 		}
 		d.begin(l, pkt, v, now)
 	}
-	e := &d.epochs[d.epoch%epochs]
-	if newer(e.firstSrc, pkt.seq) {
-		d.mu.Unlock()
-		return false // from before the layer was begun
+	e, hollow := &d.epochs[d.epoch%epochs], false
+	if !first {
+		if e, hollow = d.place(pkt, v); e == nil {
+			d.mu.Unlock()
+			return false
+		}
 	}
 	payload, pt := pkt.payload, d.out.pt
 	if l.redPT != 0 && pkt.payloadType == l.redPT {
@@ -192,16 +202,25 @@ func (d *downTrack) forward(l *layer, pkt *packet, v *picture, now int64) bool {
 			d.lastTL0 = v.vp8.tl0 + e.tl0
 		}
 	}
+	marker := pkt.marker || first && l.kind == Audio // a talkspurt begins (RFC 3551, 4.1)
+	if hollow {
+		payload, marker = nil, false
+	}
 	d.sent++
 	d.octets += uint32(len(payload))
 	o := outPackets.Get().(*outPacket)
 	o.header = rtp.Header{
-		Version: 2, Marker: pkt.marker || first && l.kind == Audio, // a talkspurt begins (RFC 3551, 4.1)
-		PayloadType: pt, SequenceNumber: seq, Timestamp: ts, SSRC: d.out.ssrc, Extensions: o.header.Extensions[:0],
+		Version: 2, Marker: marker, PayloadType: pt, SequenceNumber: seq, Timestamp: ts, SSRC: d.out.ssrc, Extensions: o.header.Extensions[:0],
 	}
-	payload = e.payload(o, 0, payload, v)
+	if !hollow {
+		payload = e.payload(o, 0, payload, v)
+	}
 	w, twcc := d.writer, d.out.twccID
+	waits := v.vp8.layered && e.tid < d.most && now-d.raisedAt > int64(raiseWait)
 	d.mu.Unlock()
+	if waits {
+		l.tryKeyFrame()
+	}
 	d.p.sub.congestion.send(w, o, payload, twcc, now, 0)
 	return true
 }
@@ -236,13 +255,20 @@ func (d *downTrack) begin(l *layer, pkt *packet, v *picture, now int64) {
 			e.tl0 = d.lastTL0 + 1 - v.vp8.tl0
 		}
 	}
+	e.tid = d.most
 	d.epoch++
+	d.begun = d.epoch
+	d.keepEpoch(e)
+	d.current, d.lastSrc, d.srcPID = l, pkt.seq, v.vp8.pid
+}
+
+// keepEpoch makes e the current epoch.
+func (d *downTrack) keepEpoch(e epoch) {
 	d.epochs[d.epoch%epochs] = e
 	d.oldest = max(d.oldest, d.epoch-epochs+1, 1)
 	for d.oldest < d.epoch && e.firstOut-d.epochs[d.oldest%epochs].firstOut > 2*epochReach {
 		d.oldest++
 	}
-	d.current = l
 }
 
 // slide moves the beginning of the current epoch along with its packets. Left
@@ -264,10 +290,14 @@ func (d *downTrack) pause() {
 	d.mu.Unlock()
 }
 
-// aim sets the layer to send, nil for none. The one being sent goes on until
-// the other's key frame, but with none.
-func (d *downTrack) aim(l *layer) {
+// aim sets the layer to send, nil for none, and up to which of its temporal
+// layers. The one being sent goes on until the other's key frame, but with none.
+func (d *downTrack) aim(l *layer, most uint8) {
 	d.mu.Lock()
+	if most > d.most {
+		d.raisedAt = int64(time.Since(clockBase))
+	}
+	d.most = most
 	changed := d.target != l
 	d.target = l
 	if l == nil {
@@ -280,11 +310,11 @@ func (d *downTrack) aim(l *layer) {
 	}
 }
 
-// aimed is the layer to send.
-func (d *downTrack) aimed() *layer {
+// aimed is the layer to send, and its highest temporal layer.
+func (d *downTrack) aimed() step {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.target
+	return step{d.target, d.most}
 }
 
 // turn stops or starts sending at the client's wish.
@@ -370,6 +400,9 @@ func (d *downTrack) resend(seq uint16) bool {
 	if e.layer.kind == Video {
 		if !v.parse(e.layer.codec, payload) {
 			return true
+		}
+		if v.vp8.layered && v.vp8.tid > e.tid { // it came too late to be left out, see place
+			pkt.marker, payload, v = false, nil, picture{}
 		}
 	} else if e.layer.redPT != 0 && pkt.payloadType == e.layer.redPT {
 		if out.redPT != 0 {

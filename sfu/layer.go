@@ -45,6 +45,8 @@ type layer struct {
 	octets   atomic.Uint64 // received in all, headers included
 	asking   atomic.Bool   // the nack timer runs
 
+	temporal [maxTID + 1]temporalLayer
+
 	// Owned by the room's run.
 	rate meter
 
@@ -145,6 +147,9 @@ func (l *layer) packet(pkt *packet, raw []byte, at time.Time) {
 		}
 		if !v.parse(l.codec, pkt.payload) {
 			return
+		}
+		if v.vp8.layered {
+			l.temporal[v.vp8.tid].take(&v, len(raw))
 		}
 	} else {
 		if !l.pub.soundGoesOn(len(raw), at) {

@@ -60,6 +60,7 @@ type room struct {
 	allocated   time.Time    // when its media was last looked at
 	order       []*downTrack // scratch of allocate
 	asked       []bandwidth.Track
+	steps       [][bandwidth.MaxLayers]step // of what asked's layers are
 }
 
 // event changes a room. apply runs on the room's loop and must not block.

@@ -10,6 +10,9 @@ type vp8 struct {
 	pid       uint16
 	tl0At     int // of TL0PICIDX
 	tl0       uint8
+	layered   bool  // it says which temporal layer it is of
+	tid       uint8 // that layer; a frame refers to none above its own
+	sync      bool  // and to the lowest alone
 	headerLen int
 }
 
@@ -53,6 +56,12 @@ func (d *vp8) parse(payload []byte) bool {
 			at++
 		}
 		if x&0x30 != 0 { // T or K
+			if len(payload) <= at {
+				return false
+			}
+			if x&0x20 != 0 {
+				d.layered, d.tid, d.sync = true, payload[at]>>6, payload[at]&0x20 != 0
+			}
 			at++
 		}
 	}

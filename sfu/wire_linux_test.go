@@ -136,7 +136,7 @@ func (e published) apply(r *room) {
 		r.subscribe(p, e.t)
 	}
 	for _, d := range *e.t.subs.Load() {
-		d.aim((*e.t.layers.Load())[0])
+		d.aim((*e.t.layers.Load())[0], maxTID)
 	}
 	close(e.done)
 }

@@ -19,8 +19,9 @@ const (
 const Paused = -1
 
 const (
-	// MaxLayers is how many layers a track may have.
-	MaxLayers = 3
+	// MaxLayers is how many layers a track may have: three of simulcast, and the
+	// lowest with fewer of its frames.
+	MaxLayers = 6
 
 	raiseHold     = int64(time.Second)      // after bandwidth last forced something down
 	raiseHoldMost = int64(4 * time.Second)  // when raising keeps failing

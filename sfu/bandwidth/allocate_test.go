@@ -14,7 +14,7 @@ const second = int64(time.Second)
 
 // flowing is a track of three layers that is sent at a layer now.
 func flowing(p bandwidth.Priority, current int) bandwidth.Track {
-	return bandwidth.Track{Priority: p, Bitrates: [3]uint64{150, 500, 2000}, Max: 2, Current: current}
+	return bandwidth.Track{Priority: p, Bitrates: [bandwidth.MaxLayers]uint64{150, 500, 2000}, Max: 2, Current: current}
 }
 
 func layers(tracks []bandwidth.Track) []int {
@@ -45,13 +45,13 @@ func TestAllocate(t *testing.T) {
 		{"then the speaker", 3300, 100, []bandwidth.Track{other, speaker, screen}, []int{0, 1, 2}},
 		{"others in turn", 1700, 100, []bandwidth.Track{other, other, other}, []int{1, 1, 0}},
 		{"not what nobody wants", 9000, 0, []bandwidth.Track{with(speaker, func(t *bandwidth.Track) { t.Max = 0 })}, []int{0}},
-		{"not what does not flow", 9000, 0, []bandwidth.Track{with(speaker, func(t *bandwidth.Track) { t.Bitrates = [3]uint64{150, 0, 0} })}, []int{0}},
+		{"not what does not flow", 9000, 0, []bandwidth.Track{with(speaker, func(t *bandwidth.Track) { t.Bitrates = [bandwidth.MaxLayers]uint64{150, 0, 0} })}, []int{0}},
 		{"over a layer that does not flow", 9000, 0, []bandwidth.Track{with(speaker, func(t *bandwidth.Track) { t.Bitrates[1] = 0 })}, []int{2}},
-		{"only the best flows", 9000, 0, []bandwidth.Track{with(speaker, func(t *bandwidth.Track) { t.Bitrates = [3]uint64{0, 0, 2000} })}, []int{2}},
-		{"a lower layer that costs more", 400, 100, []bandwidth.Track{with(speaker, func(t *bandwidth.Track) { t.Bitrates = [3]uint64{500, 200, 2000} })}, []int{1}},
-		{"the lower one where nobody wants the better", 400, 100, []bandwidth.Track{with(speaker, func(t *bandwidth.Track) { t.Bitrates, t.Max = [3]uint64{250, 200, 100}, 0 })}, []int{0}},
-		{"nothing flows", 9000, 0, []bandwidth.Track{with(speaker, func(t *bandwidth.Track) { t.Bitrates = [3]uint64{} })}, []int{paused}},
-		{"a costly screen does not stop a cheap camera", 500, 100, []bandwidth.Track{with(screen, func(t *bandwidth.Track) { t.Bitrates = [3]uint64{1500, 0, 0} }), speaker}, []int{paused, 0}},
+		{"only the best flows", 9000, 0, []bandwidth.Track{with(speaker, func(t *bandwidth.Track) { t.Bitrates = [bandwidth.MaxLayers]uint64{0, 0, 2000} })}, []int{2}},
+		{"a lower layer that costs more", 400, 100, []bandwidth.Track{with(speaker, func(t *bandwidth.Track) { t.Bitrates = [bandwidth.MaxLayers]uint64{500, 200, 2000} })}, []int{1}},
+		{"the lower one where nobody wants the better", 400, 100, []bandwidth.Track{with(speaker, func(t *bandwidth.Track) { t.Bitrates, t.Max = [bandwidth.MaxLayers]uint64{250, 200, 100}, 0 })}, []int{0}},
+		{"nothing flows", 9000, 0, []bandwidth.Track{with(speaker, func(t *bandwidth.Track) { t.Bitrates = [bandwidth.MaxLayers]uint64{} })}, []int{paused}},
+		{"a costly screen does not stop a cheap camera", 500, 100, []bandwidth.Track{with(screen, func(t *bandwidth.Track) { t.Bitrates = [bandwidth.MaxLayers]uint64{1500, 0, 0} }), speaker}, []int{paused, 0}},
 		{"what flows stays without room to spare", 2100, 100, []bandwidth.Track{flowing(bandwidth.Speaker, 2)}, []int{2}},
 		{"what would be better needs some", 2100, 100, []bandwidth.Track{flowing(bandwidth.Speaker, 1)}, []int{1}},
 		{"a paused one needs some too", 260, 100, []bandwidth.Track{with(speaker, func(t *bandwidth.Track) { t.Held = true })}, []int{paused}},

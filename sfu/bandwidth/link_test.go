@@ -196,7 +196,7 @@ func newCall(t *testing.T, l link, seed uint64) *call {
 	if l.queue == 0 {
 		l.queue = 500 * time.Millisecond
 	}
-	c := &call{t: t, link: l, layers: [3]uint64{150_000, 500_000, 2_000_000}, sound: 40_000, est: bandwidth.New(bandwidth.Config{}), layer: bandwidth.Paused}
+	c := &call{t: t, link: l, layers: [bandwidth.MaxLayers]uint64{150_000, 500_000, 2_000_000}, sound: 40_000, est: bandwidth.New(bandwidth.Config{}), layer: bandwidth.Paused}
 	c.tracks = []bandwidth.Track{{Priority: bandwidth.Speaker, Bitrates: c.layers, Max: 2, Current: bandwidth.Paused}}
 	return c
 }
