@@ -133,7 +133,7 @@ func (a *App) constructMeetings(ctx context.Context, n *node, api *httpapi.API, 
 	if ln := listeners["cluster.listen"]; ln != nil {
 		n.cluster = newServer(recoverPanics(rooms.NodeHandler(api.Handler()), a.log), a.log)
 		n.cluster.TLSConfig = peers.Clone() // the server writes into it
-		n.fronts = append(n.fronts, service{"cluster", func(context.Context) error { return n.cluster.ServeTLS(ln, "", "") }})
+		n.fronts = append(n.fronts, service{"cluster", func(context.Context) error { return n.cluster.ServeTLS(a.limitCluster(ln), "", "") }})
 	}
 	rooms.Routes(api)
 	meetings.Routes(api)

@@ -210,6 +210,29 @@ func (a *App) httpCertificate() (*tls.Certificate, error) {
 // limitHTTP bounds the connections of the public listener, so that whoever
 // opens many leaves file descriptors for mail and media.
 func (a *App) limitHTTP(ln net.Listener) net.Listener {
+	limit := a.mostConnections()
+	proxies := a.cfg.proxies()
+	return netlimit.Wrap(ln, netlimit.Config{
+		Max: limit, PerAddress: a.cfg.HTTP.MaxConnectionsPerAddress, First: -1, // the HTTP server has deadlines of its own
+		Exempt:  func(ip netip.Addr) bool { return within(proxies, ip) },
+		Refused: func(remote string) { a.log.Warn("too many HTTP connections", "remote", remote) },
+		Short:   func(err error) { a.log.Error("HTTP connections cannot be accepted for now", "err", err) },
+	})
+}
+
+// limitCluster is limitHTTP for the other nodes' listener. One of them may hand
+// on everybody's connections, so that addresses are not told apart.
+func (a *App) limitCluster(ln net.Listener) net.Listener {
+	limit := a.mostConnections()
+	return netlimit.Wrap(ln, netlimit.Config{
+		Max: limit, PerAddress: limit, First: -1,
+		Refused: func(remote string) { a.log.Warn("too many connections to the port of other nodes", "remote", remote) },
+		Short:   func(err error) { a.log.Error("other nodes' connections cannot be accepted for now", "err", err) },
+	})
+}
+
+// mostConnections bounds the connections of one listener.
+func (a *App) mostConnections() int {
 	limit := a.cfg.HTTP.MaxConnections
 	if limit == 0 {
 		limit = 20000
@@ -221,13 +244,7 @@ func (a *App) limitHTTP(ln net.Listener) net.Listener {
 			a.log.Warn("the process may open few files; each connection needs one", "limit", files.Cur, "cure", "raise LimitNOFILE or ulimit -n")
 		}
 	}
-	proxies := a.cfg.proxies()
-	return netlimit.Wrap(ln, netlimit.Config{
-		Max: limit, PerAddress: a.cfg.HTTP.MaxConnectionsPerAddress, First: -1, // the HTTP server has deadlines of its own
-		Exempt:  func(ip netip.Addr) bool { return within(proxies, ip) },
-		Refused: func(remote string) { a.log.Warn("too many HTTP connections", "remote", remote) },
-		Short:   func(err error) { a.log.Error("HTTP connections cannot be accepted for now", "err", err) },
-	})
+	return limit
 }
 
 func newServer(h http.Handler, log *slog.Logger) *http.Server {

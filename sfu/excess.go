@@ -28,7 +28,7 @@ const (
 	accessASecond = 2
 	// Bytes that are told of a participant to each of the others: a muted
 	// microphone repeats all that is said of its owner.
-	tellAtOnce  = 512 << 10
+	tellAtOnce  = 128 << 10
 	tellASecond = 32 << 10
 	tellPause   = 50 * time.Millisecond // at least, until what had to wait is tried again
 )

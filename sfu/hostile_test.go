@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/pion/rtcp"
 
 	"commsd/internal/testpeer/meetingpeer"
 	"commsd/sfu"
@@ -52,7 +55,7 @@ func TestUpdatesAreTold(t *testing.T) {
 			}
 		}
 	}
-	// 80 KB each: half a megabyte at once, and little more in the time.
+	// 80 KB each: some of them at once, and little more in the time.
 	if told > 500 {
 		t.Errorf("told of it %d times", told)
 	}
@@ -94,5 +97,61 @@ func testChannelsWithoutEnd(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	}
 	if l := an.left(); l.Reason != sfu.ReasonMediaFailure {
 		t.Errorf("left with %+v", l)
+	}
+}
+
+// A subscriber that asks for everything again, for key frames, and says what it
+// likes of what it has got, gets its own stream, and costs nobody else theirs.
+func TestFloodOfReports(t *testing.T) { bothForms(t, testFloodOfReports) }
+
+func testFloodOfReports(t *testing.T, cfg *meetingpeer.MediaConfig) {
+	s := serve(t)
+	an, chi, hostile := join(t, s, everything("r", "an"), cfg), join(t, s, everything("r", "chi"), cfg), join(t, s, everything("r", "hostile"), cfg)
+	cam, _ := an.publish(camera("cam"))
+	an.pump(cam, vp8)
+	seen, own := chi.track(), hostile.track()
+	chi.next(seen, nil)
+	hostile.next(own, nil)
+	nacks := make([]rtcp.NackPair, 250)
+	for i := range nacks {
+		nacks[i] = rtcp.NackPair{PacketID: uint16(17 * i), LostPackets: 0xFFFF}
+	}
+	bye := &rtcp.Goodbye{Reason: strings.Repeat("x", 200)}
+	for i := range uint32(31) {
+		bye.Sources = append(bye.Sources, own.SSRC+i)
+	}
+	lie := &rtcp.TransportLayerCC{
+		Header:     rtcp.Header{Count: rtcp.FormatTCC, Type: rtcp.TypeTransportSpecificFeedback},
+		SenderSSRC: 1, MediaSSRC: own.SSRC, PacketStatusCount: 8000,
+		PacketChunks: []rtcp.PacketStatusChunk{&rtcp.RunLengthChunk{PacketStatusSymbol: rtcp.TypeTCCPacketNotReceived, RunLength: 8000}},
+	}
+	lie.Header.Length = uint16(lie.MarshalSize()/4 - 1)
+	start, asked := time.Now(), 0
+	for range 500 {
+		for _, p := range []rtcp.Packet{
+			&rtcp.TransportLayerNack{MediaSSRC: own.SSRC, Nacks: nacks},
+			&rtcp.PictureLossIndication{MediaSSRC: own.SSRC},
+			&rtcp.FullIntraRequest{MediaSSRC: own.SSRC, FIR: []rtcp.FIREntry{{SSRC: own.SSRC}}},
+			&rtcp.ReceiverReport{Reports: []rtcp.ReceptionReport{{SSRC: own.SSRC, FractionLost: 255, TotalLost: 1 << 23, LastSequenceNumber: 1 << 30, Jitter: 1 << 31, Delay: 1 << 31}}},
+			&rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 1e15, SSRCs: []uint32{own.SSRC}},
+			bye, lie,
+		} {
+			if err := hostile.WriteRTCP(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for len(seen.Packets) > 0 {
+		<-seen.Packets
+	}
+	for range 20 {
+		chi.next(seen, nil)
+	}
+	for took := time.Since(start); len(cam.RTCP) > 0; {
+		if _, is := (<-cam.RTCP).(*rtcp.PictureLossIndication); is {
+			if asked++; asked > 4+int(took/(500*time.Millisecond)) {
+				t.Fatalf("asked for %d key frames in %v", asked, took)
+			}
+		}
 	}
 }

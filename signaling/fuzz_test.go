@@ -96,7 +96,7 @@ func FuzzFrames(f *testing.F) {
 			// Either the ping is answered or the socket has ended in good order.
 			for answered := false; !answered; {
 				kind, data, err := ws.ReadMessage()
-				if websocket.IsCloseError(err, 1000, 1003) {
+				if websocket.IsCloseError(err, 1000, 1003, 1008) {
 					break
 				}
 				if err != nil {

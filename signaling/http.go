@@ -2,6 +2,7 @@ package signaling
 
 import (
 	"context"
+	"crypto/sha256"
 	"net/http"
 	"net/url"
 	"strings"
@@ -100,6 +101,9 @@ func (s *Service) serveValidate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	claims, err := s.authorize(r.Context(), tokenOf(r))
+	if err == nil {
+		err = s.removals.refuse(claims, sha256.Sum256([]byte(tokenOf(r))), s.now())
+	}
 	if err == nil && isVersion1(r) {
 		// Whether that will do, the node knows that has the room.
 		err = s.atOwner(w, r, reach{room: claims.Video.Room, wait: validateFor}, func(hold *owner.Hold) {
@@ -230,7 +234,11 @@ func (s *Service) upgrade(w http.ResponseWriter, r *http.Request, claims accesst
 		refuseCrowded(w)
 		return
 	}
-	if err := s.placeFor(claims); err != nil && !opt.reconnect {
+	err := s.removals.refuse(claims, opt.token, s.now())
+	if err == nil && !opt.reconnect {
+		err = s.placeFor(claims)
+	}
+	if err != nil {
 		hold.Release()
 		s.refuseJoin(w, err)
 		return
@@ -270,6 +278,7 @@ type options struct {
 	reconnect     bool
 	sid           string
 	firefox       bool
+	token         tokenHash
 
 	// Of version 1.
 	oneConnection bool

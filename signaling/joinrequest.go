@@ -3,6 +3,7 @@ package signaling
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"encoding/base64"
 	"io"
 	"net/http"
@@ -33,7 +34,9 @@ func (s *Service) crowded(r *http.Request, opt options, room string) bool {
 // join_request out, and say it as in version 0.
 func optionsOf(r *http.Request) (options, error) {
 	q := r.URL.Query()
+	token := sha256.Sum256([]byte(tokenOf(r)))
 	opt := readOptions(q)
+	opt.token = token
 	if !isVersion1(r) {
 		return opt, nil
 	}
@@ -43,6 +46,7 @@ func optionsOf(r *http.Request) (options, error) {
 			return options{}, err
 		}
 		opt = joinOptions(request)
+		opt.token = token
 	}
 	opt.oneConnection = true
 	return opt, nil

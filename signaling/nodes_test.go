@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -213,12 +214,17 @@ func TestAnyNodeLeadsToTheRoom(t *testing.T) {
 // and its answer reaches the client as it is, directly and through another node.
 func TestAdmissionHoldsOnEveryWay(t *testing.T) {
 	t.Run("alone", func(t *testing.T) {
-		n := &node{server: serve(t)}
-		admissionHolds(t, n, n)
+		bothVersions(t, func(t *testing.T, version func(*settings)) {
+			n := &node{server: serve(t, version)}
+			admissionHolds(t, n, n)
+		})
 	})
 	nodes := serveNodes(t, "a", "b")
-	t.Run("directly", func(t *testing.T) { admissionHolds(t, nodes[0], nodes[0]) })
-	t.Run("through another", func(t *testing.T) { admissionHolds(t, nodes[0], nodes[1]) })
+	for version, one := range []bool{false, true} {
+		nodes[0].one, nodes[1].one = one, one
+		t.Run(fmt.Sprintf("directly, version %d", version), func(t *testing.T) { admissionHolds(t, nodes[0], nodes[0]) })
+		t.Run(fmt.Sprintf("through another, version %d", version), func(t *testing.T) { admissionHolds(t, nodes[0], nodes[1]) })
+	}
 }
 
 // admissionHolds has people reach b for a room that a has.
@@ -236,7 +242,7 @@ func admissionHolds(t *testing.T, a, b *node) {
 	} {
 		a.door.set(c.says) // the node that is reached would let them in
 		for way, q := range map[string]url.Values{"join": nil, "resume": {"reconnect": {"1"}, "sid": {sid}}} {
-			_, err := meetingpeer.Dial(ctx(t), meetingpeer.Config{URL: b.ws, Token: token(t, "binh"), Query: q})
+			_, err := meetingpeer.Dial(ctx(t), meetingpeer.Config{URL: b.ws, Token: token(t, "binh"), Query: q, Media: meetingpeer.MediaConfig{OneConnection: b.one}})
 			var r *meetingpeer.Refused
 			if !errors.As(err, &r) || r.Status != c.status || !strings.Contains(r.Body, errcode.Message(c.says)) {
 				t.Errorf("%s, %s: %v", name, way, err)
@@ -252,7 +258,7 @@ func admissionHolds(t *testing.T, a, b *node) {
 	// would not let in itself.
 	b.door.set(errcode.New(errcode.Forbidden, "not here"))
 	for _, room := range []string{"r", "r2"} {
-		_, err := meetingpeer.Dial(ctx(t), meetingpeer.Config{URL: b.ws, Token: token(t, "binh", func(c *accesstoken.Claims) { c.Video.Room = room })})
+		_, err := meetingpeer.Dial(ctx(t), meetingpeer.Config{URL: b.ws, Token: token(t, "binh", func(c *accesstoken.Claims) { c.Video.Room = room }), Media: meetingpeer.MediaConfig{OneConnection: b.one}})
 		if !strings.Contains(err.Error(), "not here") {
 			t.Errorf("%s: %v", room, err)
 		}

@@ -298,6 +298,7 @@ func (s *Service) getParticipant(ctx context.Context, c *roomCall, q *lk.RoomPar
 
 func (s *Service) removeParticipant(ctx context.Context, c *roomCall, q *lk.RoomParticipantIdentity) (proto.Message, error) {
 	defer c.hold.Release()
+	s.remove(q.GetRoom(), q.GetIdentity())
 	err := s.cfg.SFU.RemoveParticipant(ctx, q.GetRoom(), q.GetIdentity())
 	return &lk.RemoveParticipantResponse{}, s.done(ctx, c, actionRemove, q.GetRoom(), err, who(q.GetIdentity()))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,6 +50,7 @@ type session struct {
 	mu     sync.Mutex
 	claims accesstoken.Claims // guarded by mu
 	socket *socket            // guarded by mu; the latest
+	used   []tokenHash        // guarded by mu; of the tokens it came with
 }
 
 func (ses *session) currentClaims() accesstoken.Claims {
@@ -59,10 +61,13 @@ func (ses *session) currentClaims() accesstoken.Claims {
 
 // attach makes so the session's socket, and ends the one before it: a client
 // that resumes has given it up, even where its end has not reached us yet.
-func (ses *session) attach(so *socket, c accesstoken.Claims) {
+func (ses *session) attach(so *socket, c accesstoken.Claims, token tokenHash) {
 	ses.mu.Lock()
 	old := ses.socket
 	ses.socket, ses.claims = so, c
+	if !slices.Contains(ses.used, token) && len(ses.used) < maxUsed {
+		ses.used = append(ses.used, token)
+	}
 	ses.mu.Unlock()
 	if old != nil {
 		old.conn.Close(wsconn.CodeNormal, "resumed elsewhere")
@@ -144,7 +149,11 @@ func (s *Service) serve(conn *wsconn.Conn, claims accesstoken.Claims, hold *owne
 	// A revocation, or an end of the room, between the admission and now did
 	// not find this session.
 	if s.revocations.Load() != revocations {
-		if err := s.admit(s.stop, claims); err != nil {
+		err := s.removals.refuse(claims, opt.token, s.now())
+		if err == nil {
+			err = s.admit(s.stop, claims)
+		}
+		if err != nil {
 			ses.putOut(err)
 		}
 	}
@@ -195,7 +204,7 @@ func (s *Service) join(so *socket, claims accesstoken.Claims, hold *owner.Hold, 
 	}
 	ses.p = p
 	ses.data.sid = p.SID()
-	ses.attach(so, claims)
+	ses.attach(so, claims, opt.token)
 	s.keep(ses)
 	s.metrics.joins.WithLabelValues("ok").Inc()
 	close(started)
@@ -216,7 +225,7 @@ func (s *Service) resume(so *socket, claims accesstoken.Claims, opt options) (*s
 		ctx, cancel := context.WithTimeout(s.stop, 5*time.Second)
 		defer cancel()
 		if n, err := ses.p.Resume(ctx, func(e sfu.Event) { ses.event(so, e) }); err == nil {
-			ses.attach(so, claims)
+			ses.attach(so, claims, opt.token)
 			s.metrics.joins.WithLabelValues("resumed").Inc()
 			ses.doFirst(so, opt)
 			if opt.offer != nil {

@@ -84,13 +84,14 @@ type Config struct {
 // Service answers the protocol. Its methods may be called from any goroutine.
 type Service struct {
 	// Set at construction.
-	cfg     Config
-	log     *slog.Logger
-	now     func() time.Time
-	metrics *metrics
-	rates   keyRates
-	joins   joinRates
-	peers   *http.Transport // reaches other nodes; nil: there are none
+	cfg      Config
+	log      *slog.Logger
+	now      func() time.Time
+	metrics  *metrics
+	rates    keyRates
+	joins    joinRates
+	removals removals
+	peers    *http.Transport // reaches other nodes; nil: there are none
 
 	mu       sync.Mutex
 	sessions map[string]*session // guarded by mu; by participant SID
@@ -143,7 +144,7 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signaling: %w", err)
 	}
-	s := &Service{cfg: cfg, log: cfg.Log, now: cfg.Now, metrics: m, rates: keyRates{by: make(map[string]*rate)}, joins: joinRates{by: make(map[string]*rate)}, peers: newPeers(cfg), sessions: make(map[string]*session),
+	s := &Service{cfg: cfg, log: cfg.Log, now: cfg.Now, metrics: m, rates: keyRates{by: make(map[string]*rate)}, joins: joinRates{by: make(map[string]*rate)}, removals: removals{by: make(map[removedFrom]removal)}, peers: newPeers(cfg), sessions: make(map[string]*session),
 		watched: make(map[string]*watched),
 	}
 	s.stop, s.stopAll = context.WithCancel(context.Background())
