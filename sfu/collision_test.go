@@ -17,6 +17,14 @@ import (
 // names its sender.
 func (c *client) publishAs(info sfu.TrackInfo, ssrc uint32) (pub *meetingpeer.Publication, sid string) {
 	c.t.Helper()
+	pub, sid = c.announceAs(info, ssrc)
+	c.speak(info, pub)
+	return pub, sid
+}
+
+// announceAs is publishAs before anything is sent.
+func (c *client) announceAs(info sfu.TrackInfo, ssrc uint32) (pub *meetingpeer.Publication, sid string) {
+	c.t.Helper()
 	c.p.AddTrack(info)
 	e := await(c, "its track", func(e sfu.EventTrackPublished) bool { return e.CID == info.CID })
 	pub, err := c.AddTrackAs(info.CID, kinds[info.Kind], ssrc)
@@ -24,6 +32,10 @@ func (c *client) publishAs(info sfu.TrackInfo, ssrc uint32) (pub *meetingpeer.Pu
 		c.t.Fatal(err)
 	}
 	c.negotiateNow()
+	return pub, e.Track.SID
+}
+
+func (c *client) speak(info sfu.TrackInfo, pub *meetingpeer.Publication) {
 	body := func(n int) []byte { return fmt.Appendf(nil, "%s of %s %d", info.CID, c.p.Identity(), n) }
 	c.pump(pub, func(n int) *rtp.Packet {
 		if info.Kind == sfu.Video {
@@ -31,7 +43,6 @@ func (c *client) publishAs(info sfu.TrackInfo, ssrc uint32) (pub *meetingpeer.Pu
 		}
 		return meetingpeer.Opus(uint16(n), uint32(n)*960, body(n))
 	})
-	return pub, e.Track.SID
 }
 
 // says expects packets of the track that say what they are.
@@ -90,6 +101,41 @@ func testOnePublisherOfOneSSRCTwice(t *testing.T, cfg *meetingpeer.MediaConfig) 
 		<-tr.Packets
 	}
 	chi.says(tr, "mic of binh ")
+}
+
+// Pictures that come as a section of sound does, or the other way round, are
+// forwarded to nobody as what they are not.
+func TestPicturesInASectionOfSound(t *testing.T) { bothForms(t, testPicturesInASectionOfSound) }
+
+func testPicturesInASectionOfSound(t *testing.T, cfg *meetingpeer.MediaConfig) {
+	s := serve(t)
+	an, binh, chi := join(t, s, everything("r", "an"), cfg), join(t, s, everything("r", "binh"), cfg), join(t, s, everything("r", "chi"), cfg)
+	_, wrong := an.announceAs(microphone("mic"), 4242)
+	cam, _ := an.announceAs(camera("cam"), 4242)
+	an.speak(camera("cam"), cam) // Pion takes it for what was announced first
+	for range 3 {                // each a way through the whole server
+		info := microphone(fmt.Sprint("mic", len(all[sfu.EventTrackPublished](binh))))
+		_, sid := binh.publishAs(info, 0)
+		tr := chi.track()
+		if tr.ID != sid {
+			t.Fatalf("chi receives %s, want %s", tr.ID, sid)
+		}
+		chi.says(tr, info.CID+" of binh ")
+	}
+	for _, c := range []*client{binh, chi} {
+		if left := all[sfu.EventLeft](c); len(left) > 0 {
+			t.Errorf("%s is put out: %+v", c.p.Identity(), left)
+		}
+		for _, e := range all[sfu.EventParticipants](c) {
+			for _, p := range e.Participants {
+				for _, tr := range p.Tracks {
+					if tr.SID == wrong {
+						t.Fatalf("%s is told of a microphone of %q", c.p.Identity(), tr.MimeType)
+					}
+				}
+			}
+		}
+	}
 }
 
 // A client may send with the very number that the server sends it something

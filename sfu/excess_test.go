@@ -54,7 +54,7 @@ func TestLayersOfATrackAreBounded(t *testing.T) {
 	r.bySID[p.sid] = p
 	trackAdded{p, TrackInfo{CID: "cam", Kind: Video, Source: SourceCamera}}.apply(r)
 	for i := range 100 {
-		mediaArrived{p, &layer{pub: p.pub, kind: Video, ssrc: uint32(i), cid: "cam", mid: "1", rid: fmt.Sprint(i), rank: topRank, ring: newRing(1)}}.apply(r)
+		mediaArrived{p, &layer{pub: p.pub, kind: Video, codec: codecVP8, known: true, ssrc: uint32(i), cid: "cam", mid: "1", rid: fmt.Sprint(i), rank: topRank, ring: newRing(1)}}.apply(r)
 	}
 	for _, tr := range p.tracks {
 		if n := len(*tr.layers.Load()); n != maxLayers {

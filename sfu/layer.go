@@ -31,6 +31,7 @@ type layer struct {
 	cid     string // the client's id of the track, as SDP has it
 	mid     string
 	codec   codec
+	known   bool // codec is one that can be forwarded
 	pt      uint8
 	redPT   uint8 // payload type of RED, 0 when not negotiated
 	levelID uint8 // id of the audio level's header extension, 0 when not negotiated
@@ -68,7 +69,8 @@ func newLayer(pub *publisher, remote *webrtc.TrackRemote, receiver *webrtc.RTPRe
 		cid: remote.ID(), mid: receiver.RTPTransceiver().Mid(),
 	}
 	l.pt = uint8(remote.PayloadType())
-	l.codec, _ = codecOf(remote.Codec().MimeType) // no other is negotiated
+	// What its first packet is of, which may be of anything that was negotiated.
+	l.codec, l.known = codecOf(remote.Codec().MimeType)
 	if remote.Kind() == webrtc.RTPCodecTypeVideo {
 		l.kind = Video
 	}

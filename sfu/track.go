@@ -120,6 +120,9 @@ func (e mediaArrived) apply(r *room) {
 	if r.bySID[p.sid] != p {
 		return
 	}
+	if !l.known || (l.codec == codecOpus) != (l.kind == Audio) {
+		return // pictures in a section of sound, say: nobody could be sent them
+	}
 	t := p.trackFor(l)
 	if t == nil {
 		if len(p.unmatched) < 3*maxTracks {
