@@ -45,12 +45,15 @@ func TestEarlyStreamsEnd(t *testing.T) {
 		s := serve(t)
 		visit := func(t *testing.T) {
 			an := join(t, s, everything("r", "an"), cfg)
-			up := make(chan struct{}, 1)
+			up := make(chan struct{}, 2)
 			an.Publisher().OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
 				if s == webrtc.PeerConnectionStateConnected {
 					up <- struct{}{}
 				}
 			})
+			if an.Publisher().ConnectionState() == webrtc.PeerConnectionStateConnected { // before it was listened for
+				up <- struct{}{}
+			}
 			mic := &early{bound: make(chan webrtc.TrackLocalContext, 1)}
 			an.p.AddTrack(microphone("mic"))
 			await(an, "its track", func(e sfu.EventTrackPublished) bool { return e.CID == "mic" })
