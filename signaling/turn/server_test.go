@@ -242,6 +242,20 @@ func (r *raw) ask(method stun.Method, attrs ...stun.Setter) *stun.Message {
 	if r.nonce != nil {
 		all = append(all, stun.NewUsername(r.name), stun.NewRealm("g2g.example"), r.nonce, r.key)
 	}
+	return r.exchange(method, all)
+}
+
+// askWith sends a signed request with something hung on to it, and returns the
+// answer.
+func (r *raw) askWith(method stun.Method, unsigned stun.Setter) *stun.Message {
+	r.t.Helper()
+	return r.exchange(method, []stun.Setter{
+		stun.TransactionID, stun.NewType(method, stun.ClassRequest), stun.NewUsername(r.name), stun.NewRealm("g2g.example"), r.nonce, r.key, unsigned,
+	})
+}
+
+func (r *raw) exchange(method stun.Method, all []stun.Setter) *stun.Message {
+	r.t.Helper()
 	m, err := stun.Build(all...)
 	if err != nil {
 		r.t.Fatal(err)

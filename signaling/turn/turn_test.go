@@ -339,6 +339,19 @@ func TestPanicEndsOneMessage(t *testing.T) {
 	}
 }
 
+// TestUnsignedAttributes: what somebody on the way hangs on to a signed request
+// counts for nothing (RFC 8489, 14.5).
+func TestUnsignedAttributes(t *testing.T) {
+	s := serve(t)
+	r := s.allocated(t, "PA_one")
+	if got := code(t, r.askWith(stun.MethodCreatePermission, peerAddress(served))); got != stun.CodeBadRequest {
+		t.Errorf("an unsigned peer: %d", got)
+	}
+	if got := code(t, r.askWith(stun.MethodRefresh, attr{0x7abc, []byte{1}})); got != 0 {
+		t.Errorf("an unsigned requirement: %d", got)
+	}
+}
+
 // TestWhatIsNotOurs: the rest of the protocol is refused by its numbers.
 func TestWhatIsNotOurs(t *testing.T) {
 	s := serve(t)
