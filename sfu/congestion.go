@@ -10,6 +10,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"commsd/sfu/bandwidth"
+	"commsd/sfu/udpmux"
 )
 
 // startBitrate is what a new subscriber is thought to be able to take, in bits
@@ -55,7 +56,9 @@ func (c *congestion) budget(now int64, reserve uint64) bandwidth.Budget {
 
 // send sends a packet and gives it back to its pool.
 func (c *congestion) send(w webrtc.TrackLocalWriter, o *outPacket, payload []byte, twccID uint8, now int64, probe int) {
-	o.even(len(payload))
+	if pad := udpmux.Even(len(payload)); pad > 0 {
+		o.header.Padding, o.header.PaddingSize = true, byte(pad)
+	}
 	if twccID != 0 {
 		seq := c.estimator.Sent(now, rtpHeader+8+len(payload)+int(o.header.PaddingSize), probe)
 		binary.BigEndian.PutUint16(o.twcc[:], seq)

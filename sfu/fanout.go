@@ -160,7 +160,7 @@ func (n *lane) run() {
 			n.send(batch, !gathered)
 		case gathered:
 			for _, d := range n.subs {
-				d.p.sub.together.end()
+				d.p.sub.together.End()
 			}
 		default:
 			return
@@ -174,7 +174,7 @@ func (n *lane) send(batch []*sharedPacket, first bool) {
 	sent := 0
 	for _, d := range n.subs {
 		if first {
-			d.p.sub.together.begin()
+			d.p.sub.together.Begin()
 		}
 		for _, s := range batch {
 			if d.forward(l, &s.pkt, &s.picture, s.now) {

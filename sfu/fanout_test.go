@@ -155,7 +155,7 @@ func TestFullLaneIsWaitedFor(t *testing.T) {
 }
 
 // Lanes cost the garbage collector nothing either.
-func TestLanesAllocateNothing(t *testing.T) {
+func TestFanOutAllocatesNothing(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates, and has pools forget")
 	}

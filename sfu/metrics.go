@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"commsd/sfu/udpmux"
 )
 
 type metrics struct {
@@ -13,7 +15,7 @@ type metrics struct {
 	resent, nacks, plis, dataDropped prometheus.Counter
 	soundDropped, panics, unreached  prometheus.Counter
 
-	udpSends, udpUnsent, udpStrangers, udpOverrun prometheus.Counter
+	udp udpmux.Metrics
 }
 
 // newMetrics registers with r, which may be nil.
@@ -36,10 +38,12 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		soundDropped: counter("sound_dropped_total", "Packets of sound not forwarded because their participant sends more than sound takes."),
 		panics:       counter("panics_total", "Panics that were kept to the connection or the room they came from."),
 
-		udpSends:     counter("udp_sends_total", "System calls that sent UDP packets; a frame's packets share one."),
-		udpUnsent:    counter("udp_packets_unsent_total", "UDP packets that the kernel did not take."),
-		udpStrangers: counter("udp_packets_unknown_total", "UDP packets that belong to no connection."),
-		udpOverrun:   counter("udp_packets_overrun_total", "UDP packets dropped because their connection was read too slowly."),
+		udp: udpmux.Metrics{
+			Sends:     counter("udp_sends_total", "System calls that sent UDP packets; a frame's packets share one."),
+			Unsent:    counter("udp_packets_unsent_total", "UDP packets that the kernel did not take."),
+			Strangers: counter("udp_packets_unknown_total", "UDP packets that belong to no connection."),
+			Overrun:   counter("udp_packets_overrun_total", "UDP packets dropped because their connection was read too slowly."),
+		},
 	}
 	m.unreached = counter("unreached_total", "Participants who left without ever having had media, though they had the time.")
 	if r == nil {
@@ -47,7 +51,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	}
 	var err error
 	for _, c := range []prometheus.Collector{m.rooms, m.participants, m.received, m.forwarded, m.resent, m.nacks, m.plis, m.dataDropped, m.soundDropped, m.panics, m.unreached,
-		m.udpSends, m.udpUnsent, m.udpStrangers, m.udpOverrun} {
+		m.udp.Sends, m.udp.Unsent, m.udp.Strangers, m.udp.Overrun} {
 		err = errors.Join(err, r.Register(c))
 	}
 	if err != nil {

@@ -1,6 +1,10 @@
 package sfu
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"commsd/sfu/udpmux"
+)
 
 // packet is what forwarding needs of an RTP packet (RFC 3550, 5.1), read
 // without allocating. Its slices point into the buffer it was parsed from.
@@ -21,7 +25,7 @@ const (
 	extOneByte  = 0xBEDE
 	extTwoByte  = 0x1000 // the low four bits are the application's
 	rtpHeader   = 12
-	maxRTPBytes = 1500 // one Ethernet frame; longer ones do not reach us over UDP
+	maxRTPBytes = udpmux.MaxPacket // longer ones do not reach us over UDP
 )
 
 // parse reads b. It reports false for what is no RTP packet.

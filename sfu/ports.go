@@ -20,11 +20,8 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"commsd/internal/errcode"
+	"commsd/sfu/udpmux"
 )
-
-// socketBuffer is asked of the kernel for the shared UDP sockets; it grants
-// what net.core.rmem_max and wmem_max allow.
-const socketBuffer = 16 << 20
 
 // tcpQueue is how many packets of a client's TCP connection may wait; Pion keeps
 // the room for them with each connection, used or not.
@@ -32,7 +29,7 @@ const tcpQueue = 32
 
 // ports are the bound sockets.
 type ports struct {
-	udp []*udpGroup
+	udp []*udpmux.Group
 	tcp []net.Listener
 
 	udpMux io.Closer // set by newKit; may be nil
@@ -91,7 +88,7 @@ func listen(cfg Config) (*ports, error) {
 		}
 		port := first.Port()
 		for i, addr := range addresses(first.Addr(), cfg.MachineAddresses) {
-			g, err := listenUDP(network("udp", cfg.UDPListen, addr), netip.AddrPortFrom(addr, port), cfg.UDPSockets)
+			g, err := udpmux.Listen(network("udp", cfg.UDPListen, addr), netip.AddrPortFrom(addr, port), cfg.UDPSockets)
 			if err != nil {
 				if i > 0 { // an address of the machine that cannot be had is none of ours
 					continue
@@ -99,11 +96,11 @@ func listen(cfg Config) (*ports, error) {
 				return fail("media.udp_listen", cfg.UDPListen, err)
 			}
 			p.udp = append(p.udp, g)
-			port = g.addr.Port()
+			port = g.Addr().Port()
 		}
 	}
 	if cfg.UDPListen == "" && cfg.Relayed {
-		p.udp = append(p.udp, &udpGroup{addr: relayOnly})
+		p.udp = append(p.udp, udpmux.RelayedGroup())
 	}
 	if cfg.TCPListen != "" {
 		first, err := listenAddr(cfg.TCPListen)
@@ -153,8 +150,8 @@ func addresses(listen netip.Addr, machine bool) []netip.Addr {
 func (p *ports) udpAddrs() []netip.AddrPort {
 	out := make([]netip.AddrPort, 0, len(p.udp))
 	for _, g := range p.udp {
-		if len(g.sockets) > 0 {
-			out = append(out, g.addr)
+		if !g.Relayed() {
+			out = append(out, g.Addr())
 		}
 	}
 	return out
@@ -177,7 +174,7 @@ func (p *ports) close() {
 		_ = p.tcpMux.Close()
 	}
 	for _, g := range p.udp {
-		_ = g.close()
+		_ = g.Close()
 	}
 	for _, l := range p.tcp {
 		_ = l.Close()
@@ -188,16 +185,16 @@ func (p *ports) close() {
 type kit struct {
 	settings   webrtc.SettingEngine
 	media      *webrtc.MediaEngine
-	udp        *udpMux // may be nil
+	udp        *udpmux.Mux // may be nil
 	interfaces interfaces
 }
 
 // api makes the factory of one connection, with ICE lite or full, whose streams
 // end in buffers of its own.
-func (k *kit) api(lite bool, together *gathering, buffer func(packetio.BufferPacketType, uint32) io.ReadWriteCloser) *webrtc.API {
+func (k *kit) api(lite bool, together *udpmux.Gathering, buffer func(packetio.BufferPacketType, uint32) io.ReadWriteCloser) *webrtc.API {
 	settings := k.settings
 	if k.udp != nil {
-		settings.SetICEUDPMux(gatheringMux{k.udp, together})
+		settings.SetICEUDPMux(k.udp.Gathered(together))
 	}
 	settings.SetNet(k.interfaces.look(time.Now()))
 	settings.SetLite(lite)
@@ -208,7 +205,7 @@ func (k *kit) api(lite bool, together *gathering, buffer func(packetio.BufferPac
 }
 
 // newKit starts the readers of the shared sockets, which end with ports.close.
-func newKit(cfg Config, p *ports, relays *relay, m *metrics, log *slog.Logger) (*kit, error) {
+func newKit(cfg Config, p *ports, relays *udpmux.Relay, m *metrics, log *slog.Logger) (*kit, error) {
 	var se webrtc.SettingEngine
 	loggers := pionLoggers{log}
 	se.LoggerFactory = loggers
@@ -243,13 +240,13 @@ func newKit(cfg Config, p *ports, relays *relay, m *metrics, log *slog.Logger) (
 	if len(cfg.Advertise) > 0 {
 		rule := webrtc.ICEAddressRewriteRule{External: cfg.Advertise, AsCandidateType: webrtc.ICECandidateTypeHost, Mode: webrtc.ICEAddressRewriteReplace}
 		none := rule // the address that only a relay reaches stays as it is
-		none.Local, none.External = relayOnly.Addr().String(), []string{relayOnly.Addr().String()}
+		none.Local, none.External = udpmux.RelayOnly.Addr().String(), []string{udpmux.RelayOnly.Addr().String()}
 		if err := se.SetICEAddressRewriteRules(none, rule); err != nil {
 			return nil, errcode.Wrap(err, errcode.Invalid, "media.advertise: cannot be used")
 		}
 	}
 	var networks []webrtc.NetworkType
-	var mux *udpMux
+	var mux *udpmux.Mux
 	if len(p.udp) > 0 {
 		networks = append(networks, webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6)
 		for _, g := range p.udp {
@@ -257,9 +254,11 @@ func newKit(cfg Config, p *ports, relays *relay, m *metrics, log *slog.Logger) (
 			// kernel would carry a check from 127.0.0.1 to the machine's own address,
 			// ICE would choose that pair, and Firefox, which answers the check, sends
 			// no media to loopback.
-			g.loopback = len(p.udp) > 1 && g.addr.Addr().IsLoopback()
+			if len(p.udp) > 1 && g.Addr().Addr().IsLoopback() {
+				g.OnlyLoopback()
+			}
 		}
-		mux = newUDPMux(p.udp, cfg.SendHold, relays, m)
+		mux = udpmux.New(p.udp, udpmux.Config{Hold: cfg.SendHold, Relay: relays, Metrics: m.udp, Clock: clockBase})
 		p.udpMux = mux
 	}
 	if len(p.tcp) > 0 {

@@ -33,6 +33,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"commsd/internal/errcode"
+	"commsd/sfu/udpmux"
 )
 
 // Config holds what New needs. Its zero value serves nothing: at least one of
@@ -126,7 +127,7 @@ type SFU struct {
 	log     *slog.Logger
 	metrics *metrics
 	changes *changes
-	relay   relay
+	relay   udpmux.Relay
 	ready   chan struct{} // closed once kit is set
 	done    chan struct{} // closed once Run has ended
 	procs   int           // that packets are sent by
@@ -158,9 +159,9 @@ func New(cfg Config) (*SFU, error) {
 	if cfg.UDPSockets <= 0 {
 		cfg.UDPSockets = runtime.GOMAXPROCS(0)
 	}
-	cfg.UDPSockets = min(cfg.UDPSockets, maxUDPSockets)
+	cfg.UDPSockets = min(cfg.UDPSockets, udpmux.MaxSockets)
 	if cfg.SendHold == 0 {
-		cfg.SendHold = defaultHold
+		cfg.SendHold = udpmux.DefaultHold
 	}
 	if cfg.FanOut == 0 {
 		cfg.FanOut = defaultFanOut
@@ -205,7 +206,7 @@ func New(cfg Config) (*SFU, error) {
 		if err != nil {
 			return nil, fmt.Errorf("sfu: media.advertise: %w", err)
 		}
-		s.relay.advertise = append(s.relay.advertise, addr.Unmap())
+		s.relay.Advertise = append(s.relay.Advertise, addr.Unmap())
 	}
 	return s, nil
 }

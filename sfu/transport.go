@@ -10,6 +10,8 @@ import (
 
 	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v4"
+
+	"commsd/sfu/udpmux"
 )
 
 // transport is one PeerConnection with a client. A participant has two, on one
@@ -22,9 +24,9 @@ type transport struct {
 	setUp   []func(*webrtc.PeerConnection) error // by the roles; once, before anything is negotiated
 	closing []func()                             // by the roles; ends what loops wait for
 
-	streams  *streams    // its SRTP
-	together gathering   // its UDP
-	api      *webrtc.API // what it is made by; set with pc
+	streams  *streams         // its SRTP
+	together udpmux.Gathering // its UDP
+	api      *webrtc.API      // what it is made by; set with pc
 
 	pc    atomic.Pointer[webrtc.PeerConnection] // written by queue's functions
 	queue serial                                // everything that calls pc's negotiation

@@ -1,4 +1,4 @@
-package sfu
+package udpmux
 
 import (
 	"sync"
@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// defaultHold bounds how long a packet waits for others of its frame.
-	defaultHold = 500 * time.Microsecond
+	// DefaultHold bounds how long a packet waits for others of its frame.
+	DefaultHold = 500 * time.Microsecond
 	// runBytes is what one send carries at most: 8 or 9 packets of video, the most
 	// that a camera's frame has. More of them gain little and hold more memory.
 	runBytes    = 10 << 10
@@ -35,7 +35,7 @@ var runs = sync.Pool{New: func() any { return new([runBytes]byte) }}
 // packets: sending to a UDP socket does not wait.
 func (p *udpPeer) sendLocked(b []byte) {
 	r := &p.run
-	if p.conn.mux.hold <= 0 || !p.to.segments(p.sock) || !isRTP(b) {
+	if p.conn.mux.hold <= 0 || !p.to.segments(p.sock) || !IsRTP(b) {
 		p.conn.out.send.one(p, b)
 		return
 	}

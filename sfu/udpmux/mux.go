@@ -1,4 +1,13 @@
-package sfu
+// Package udpmux carries the media of many ICE agents over the UDP sockets of
+// one port, as Pion's ice.UDPMux: several sockets with a reader each, which read
+// and send several packets with one system call where the kernel can
+// (recvmmsg, UDP_SEGMENT), answer from the address that was asked, and leave
+// nothing behind of what strangers send. Clients behind a relay in this process
+// come by a Relay, without a socket.
+//
+// It must not know of rooms, participants or PeerConnections, nor read more of a
+// packet than what tells whose it is and what kind (RFC 5761, 7983, 8445, 8489).
+package udpmux
 
 import (
 	"errors"
@@ -11,16 +20,23 @@ import (
 	"time"
 
 	"github.com/pion/ice/v4"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 const (
-	maxPeers      = 32               // addresses a connection answers to
-	maxUDPSockets = 16               // of one address
-	peerLease     = 10 * time.Second // an address heard by a check stays with its connection for this long
-	readPause     = 5 * time.Millisecond
+	maxPeers = 32 // addresses a connection answers to
+	// MaxSockets is how many sockets one address has at most.
+	MaxSockets = 16
+	// MaxPacket is the longest packet that is taken in: one Ethernet frame.
+	MaxPacket = 1500
+	// socketBuffer is asked of the kernel for each socket; it grants what
+	// net.core.rmem_max and wmem_max allow.
+	socketBuffer = 16 << 20
+	peerLease    = 10 * time.Second // an address heard by a check stays with its connection for this long
+	readPause    = 5 * time.Millisecond
 )
 
-// udpMux carries the media of all connections over the sockets of one port. It
+// Mux carries the media of all connections over the sockets of one port. It
 // stands in for Pion's own, which has one reader, takes a lock and a system
 // call for each packet, and cannot tell the addresses behind a wildcard.
 //
@@ -30,12 +46,13 @@ const (
 // right password. So what a stranger sends leaves nothing behind, whatever it
 // is.
 //
-// Locks are taken in this order: udpConn.out, udpMux.mu, udpConn.in or gathering.mu.
-type udpMux struct {
+// Locks are taken in this order: udpConn.out, Mux.mu, udpConn.in or Gathering.mu.
+type Mux struct {
 	// Set at construction.
-	groups  []*udpGroup
-	relay   *relay
-	metrics *metrics
+	groups  []*Group
+	relay   *Relay
+	metrics Metrics
+	clock   time.Time
 	hold    time.Duration
 	readers sync.WaitGroup
 	stop    chan struct{}
@@ -46,7 +63,7 @@ type udpMux struct {
 	routes  map[flow]*udpPeer     // guarded by mu
 }
 
-var _ ice.UDPMux = (*udpMux)(nil)
+var _ ice.UDPMux = (*Mux)(nil)
 
 // flow is a client's address and which of ours it sends to: a client may reach
 // us by several, from one port.
@@ -55,32 +72,51 @@ type flow struct {
 	local  netip.Addr
 }
 
-// udpGroup is the sockets of one address, among which the kernel spreads the
+// Group is the sockets of one address, among which the kernel spreads the
 // clients.
-type udpGroup struct {
+type Group struct {
 	addr     netip.AddrPort
 	sockets  []*udpSocket
 	loopback bool // sends to loopback alone
 }
 
-// newUDPMux starts to read. Close ends it and closes the sockets.
-func newUDPMux(groups []*udpGroup, hold time.Duration, relays *relay, m *metrics) *udpMux {
-	mux := &udpMux{
-		groups: groups, relay: relays, metrics: m, hold: hold, stop: make(chan struct{}),
+// Config holds what New needs, all of it.
+type Config struct {
+	// Hold is how long a packet may wait for others of its frame; 0 and less send
+	// each at once.
+	Hold    time.Duration
+	Relay   *Relay
+	Metrics Metrics
+	// Clock is what times are counted from, long before any.
+	Clock time.Time
+}
+
+// Metrics count packets.
+type Metrics struct {
+	Sends     prometheus.Counter // system calls
+	Unsent    prometheus.Counter // the kernel did not take
+	Strangers prometheus.Counter // of no connection
+	Overrun   prometheus.Counter // for a connection that is read too slowly
+}
+
+// New starts to read. Close ends it and closes the sockets.
+func New(groups []*Group, cfg Config) *Mux {
+	mux := &Mux{
+		groups: groups, relay: cfg.Relay, metrics: cfg.Metrics, hold: cfg.Hold, clock: cfg.Clock, stop: make(chan struct{}),
 		byUfrag: make(map[string][]*udpConn), routes: make(map[flow]*udpPeer),
 	}
-	relays.mux.Store(mux)
+	cfg.Relay.mux.Store(mux)
 	for _, g := range groups {
 		for _, s := range g.sockets {
 			mux.readers.Go(func() { mux.read(s) })
-			mux.readers.Go(func() { s.holding.run(mux.stop, hold) })
+			mux.readers.Go(func() { s.holding.run(mux.stop, cfg.Hold) })
 		}
 	}
 	return mux
 }
 
 // read takes in what comes by one socket, until it is closed.
-func (m *udpMux) read(s *udpSocket) {
+func (m *Mux) read(s *udpSocket) {
 	batch := newUDPBatch(s)
 	defer batch.free()
 	for {
@@ -101,8 +137,8 @@ func (m *udpMux) read(s *udpSocket) {
 }
 
 // dispatch hands the first n packets of a batch to their connections.
-func (m *udpMux) dispatch(s *udpSocket, batch *udpBatch, n int) {
-	now := int64(time.Since(clockBase))
+func (m *Mux) dispatch(s *udpSocket, batch *udpBatch, n int) {
+	now := int64(time.Since(m.clock))
 	strangers, lost := 0, 0
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -126,16 +162,16 @@ func (m *udpMux) dispatch(s *udpSocket, batch *udpBatch, n int) {
 		batch.renew(i)
 	}
 	if strangers > 0 {
-		m.metrics.udpStrangers.Add(float64(strangers))
+		m.metrics.Strangers.Add(float64(strangers))
 	}
 	if lost > 0 {
-		m.metrics.udpOverrun.Add(float64(lost))
+		m.metrics.Overrun.Add(float64(lost))
 	}
 }
 
 // ownerLocked finds the connection that a packet is for; m.mu is held for
 // reading.
-func (m *udpMux) ownerLocked(g *udpGroup, d *datagram, now int64) *udpConn {
+func (m *Mux) ownerLocked(g *Group, d *datagram, now int64) *udpConn {
 	route := m.routes[flow{d.from, d.to}]
 	if isSTUN(d.bytes()) {
 		if ufrag := stunUfrag(d.bytes()); len(ufrag) > 0 {
@@ -155,7 +191,7 @@ func (m *udpMux) ownerLocked(g *udpGroup, d *datagram, now int64) *udpConn {
 
 // nearest picks the connection of the address that the packet came to, or else,
 // behind NAT, any that answers by the same sockets.
-func nearest(conns []*udpConn, g *udpGroup, d *datagram) *udpConn {
+func nearest(conns []*udpConn, g *Group, d *datagram) *udpConn {
 	var other *udpConn
 	for _, c := range conns {
 		if c.local.Addr() == d.to {
@@ -171,7 +207,7 @@ func nearest(conns []*udpConn, g *udpGroup, d *datagram) *udpConn {
 // GetListenAddresses lists the addresses that clients can be told: of a
 // wildcard the machine's own, without link-local ones, and without loopback
 // unless there is nothing else.
-func (m *udpMux) GetListenAddresses() []net.Addr {
+func (m *Mux) GetListenAddresses() []net.Addr {
 	var out []net.Addr
 	for _, g := range m.groups {
 		if !g.addr.Addr().IsUnspecified() {
@@ -199,20 +235,20 @@ func machineAddrs(only4 bool) []netip.Addr {
 
 // GetConn returns the connection of one of our fragments by one of
 // GetListenAddresses. Each that it returns must be closed.
-func (m *udpMux) GetConn(ufrag string, addr net.Addr) (net.PacketConn, error) {
+func (m *Mux) GetConn(ufrag string, addr net.Addr) (net.PacketConn, error) {
 	return m.conn(ufrag, addr, nil)
 }
 
-// conn is GetConn for the connections of one gathering, nil for none.
-func (m *udpMux) conn(ufrag string, addr net.Addr, together *gathering) (net.PacketConn, error) {
+// conn is GetConn for the connections of one Gathering, nil for none.
+func (m *Mux) conn(ufrag string, addr net.Addr, together *Gathering) (net.PacketConn, error) {
 	u, ok := addr.(*net.UDPAddr)
 	if !ok {
-		return nil, fmt.Errorf("sfu: %v is no UDP address", addr)
+		return nil, fmt.Errorf("udpmux: %v is no UDP address", addr)
 	}
 	local := canonical(u.AddrPort())
 	g := m.group(local)
 	if g == nil {
-		return nil, fmt.Errorf("sfu: %v is not listened on", addr)
+		return nil, fmt.Errorf("udpmux: %v is not listened on", addr)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -233,7 +269,7 @@ func (m *udpMux) conn(ufrag string, addr net.Addr, together *gathering) (net.Pac
 	return &udpHandle{c: c, closed: make(chan struct{})}, nil
 }
 
-func (m *udpMux) group(local netip.AddrPort) *udpGroup {
+func (m *Mux) group(local netip.AddrPort) *Group {
 	for _, g := range m.groups {
 		if g.addr == local {
 			return g
@@ -250,7 +286,7 @@ func (m *udpMux) group(local netip.AddrPort) *udpGroup {
 
 // RemoveConnByUfrag ends what comes in for a fragment, as at an ICE restart.
 // Its connections live on until they are closed.
-func (m *udpMux) RemoveConnByUfrag(ufrag string) {
+func (m *Mux) RemoveConnByUfrag(ufrag string) {
 	m.mu.Lock()
 	gone := m.byUfrag[ufrag]
 	delete(m.byUfrag, ufrag)
@@ -261,7 +297,7 @@ func (m *udpMux) RemoveConnByUfrag(ufrag string) {
 }
 
 // release gives up one of a connection's handles; with the last it ends.
-func (m *udpMux) release(c *udpConn) {
+func (m *Mux) release(c *udpConn) {
 	m.mu.Lock()
 	c.handles--
 	last := c.handles == 0
@@ -275,7 +311,7 @@ func (m *udpMux) release(c *udpConn) {
 }
 
 // dropLocked takes c out of its fragment's connections; m.mu is held.
-func (m *udpMux) dropLocked(c *udpConn) {
+func (m *Mux) dropLocked(c *udpConn) {
 	rest := slices.DeleteFunc(m.byUfrag[c.ufrag], func(o *udpConn) bool { return o == c })
 	if len(rest) == 0 {
 		delete(m.byUfrag, c.ufrag)
@@ -287,8 +323,8 @@ func (m *udpMux) dropLocked(c *udpConn) {
 // claim leads what comes by p's flow to its connection. A flow stays with a
 // connection that its client still checks: nobody takes over another's packets
 // with checks that pretend to come from there. c.out is held.
-func (m *udpMux) claim(p *udpPeer) bool {
-	now := int64(time.Since(clockBase))
+func (m *Mux) claim(p *udpPeer) bool {
+	now := int64(time.Since(m.clock))
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := flow{p.remote, p.local}
@@ -302,7 +338,7 @@ func (m *udpMux) claim(p *udpPeer) bool {
 }
 
 // disclaim undoes claim.
-func (m *udpMux) disclaim(peers ...*udpPeer) {
+func (m *Mux) disclaim(peers ...*udpPeer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, p := range peers {
@@ -313,7 +349,7 @@ func (m *udpMux) disclaim(peers ...*udpPeer) {
 }
 
 // Close closes the sockets, ends all connections, and waits for the readers.
-func (m *udpMux) Close() error {
+func (m *Mux) Close() error {
 	m.mu.Lock()
 	if m.closed {
 		m.mu.Unlock()
@@ -331,13 +367,20 @@ func (m *udpMux) Close() error {
 	close(m.stop)
 	var err error
 	for _, g := range m.groups {
-		err = errors.Join(err, g.close())
+		err = errors.Join(err, g.Close())
 	}
 	m.readers.Wait()
 	return err
 }
 
-func (g *udpGroup) close() error {
+// Addr is the address that its sockets are bound to.
+func (g *Group) Addr() netip.AddrPort { return g.addr }
+
+// OnlyLoopback has the group send to loopback alone. It is called before New.
+func (g *Group) OnlyLoopback() { g.loopback = true }
+
+// Close closes the sockets.
+func (g *Group) Close() error {
 	var err error
 	for _, s := range g.sockets {
 		if e := s.conn.Close(); !errors.Is(e, net.ErrClosed) {

@@ -1,4 +1,4 @@
-package sfu
+package udpmux
 
 import (
 	"fmt"
@@ -22,7 +22,7 @@ type datagram struct {
 	to   netip.Addr // of ours
 	sock *udpSocket
 	n    int
-	buf  [maxRTPBytes]byte
+	buf  [MaxPacket]byte
 }
 
 func (d *datagram) bytes() []byte { return d.buf[:d.n] }
@@ -32,13 +32,13 @@ var datagrams = sync.Pool{New: func() any { return new(datagram) }}
 // udpConn is one ICE agent's share of the sockets, by one of our addresses.
 type udpConn struct {
 	// Set at construction.
-	mux   *udpMux
-	group *udpGroup
+	mux   *Mux
+	group *Group
 	ufrag string
 	local netip.AddrPort
 	come  chan struct{} // has room for one word that in.queue is not empty
 	done  chan struct{} // closed at the end
-	with  *gathering    // may be nil
+	with  *Gathering    // may be nil
 
 	handles int // guarded by mux.mu
 
@@ -77,7 +77,7 @@ type udpPeer struct {
 	remote  netip.AddrPort
 	relayed bool
 
-	heard atomic.Int64 // when it last checked, ns since clockBase
+	heard atomic.Int64 // when it last checked, ns since mux.clock
 	key   flow         // guarded by mux.mu; claimed
 
 	// Guarded by conn.out.
@@ -89,7 +89,7 @@ type udpPeer struct {
 	run     udpRun
 }
 
-func newUDPConn(m *udpMux, g *udpGroup, ufrag string, local netip.AddrPort, with *gathering) *udpConn {
+func newUDPConn(m *Mux, g *Group, ufrag string, local netip.AddrPort, with *Gathering) *udpConn {
 	c := &udpConn{mux: m, group: g, ufrag: ufrag, local: local, with: with, come: make(chan struct{}, 1), done: make(chan struct{})}
 	c.out.send.init()
 	with.add(c)
@@ -184,7 +184,7 @@ func (c *udpConn) note(d *datagram) {
 // write sends b to an address, or holds a copy to be sent along with others.
 func (c *udpConn) write(b []byte, to netip.AddrPort) (int, error) {
 	if !to.IsValid() {
-		return 0, fmt.Errorf("sfu: send: %v is no address", to)
+		return 0, fmt.Errorf("udpmux: send: %v is no address", to)
 	}
 	c.out.Lock()
 	if c.out.ended {
@@ -258,7 +258,7 @@ func (c *udpConn) peerLocked(to netip.AddrPort) *udpPeer {
 
 // socketFor spreads addresses that have not been heard of over the sockets; nil
 // where there are none.
-func (g *udpGroup) socketFor(to netip.AddrPort) *udpSocket {
+func (g *Group) socketFor(to netip.AddrPort) *udpSocket {
 	if len(g.sockets) == 0 {
 		return nil
 	}
@@ -266,7 +266,7 @@ func (g *udpGroup) socketFor(to netip.AddrPort) *udpSocket {
 }
 
 // reaches tells whether the sockets may send to an address.
-func (g *udpGroup) reaches(to netip.Addr) bool {
+func (g *Group) reaches(to netip.Addr) bool {
 	return relayed(to) || len(g.sockets) > 0 && (!g.loopback || to.IsLoopback()) && (to.Is4() || g.addr.Addr().Is6())
 }
 
@@ -349,7 +349,7 @@ func (h *udpHandle) ReadFrom(b []byte) (int, net.Addr, error) {
 func (h *udpHandle) WriteTo(b []byte, to net.Addr) (int, error) {
 	u, ok := to.(*net.UDPAddr)
 	if !ok {
-		return 0, fmt.Errorf("sfu: send: %v is no UDP address", to)
+		return 0, fmt.Errorf("udpmux: send: %v is no UDP address", to)
 	}
 	return h.c.write(b, u.AddrPort())
 }

@@ -1,4 +1,4 @@
-package sfu
+package udpmux
 
 import (
 	"bytes"
@@ -11,22 +11,24 @@ import (
 	"time"
 
 	"github.com/pion/stun/v4"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 const udpWait = 10 * time.Second
 
+func testConfig(hold time.Duration) Config {
+	counter := func() prometheus.Counter { return prometheus.NewCounter(prometheus.CounterOpts{Name: "packets"}) }
+	return Config{Hold: hold, Relay: &Relay{}, Metrics: Metrics{counter(), counter(), counter(), counter()}, Clock: time.Now()}
+}
+
 // testMux is a mux on a free port of addr, closed with the test.
-func testMux(t testing.TB, addr string, sockets int, hold time.Duration) *udpMux {
+func testMux(t testing.TB, addr string, sockets int, hold time.Duration) *Mux {
 	t.Helper()
-	m, err := newMetrics(nil)
+	g, err := Listen("udp4", netip.MustParseAddrPort(addr), sockets)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := listenUDP("udp4", netip.MustParseAddrPort(addr), sockets)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mux := newUDPMux([]*udpGroup{g}, hold, new(relay), m)
+	mux := New([]*Group{g}, testConfig(hold))
 	t.Cleanup(func() {
 		if err := mux.Close(); err != nil {
 			t.Error(err)
@@ -35,10 +37,10 @@ func testMux(t testing.TB, addr string, sockets int, hold time.Duration) *udpMux
 	return mux
 }
 
-func (m *udpMux) port() uint16 { return m.groups[0].addr.Port() }
+func (m *Mux) port() uint16 { return m.groups[0].addr.Port() }
 
 // testConn is the connection of a fragment by 127.0.0.1.
-func testConn(t testing.TB, m *udpMux, ufrag string) *udpHandle {
+func testConn(t testing.TB, m *Mux, ufrag string) *udpHandle {
 	t.Helper()
 	c, err := m.GetConn(ufrag, net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), m.port())))
 	if err != nil {
@@ -325,8 +327,8 @@ func TestHandlesShareAConnection(t *testing.T) {
 // Two servers do not share a port by accident, though one server's sockets do.
 func TestTakenPortIsTold(t *testing.T) {
 	m := testMux(t, "127.0.0.1:0", 2, 0)
-	if g, err := listenUDP("udp4", m.groups[0].addr, 2); err == nil {
-		g.close()
+	if g, err := Listen("udp4", m.groups[0].addr, 2); err == nil {
+		g.Close()
 		t.Error("another server has the port")
 	}
 }
@@ -361,15 +363,11 @@ func FuzzSTUNPeek(f *testing.F) {
 // A socket for both families answers each client in its own, from the address
 // that it asked.
 func TestWildcardOfBothFamilies(t *testing.T) {
-	m, err := newMetrics(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := listenUDP("udp", netip.MustParseAddrPort("[::]:0"), 2)
+	g, err := Listen("udp", netip.MustParseAddrPort("[::]:0"), 2)
 	if err != nil || g.addr.Addr().Is4() {
 		t.Skip("no IPv6 here: ", err)
 	}
-	mux := newUDPMux([]*udpGroup{g}, time.Millisecond, new(relay), m)
+	mux := New([]*Group{g}, testConfig(time.Millisecond))
 	t.Cleanup(func() { mux.Close() })
 	for _, a := range []string{"127.0.0.3", "127.0.0.1", "::1"} {
 		at := netip.AddrPortFrom(netip.MustParseAddr(a), mux.port())

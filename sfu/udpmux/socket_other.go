@@ -1,6 +1,6 @@
 //go:build !linux
 
-package sfu
+package udpmux
 
 import (
 	"net"
@@ -13,19 +13,19 @@ import (
 // udpSocket is one bound socket.
 type udpSocket struct {
 	conn    *net.UDPConn
-	group   *udpGroup
+	group   *Group
 	holding holding
 }
 
-// listenUDP binds one socket to an address.
-func listenUDP(network string, addr netip.AddrPort, _ int) (*udpGroup, error) {
+// Listen binds one socket to an address.
+func Listen(network string, addr netip.AddrPort, _ int) (*Group, error) {
 	c, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(addr))
 	if err != nil {
 		return nil, err
 	}
 	_ = c.SetReadBuffer(socketBuffer)
 	_ = c.SetWriteBuffer(socketBuffer)
-	g := &udpGroup{addr: canonical(c.LocalAddr().(*net.UDPAddr).AddrPort())}
+	g := &Group{addr: canonical(c.LocalAddr().(*net.UDPAddr).AddrPort())}
 	g.sockets = []*udpSocket{{conn: c, group: g, holding: holding{wake: make(chan struct{}, 1)}}}
 	return g, nil
 }
@@ -70,9 +70,9 @@ func (u *udpSender) init() {}
 
 func (u *udpSender) one(p *udpPeer, b []byte) {
 	m := p.conn.mux.metrics
-	m.udpSends.Inc()
+	m.Sends.Inc()
 	if _, err := p.sock.conn.WriteToUDPAddrPort(b, p.to.to); err != nil {
-		m.udpUnsent.Inc()
+		m.Unsent.Inc()
 	}
 }
 

@@ -1,4 +1,4 @@
-package sfu
+package udpmux
 
 import (
 	"encoding/binary"
@@ -15,7 +15,7 @@ import (
 )
 
 // sends counts the system calls that sent, so far.
-func sends(t testing.TB, m *udpMux) float64 { return counted(t, m.metrics.udpSends) }
+func sends(t testing.TB, m *Mux) float64 { return counted(t, m.metrics.Sends) }
 
 // A frame's packets leave with one system call, in order and unchanged, and as
 // soon as the frame ends.
@@ -79,7 +79,7 @@ func TestSmallPacketsAreNotHeld(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, _ := hears(t, c)
-		if isRTP(b) { // sound ends the run
+		if IsRTP(b) { // sound ends the run
 			if len(got) != 1100 {
 				t.Fatalf("%d bytes", len(got))
 			}
@@ -125,10 +125,10 @@ func TestHeldPacketsLeaveInTime(t *testing.T) {
 // ends of its bursts if it likes, also by a connection that begins meanwhile.
 func TestGatheredPacketsLeaveAtTheEnd(t *testing.T) {
 	m := testMux(t, "127.0.0.1:0", 1, time.Hour)
-	with := &gathering{}
-	with.begin()
-	with.begin() // of another layer's
-	got, err := gatheringMux{m, with}.GetConn("gathered", net.UDPAddrFromAddrPort(m.groups[0].addr))
+	with := &Gathering{}
+	with.Begin()
+	with.Begin() // of another layer's
+	got, err := m.Gathered(with).GetConn("gathered", net.UDPAddrFromAddrPort(m.groups[0].addr))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestGatheredPacketsLeaveAtTheEnd(t *testing.T) {
 	if used := sends(t, m) - before; used != 0 {
 		t.Errorf("%v system calls before the end", used)
 	}
-	with.end()
+	with.End()
 	for i := range 3 {
 		if got, _ := hears(t, c); int(got[3]) != i {
 			t.Fatalf("packet %d is %d", i, got[3])
@@ -156,7 +156,7 @@ func TestGatheredPacketsLeaveAtTheEnd(t *testing.T) {
 	if len(m.groups[0].sockets[0].holding.peers) != 0 {
 		t.Error("the clock was asked")
 	}
-	with.end()
+	with.End()
 	h.Close()
 	if left := with.all(); len(left) != 0 {
 		t.Errorf("%d connections are kept", len(left))
@@ -218,7 +218,7 @@ func TestUDPPathDoesNotAllocate(t *testing.T) {
 		}); allocs != 0 {
 			t.Errorf("%s: %v allocations a packet written", name, allocs)
 		}
-		got := make([]byte, maxRTPBytes)
+		got := make([]byte, MaxPacket)
 		if allocs := testing.AllocsPerRun(500, func() {
 			sendTo(t, c, b, h.c.local)
 			if _, _, err := h.ReadFromAddrPort(got); err != nil {
@@ -255,7 +255,7 @@ func BenchmarkUDPSend(b *testing.B) {
 				} else {
 					hold := time.Duration(-1)
 					if way == "run" {
-						hold = defaultHold
+						hold = DefaultHold
 					}
 					m := testMux(b, "127.0.0.1:0", 1, hold)
 					get = func(ufrag string) ice.AddrPortReaderWriter { return testConn(b, m, ufrag) }
@@ -321,7 +321,7 @@ func BenchmarkUDPReceive(b *testing.B) {
 			if _, err := client.WriteToAddrPort(request, at); err != nil {
 				b.Fatal(err)
 			}
-			buf := make([]byte, maxRTPBytes)
+			buf := make([]byte, MaxPacket)
 			_, from, err := h.ReadFromAddrPort(buf)
 			if err == nil {
 				_, err = h.WriteToAddrPort(request, from)

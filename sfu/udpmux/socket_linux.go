@@ -1,4 +1,4 @@
-package sfu
+package udpmux
 
 import (
 	"context"
@@ -23,23 +23,23 @@ const (
 type udpSocket struct {
 	conn     *net.UDPConn
 	raw      syscall.RawConn
-	group    *udpGroup
+	group    *Group
 	six      bool        // takes addresses of IPv6, IPv4's mapped into it
 	wildcard bool        // is told, and tells, which of our addresses a packet uses
 	segments atomic.Bool // the kernel, and the way out, can do segmentation
 	holding  holding
 }
 
-// listenUDP binds count sockets to one address, fewer where the kernel has no
+// Listen binds count sockets to one address, fewer where the kernel has no
 // more. The first is bound alone, so that another server's port is found to be
 // taken, and shared after that.
-func listenUDP(network string, addr netip.AddrPort, count int) (*udpGroup, error) {
+func Listen(network string, addr netip.AddrPort, count int) (*Group, error) {
 	first, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(addr))
 	if err != nil {
 		return nil, err
 	}
 	at := first.LocalAddr().(*net.UDPAddr).AddrPort()
-	g := &udpGroup{addr: canonical(at)}
+	g := &Group{addr: canonical(at)}
 	conns := []*net.UDPConn{first}
 	raw, err := first.SyscallConn()
 	if err == nil && count > 1 && share(raw) == nil {
@@ -58,13 +58,13 @@ func listenUDP(network string, addr netip.AddrPort, count int) (*udpGroup, error
 		_ = c.SetWriteBuffer(socketBuffer)
 		raw, err := c.SyscallConn()
 		if err != nil {
-			return nil, errors.Join(err, g.close())
+			return nil, errors.Join(err, g.Close())
 		}
 		s := &udpSocket{conn: c, raw: raw, group: g, six: at.Addr().Is6(), wildcard: at.Addr().IsUnspecified()}
 		s.holding.wake = make(chan struct{}, 1)
 		g.sockets = append(g.sockets, s)
 		if err := s.configure(); err != nil {
-			return nil, errors.Join(err, g.close())
+			return nil, errors.Join(err, g.Close())
 		}
 	}
 	return g, nil
@@ -308,9 +308,9 @@ func (u *udpSender) one(p *udpPeer, b []byte) {
 		return
 	}
 	m := p.conn.mux.metrics
-	m.udpSends.Inc()
+	m.Sends.Inc()
 	if errno := u.send(p, b, p.to.oobn); errno != 0 {
-		m.udpUnsent.Inc()
+		m.Unsent.Inc()
 	}
 }
 
@@ -325,15 +325,15 @@ func (u *udpSender) run(p *udpPeer, b []byte, size int) {
 		m := p.conn.mux.metrics
 		switch errno {
 		case 0:
-			m.udpSends.Inc()
+			m.Sends.Inc()
 			return
 		case unix.EIO: // the device cannot checksum
 			p.sock.segments.Store(false)
 		case unix.EINVAL, unix.EMSGSIZE, unix.EOPNOTSUPP: // a packet is longer than the path takes whole
 			p.to.plain = true
 		default:
-			m.udpSends.Inc()
-			m.udpUnsent.Add(float64((len(b) + size - 1) / size))
+			m.Sends.Inc()
+			m.Unsent.Add(float64((len(b) + size - 1) / size))
 			return
 		}
 	}

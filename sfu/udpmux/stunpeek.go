@@ -1,4 +1,4 @@
-package sfu
+package udpmux
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ const (
 	stunHeader   = 20
 	stunCookie   = 0x2112A442
 	stunUsername = 0x0006
+	headerRTP    = 12 // bytes at least
 )
 
 // isSTUN tells a STUN message from what shares its port (RFC 7983, 7; RFC 8489,
@@ -46,8 +47,8 @@ func stunUfrag(b []byte) []byte {
 	return nil
 }
 
-// isRTP tells RTP from RTCP and from all else on its port (RFC 5761, 4; RFC
+// IsRTP tells RTP from RTCP and from all else on its port (RFC 5761, 4; RFC
 // 7983, 7).
-func isRTP(b []byte) bool {
-	return len(b) >= rtpHeader && b[0]>>6 == 2 && (b[1]&0x7F < 64 || b[1]&0x7F > 95)
+func IsRTP(b []byte) bool {
+	return len(b) >= headerRTP && b[0]>>6 == 2 && (b[1]&0x7F < 64 || b[1]&0x7F > 95)
 }
