@@ -127,7 +127,7 @@ ldap: { listen: "127.0.0.1:${ldap}" }
       child = spawn(binary, ["serve", "--demo", "--config", config], { cwd: dir, env: { ...bare, ...env }, stdio: ["ignore", "pipe", "pipe"] });
       child.stdout?.on("data", (b: Buffer) => (log += b.toString()));
       child.stderr?.on("data", (b: Buffer) => (log += b.toString()));
-      const deadline = Date.now() + 30_000;
+      const deadline = Date.now() + 60_000;
       for (;;) {
         if (child.exitCode !== null || child.signalCode !== null) throw new Error(`commsd ended with ${child.exitCode ?? child.signalCode}:\n${log}`);
         if (await answers(`${url}/api/v1/info`)) return;

@@ -9,8 +9,10 @@ export default defineConfig({
   test: {
     root: import.meta.dirname,
     environment: "node",
-    testTimeout: 45_000,
-    hookTimeout: 45_000,
+    // On a machine that has other work, too, things take longer; nothing here is about how long.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 30_000 } },
     projects: [
       {
         extends: true,
