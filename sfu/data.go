@@ -18,6 +18,11 @@ const maxDataBytes = 64 << 10
 // has lost the thread and is made to join again.
 var dataBacklog = [2]uint64{Reliable: 4 << 20, Lossy: 64 << 10}
 
+// modestBacklog is from where on a slow subscriber gets only what modest senders
+// say: it must not lose its place, and what the others say, to one who says more
+// than its line carries. It is more than one participant may say at once.
+const modestBacklog = 3 << 20
+
 // dataSender sends packets of one kind to one subscriber.
 type dataSender struct {
 	channel atomic.Pointer[webrtc.DataChannel] // nil until open
@@ -59,15 +64,15 @@ func (b *publisher) dataChannel(dc *webrtc.DataChannel) {
 			dc.OnMessage(func(m webrtc.DataChannelMessage) {
 				defer b.recovered()
 				if b.p.mayData.Load() && b.paced(kind, len(m.Data)) {
-					b.p.relay(kind, m.Data)
+					b.p.relay(kind, m.Data, b.modest(len(m.Data)))
 				}
 			})
 		}
 	}
 }
 
-// relay sends a data packet of p to those it is for.
-func (p *Participant) relay(kind DataKind, data []byte) {
+// relay sends a data packet of p, who is modest or not, to those it is for.
+func (p *Participant) relay(kind DataKind, data []byte, modest bool) {
 	if !p.mayData.Load() || p.route == nil {
 		return
 	}
@@ -76,6 +81,7 @@ func (p *Participant) relay(kind DataKind, data []byte) {
 		return
 	}
 	d := newReliable(p, out)
+	d.modest = modest
 	numbered := kind == Reliable && out.Sequence > 0
 	if numbered {
 		p.room.replay.add(d) // before anybody gets it: whose channel opens meanwhile finds it there
@@ -86,18 +92,24 @@ func (p *Participant) relay(kind DataKind, data []byte) {
 		case numbered:
 			m.sub.deliver(d)
 		default:
-			m.sub.sendData(kind, out.Payload)
+			m.sub.sendData(kind, out.Payload, modest)
 		}
 	}
 }
 
-// sendData reports whether the packet is on its way.
-func (s *subscriber) sendData(kind DataKind, data []byte) bool {
+// sendData reports whether the packet, of a sender who is modest or not, is on
+// its way.
+func (s *subscriber) sendData(kind DataKind, data []byte, modest bool) bool {
 	dc := s.data[kind].channel.Load()
 	if dc == nil {
 		return false // not up yet
 	}
-	if dc.BufferedAmount() > dataBacklog[kind] {
+	waiting := dc.BufferedAmount()
+	if kind == Reliable && !modest && waiting > modestBacklog {
+		s.p.room.sfu.metrics.dataDropped.Inc()
+		return false
+	}
+	if waiting > dataBacklog[kind] {
 		s.p.room.sfu.metrics.dataDropped.Inc()
 		if kind == Reliable {
 			s.p.room.post(left{s.p, ReasonMediaFailure, ActionReconnect})

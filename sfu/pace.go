@@ -13,6 +13,9 @@ const (
 	// dataPacket is what each packet counts beyond its bytes: to send even an
 	// empty one to everybody is work.
 	dataPacket = 1 << 10
+	// Who says no more than this is modest. Files are more.
+	modestAtOnce  = 128 << 10
+	modestASecond = 32 << 10
 )
 
 // pace is how much data a participant has sent of late.
@@ -37,6 +40,14 @@ func (p *pace) take(n int, now time.Time, drop bool) time.Duration {
 	}
 	p.debt += float64(n)
 	return time.Duration(max(0, over) / dataASecond * float64(time.Second))
+}
+
+// modest tells whether a participant that says n bytes more has said little of
+// late.
+func (b *publisher) modest(n int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.said.take(float64(n+dataPacket), time.Now())
 }
 
 // paced waits until a data packet may go on; it reports false when it may not.

@@ -38,11 +38,13 @@ type publisher struct {
 	mu     sync.Mutex
 	layers []*layer // guarded by mu; that report back
 	sound  bucket   // guarded by mu
+	said   bucket   // guarded by mu; data, by a modest sender
 }
 
 func newPublisher(t *transport) *publisher {
 	b := &publisher{transport: t, feedback: newFeedback(), stop: make(chan struct{})}
 	b.sound = bucket{most: soundAtOnce, perSecond: soundASecond}
+	b.said = bucket{most: modestAtOnce, perSecond: modestASecond}
 	t.setUp = append(t.setUp, func(pc *webrtc.PeerConnection) error {
 		pc.OnTrack(func(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
 			defer b.recovered()

@@ -25,8 +25,9 @@ type replay struct {
 type reliable struct {
 	from *Participant
 	Data
-	to map[string]struct{} // what To names, where that is much
-	at time.Time
+	to     map[string]struct{} // what To names, where that is much
+	at     time.Time
+	modest bool // its sender
 }
 
 func newReliable(from *Participant, data Data) *reliable {
@@ -104,7 +105,7 @@ func (s *subscriber) deliver(p *reliable) {
 	d := &s.data[Reliable]
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if p.Sequence > d.sent[p.from.sid] && s.sendData(Reliable, p.Payload) {
+	if p.Sequence > d.sent[p.from.sid] && s.sendData(Reliable, p.Payload, p.modest) {
 		s.countLocked(p)
 	}
 }
@@ -139,7 +140,7 @@ func (p *Participant) Replay(last map[string]uint32) {
 
 func (s *subscriber) sayAgainLocked(last map[string]uint32) {
 	for _, p := range s.p.room.replay.after(s.p, last) {
-		if !s.sendData(Reliable, p.Payload) {
+		if !s.sendData(Reliable, p.Payload, true) {
 			return // what follows must not overtake it
 		}
 		s.countLocked(p)

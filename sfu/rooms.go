@@ -183,7 +183,7 @@ func (s *SFU) SendData(ctx context.Context, name string, kind DataKind, data []b
 	// Not on the room's loop, which hears of those who do not take it.
 	for _, p := range *r.members.Load() {
 		if len(to) == 0 || slices.Contains(to, p.identity) || slices.Contains(to, p.sid) {
-			p.sub.sendData(kind, data)
+			p.sub.sendData(kind, data, true)
 		}
 	}
 	return nil

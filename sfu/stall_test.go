@@ -15,6 +15,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"commsd/internal/testpeer/meetingpeer"
+	"commsd/sfu"
 )
 
 // staller passes TCP on to the server, until it passes nothing back any more.
@@ -131,5 +132,49 @@ func TestStalledSubscriberHoldsUpNobody(t *testing.T) {
 			last = send()
 		}
 		dung.next(there, func(p *rtp.Packet) bool { return p.Timestamp-last.Timestamp < 1<<31 })
+	}
+}
+
+// One who says more than a slow line carries does not have those behind it put
+// out: they miss some of it.
+func TestTalkerDoesNotPutOutTheSlow(t *testing.T) {
+	s := serve(t)
+	_, tcp := s.Ports()
+	proxy := newStaller(t, tcp[0])
+	port := fmt.Sprintf(" %d ", proxy.l.Addr().(*net.TCPAddr).Port)
+	p := talkers(t, s, &meetingpeer.MediaConfig{}, "an", "dung")
+	an, dung := p[0], p[1]
+	slow := &meetingpeer.MediaConfig{
+		Networks:  []webrtc.NetworkType{webrtc.NetworkTypeTCP4},
+		Candidate: func(init string) string { return strings.Replace(init, fmt.Sprintf(" %d ", tcp[0].Port()), port, 1) },
+	}
+	chi := join(t, s, everything("r", "chi"), slow)
+	for heard := false; !heard; { // what is said before its channel is open is lost
+		an.send(meetingpeer.Reliable, "|hello")
+		dung.hears(meetingpeer.Reliable, "an:0:hello")
+		select {
+		case <-chi.Data():
+			heard = true
+		default:
+		}
+	}
+	close(proxy.stall)
+	const count, size = 100, 60_000 // 6 MB, of which 4 may wait
+	for i := range count {
+		an.send(meetingpeer.Reliable, fmt.Sprintf("|%04d", i)+strings.Repeat("x", size))
+		select {
+		case d := <-dung.Data():
+			for bytes.HasSuffix(d.Payload, []byte(":hello")) {
+				d = <-dung.Data()
+			}
+			if !bytes.HasPrefix(d.Payload, fmt.Appendf(nil, "an:0:%04dx", i)) {
+				t.Fatalf("packet %d begins %q", i, d.Payload[:12])
+			}
+		case <-time.After(wait):
+			t.Fatalf("packet %d does not come", i)
+		}
+	}
+	if left := all[sfu.EventLeft](chi); len(left) > 0 {
+		t.Errorf("the slow one is put out: %+v", left)
 	}
 }
