@@ -1,4 +1,5 @@
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -74,10 +75,13 @@ export async function freePort(): Promise<number> {
   for (;;) {
     const port = nextPort++;
     const listener = createServer();
-    const free = await new Promise<boolean>((done) => listener.once("error", () => done(false)).listen(port, "127.0.0.1", () => done(true)));
-    if (!free) continue;
+    if (!(await new Promise<boolean>((done) => listener.once("error", () => done(false)).listen(port, "127.0.0.1", () => done(true))))) continue;
     listener.close();
     await once(listener, "close");
+    const socket = createSocket("udp4"); // media of a server that is about to end, say
+    if (!(await new Promise<boolean>((done) => socket.once("error", () => done(false)).bind(port, "127.0.0.1", () => done(true))))) continue;
+    socket.close();
+    await once(socket, "close");
     return port;
   }
 }
