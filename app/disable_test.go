@@ -21,8 +21,9 @@ import (
 	"commsd/internal/testpeer/meetingpeer"
 )
 
-// soon is within what SECURITY.md's "within seconds" has to happen.
-const soon = 5 * time.Second
+// soon is within what SECURITY.md's "within seconds" has to happen, on a machine
+// that has other work, too; whoever is not told learns it after 15 s at best.
+const soon = 10 * time.Second
 
 // presence is one person at one node in every way there is.
 type presence struct {

@@ -133,7 +133,7 @@ func TestStopInOrder(t *testing.T) {
 // refuses waits until nobody can connect any more, which is soon.
 func refuses(t *testing.T, n *apptest.Node, key string) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
 		c, err := net.DialTimeout("tcp", n.Addr(key).String(), time.Second)
 		if err != nil {
 			return

@@ -192,7 +192,7 @@ func FuzzFirstBytes(f *testing.F) {
 	f.Add([]byte{0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42}, true)
 	f.Add([]byte{0x16, 3, 1, 0, 5, 1, 0, 0, 1, 0}, false)
 	f.Add([]byte{4}, true)
-	addr, other, _ := serve(f, 2*time.Second)
+	addr, other, _ := serve(f, time.Minute)
 	f.Fuzz(func(t *testing.T, b []byte, inside bool) {
 		raw, err := net.Dial("tcp", addr)
 		if err != nil {
