@@ -111,7 +111,7 @@ func (c *congestion) bound(d *downTrack, out outStream) {
 		return
 	}
 	c.feedback.Store(true)
-	if out.rtxPT == 0 {
+	if d.kind != webrtc.RTPCodecTypeVideo {
 		return
 	}
 	c.mu.Lock()
@@ -149,11 +149,9 @@ func (c *congestion) received(raw []byte) {
 // probe sends the padding that is due.
 func (c *congestion) probe(now int64) {
 	p := c.estimator.Probe(now, c.wanted.Load())
+	var room [8]*downTrack // of many, some will do
 	c.mu.Lock()
-	var d *downTrack
-	if len(c.padding) > 0 {
-		d = c.padding[0]
-	}
+	padding := room[:copy(room[:], c.padding)]
 	if p.Next > now && !c.closed && c.timer == nil {
 		c.timers.Add(1)
 		c.timer = time.AfterFunc(time.Duration(p.Next-now), func() {
@@ -165,10 +163,12 @@ func (c *congestion) probe(now int64) {
 		})
 	}
 	c.mu.Unlock()
-	for left := p.Bytes; d != nil && left > 0; left -= bandwidth.ProbePacket {
-		if !d.pad(now, p.ID) {
-			return
+	for left := p.Bytes; left > 0 && len(padding) > 0; {
+		if !padding[0].pad(now, p.ID) {
+			padding = padding[1:]
+			continue
 		}
+		left -= bandwidth.ProbePacket
 	}
 }
 
@@ -183,20 +183,23 @@ func (c *congestion) close() {
 	c.timers.Wait()
 }
 
-// pad sends a packet of padding on the stream of retransmissions, where it
-// disturbs no numbers. It reports false when there is none to send it on.
+// pad sends a packet of padding: on the stream of retransmissions, where it
+// disturbs no numbers, or, where there is none, between two pictures. It reports
+// false when there is no place for one now.
 func (d *downTrack) pad(now int64, probe int) bool {
 	d.mu.Lock()
 	w, out := d.writer, d.out
-	if w == nil || out.rtxPT == 0 {
+	if w == nil || out.rtxPT == 0 && !d.mayPadLocked() {
 		d.mu.Unlock()
 		return false
 	}
-	d.rtxSeq++
 	o := outPackets.Get().(*outPacket)
-	o.header = rtp.Header{
-		Version: 2, Padding: true, PayloadType: out.rtxPT, SequenceNumber: d.rtxSeq, Timestamp: d.lastTS, SSRC: out.rtxSSRC,
-		Extensions: o.header.Extensions[:0],
+	o.header = rtp.Header{Version: 2, Padding: true, Timestamp: d.lastTS, Extensions: o.header.Extensions[:0]}
+	if out.rtxPT != 0 {
+		d.rtxSeq++
+		o.header.PayloadType, o.header.SSRC, o.header.SequenceNumber = out.rtxPT, out.rtxSSRC, d.rtxSeq
+	} else {
+		o.header.PayloadType, o.header.SSRC, o.header.SequenceNumber = out.pt, out.ssrc, d.fillLocked()
 	}
 	d.mu.Unlock()
 	const size = bandwidth.ProbePacket

@@ -69,6 +69,7 @@ type downTrack struct {
 	lastAt  int64
 	lastPID uint16
 	lastTL0 uint8
+	ended   bool   // a picture, with the packet lastSeq
 	lastSrc uint16 // newest of the current layer, sent or not
 	srcPID  uint16 // its picture's
 	sent    uint32
@@ -107,6 +108,7 @@ type epoch struct {
 	pid      uint16
 	tl0      uint8
 	tid      uint8 // the highest temporal layer that is sent
+	fill     uint8 // numbers before firstOut that padding has
 }
 
 // newDownTrack makes the track for p. The published track has a layer.
@@ -202,6 +204,9 @@ func (d *downTrack) forward(l *layer, pkt *packet, v *picture, now int64) bool {
 			d.lastTL0 = v.vp8.tl0 + e.tl0
 		}
 	}
+	if seq == d.lastSeq {
+		d.ended = pkt.marker
+	}
 	marker := pkt.marker || first && l.kind == Audio // a talkspurt begins (RFC 3551, 4.1)
 	if hollow {
 		payload, marker = nil, false
@@ -278,6 +283,7 @@ func (d *downTrack) slide(e *epoch) {
 	if gone := d.lastSeq - e.firstOut; gone > 2*epochReach {
 		e.firstOut += gone - epochReach
 		e.firstSrc += gone - epochReach
+		e.fill = 0
 		d.oldest = d.epoch
 	}
 }
@@ -363,7 +369,7 @@ func (d *downTrack) senderReport(l *layer, ntp uint64, ts uint32) {
 func (d *downTrack) resend(seq uint16) bool {
 	now := int64(time.Since(clockBase))
 	d.mu.Lock()
-	e, ok := d.epochOf(seq)
+	e, filled, ok := d.epochOf(seq)
 	if now-d.resendAt > int64(time.Second) {
 		d.resendAt, d.resends = now, 0
 	}
@@ -374,7 +380,7 @@ func (d *downTrack) resend(seq uint16) bool {
 		return more
 	}
 	w, out := d.writer, d.out
-	again, old := d.resent[seq%resentKept], e.layer != d.current
+	again, old, lastTS := d.resent[seq%resentKept], e.layer != d.current, d.lastTS
 	d.mu.Unlock()
 	if again.seq != seq {
 		again = resentPacket{seq: seq}
@@ -384,8 +390,10 @@ func (d *downTrack) resend(seq uint16) bool {
 	}
 	var raw [maxRTPBytes]byte
 	var pkt packet
-	n := e.layer.ring.get(seq-e.seq, raw[:])
-	if n == 0 || !pkt.parse(raw[:n]) {
+	n := rtpHeader
+	if filled {
+		pkt = packet{ts: lastTS - e.ts}
+	} else if n = e.layer.ring.get(seq-e.seq, raw[:]); n == 0 || !pkt.parse(raw[:n]) {
 		return true
 	}
 	if !d.p.sub.congestion.mayResend(now, n, old) {
@@ -431,17 +439,22 @@ func (d *downTrack) resend(seq uint16) bool {
 	return true
 }
 
-// epochOf finds the epoch that sent seq; d.mu is held.
-func (d *downTrack) epochOf(seq uint16) (epoch, bool) {
+// epochOf finds the epoch that sent seq, or before which it was filled with
+// padding; d.mu is held.
+func (d *downTrack) epochOf(seq uint16) (e epoch, filled, ok bool) {
 	if d.sent == 0 || d.lastSeq-seq > epochReach {
-		return epoch{}, false // not sent yet, or in no ring any more
+		return epoch{}, false, false // not sent yet, or in no ring any more
 	}
 	for i := d.epoch; i >= max(d.oldest, 1); i-- {
-		if e := d.epochs[i%epochs]; !newer(e.firstOut, seq) {
-			return e, true
+		e := d.epochs[i%epochs]
+		if newer(e.firstOut, seq) && e.firstOut-seq <= uint16(e.fill) {
+			return e, true, true
+		}
+		if !newer(e.firstOut, seq) {
+			return e, false, true
 		}
 	}
-	return epoch{}, false
+	return epoch{}, false, false
 }
 
 // What follows implements webrtc.TrackLocal.

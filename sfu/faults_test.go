@@ -161,14 +161,24 @@ func TestFaultsOfLines(t *testing.T) {
 }
 
 // A line falls from 4 Mb/s to 300 kb/s and rises again: the picture gets small
-// and goes on, the sound is kept, and the best picture is back within 5 s.
+// and goes on, the sound is kept, and the best picture is back within 5 s. So it
+// is for a client without a stream of retransmissions, which is probed between
+// two pictures.
 func TestFaultsFallAndReturn(t *testing.T) {
-	t.Parallel()
+	t.Run("browser", func(t *testing.T) { testFallAndReturn(t, func(*meetingpeer.MediaConfig) {}) })
+	t.Run("no retransmissions", func(t *testing.T) {
+		testFallAndReturn(t, func(c *meetingpeer.MediaConfig) { c.NoRetransmission = true })
+	})
+}
+
+func testFallAndReturn(t *testing.T, change func(*meetingpeer.MediaConfig)) {
 	byTheirOwnClock(t, func(t *testing.T, s *sfu.SFU) {
 		far := newInternet(s)
 		st := film(t, s, far)
 		l := far.line(t, conditions{delay: 25 * time.Millisecond, rate: 4_000_000})
-		v := watch(t, join(t, s, everything("r", "chi"), far.reach(l)))
+		cfg := far.reach(l)
+		change(cfg)
+		v := watch(t, join(t, s, everything("r", "chi"), cfg))
 		expect := func(what string, w wanted, d time.Duration) {
 			t.Helper()
 			if why := v.gets(w, st.during(t, d)); why != "" {

@@ -216,14 +216,14 @@ func FuzzEpochs(f *testing.F) {
 			d.slide(e)
 			d.sent++
 			sent[seq] = pkt.seq
-			found, ok := d.epochOf(seq)
+			found, _, ok := d.epochOf(seq)
 			if !ok || found.layer != layers[cur] || seq-found.seq != pkt.seq {
 				t.Fatalf("step %d: what was just sent is not found", n)
 			}
 		}
 		for back := range uint16(200) {
 			seq := d.lastSeq - back
-			e, ok := d.epochOf(seq)
+			e, _, ok := d.epochOf(seq)
 			if from, was := sent[seq]; ok && was && seq-e.seq != from && len(steps) < 60 { // before any number comes round
 				t.Fatalf("%d came from %d, a retransmission would send %d", seq, from, seq-e.seq)
 			}

@@ -123,6 +123,7 @@ func (d *downTrack) split(at, next uint16, seqs, pids uint16, tid uint8) *epoch 
 	e.pid -= pids
 	e.firstOut = next + e.seq
 	if !empty {
+		e.fill = 0
 		d.epoch++
 	}
 	d.keepEpoch(e)
@@ -136,10 +137,42 @@ func (d *downTrack) late(pkt *packet, v *picture) (found *epoch, hollow bool) {
 		if newer(e.firstSrc, pkt.seq) {
 			continue
 		}
-		if i < d.epoch && !newer(d.epochs[(i+1)%epochs].firstOut, pkt.seq+e.seq) {
-			return nil, false // it was left out
+		if i < d.epoch {
+			next := &d.epochs[(i+1)%epochs]
+			if !newer(next.firstOut-uint16(next.fill), pkt.seq+e.seq) {
+				return nil, false // it was left out
+			}
 		}
 		return e, v.vp8.layered && v.vp8.tid > e.tid
 	}
 	return nil, false // from before the layer was begun
+}
+
+// mayPadLocked tells whether a packet of padding may come next on the stream
+// itself: not inside a picture, and not before there was one.
+func (d *downTrack) mayPadLocked() bool {
+	fill := d.epochs[d.epoch%epochs].fill
+	return d.sent > 0 && !d.off && (d.ended || d.current == nil) && fill < maxFill
+}
+
+// maxFill is how many packets of padding may come between two of the layer.
+const maxFill = 250
+
+// fillLocked takes the next number for a packet of padding. What comes next of
+// the layer moves up by one.
+func (d *downTrack) fillLocked() uint16 {
+	e := d.epochs[d.epoch%epochs]
+	next := d.lastSrc + 1
+	if e.firstSrc != next {
+		e.fill = 0
+		d.epoch++
+	}
+	e.firstSrc = next
+	e.seq++
+	e.firstOut = next + e.seq
+	e.fill++
+	d.keepEpoch(e)
+	d.lastSeq = e.firstOut - 1 // further than the next, where one is kept for a packet that is late
+	d.sent++
+	return d.lastSeq
 }

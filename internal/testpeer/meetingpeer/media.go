@@ -42,6 +42,8 @@ type MediaConfig struct {
 	// came so. What to ask for, the test must: Pion's generator of NACKs does not
 	// see what has come by the other stream, and asks on.
 	AsBrowser bool
+	// NoRetransmission has a client AsBrowser take no such stream.
+	NoRetransmission bool
 	// H264 has it take H264, too, and send its videos in it; without, there is VP8
 	// alone.
 	H264 bool
@@ -230,7 +232,10 @@ func (cfg MediaConfig) api() (*webrtc.API, error) {
 	if cfg.AsBrowser {
 		feedback, noFeedback := twcc.NewSenderInterceptor()
 		registry.Add(feedback)
-		err = errors.Join(err, noFeedback, engine.RegisterCodec(webrtc.RTPCodecParameters{
+		err = errors.Join(err, noFeedback)
+	}
+	if cfg.AsBrowser && !cfg.NoRetransmission {
+		err = errors.Join(err, engine.RegisterCodec(webrtc.RTPCodecParameters{
 			RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeRTX, ClockRate: 90000, SDPFmtpLine: "apt=96"}, PayloadType: 97,
 		}, webrtc.RTPCodecTypeVideo))
 	}
