@@ -301,7 +301,7 @@ func (f *film) showPart(t testing.TB, from, to int) {
 
 // The whole way of a packet, from where it is decrypted through Pion to the kernel,
 // allocates nothing.
-func TestForwardWireDoesNotAllocate(t *testing.T) {
+func TestForwardWireAllocatesNothing(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
