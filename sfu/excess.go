@@ -26,6 +26,9 @@ const (
 	// of everybody's connection.
 	accessAtOnce  = 20
 	accessASecond = 2
+	// Tracks that begin: each is a section of everybody's connection.
+	arrivalsAtOnce  = 2 * maxTracks
+	arrivalsASecond = 1
 	// Bytes that are told of a participant to each of the others: a muted
 	// microphone repeats all that is said of its owner.
 	tellAtOnce  = 128 << 10

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
 )
 
 // Sound is forwarded to everybody whatever their lines take: no more of it than
@@ -50,16 +51,47 @@ func TestSoundIsBounded(t *testing.T) {
 func TestLayersOfATrackAreBounded(t *testing.T) {
 	first, _ := stage(t, 0)
 	r := first.pub.p.room
-	p := newParticipant(r, JoinRequest{Identity: "an", Events: func(Event) {}})
+	p := newParticipant(r, JoinRequest{Identity: "an", Permission: Permission{Publish: true}, Events: func(Event) {}})
 	r.bySID[p.sid] = p
+	defer p.close()
 	trackAdded{p, TrackInfo{CID: "cam", Kind: Video, Source: SourceCamera}}.apply(r)
 	for i := range 100 {
-		mediaArrived{p, &layer{pub: p.pub, kind: Video, codec: codecVP8, known: true, ssrc: uint32(i), cid: "cam", mid: "1", rid: fmt.Sprint(i), rank: topRank, ring: newRing(1)}}.apply(r)
+		mediaArrived{p, &layer{pub: p.pub, remote: &webrtc.TrackRemote{}, kind: Video, codec: codecVP8, known: true, ssrc: uint32(i), cid: "cam", mid: "1", rid: fmt.Sprint(i), rank: topRank, ring: newRing(1)}}.apply(r)
+	}
+	if len(p.tracks) != 1 {
+		t.Fatalf("%d tracks are published", len(p.tracks))
 	}
 	for _, tr := range p.tracks {
 		if n := len(*tr.layers.Load()); n != maxLayers {
 			t.Errorf("%d layers of a track are taken in, want %d", n, maxLayers)
 		}
+	}
+}
+
+// Who publishes and unpublishes all the time does not have everybody negotiate
+// all the time.
+func TestTracksBeginWithMeasure(t *testing.T) {
+	first, _ := stage(t, 0)
+	r := first.pub.p.room
+	p := newParticipant(r, JoinRequest{Identity: "an", Permission: Permission{Publish: true}, Events: func(Event) {}})
+	r.bySID[p.sid] = p
+	defer p.close()
+	begun := 0
+	start := time.Now()
+	for i := range 200 {
+		cid := fmt.Sprint(i)
+		trackAdded{p, TrackInfo{CID: cid, Kind: Video, Source: SourceCamera}}.apply(r)
+		if len(p.tracks) != 1 {
+			t.Fatalf("%d tracks are published", len(p.tracks))
+		}
+		mediaArrived{p, &layer{pub: p.pub, remote: &webrtc.TrackRemote{}, kind: Video, codec: codecVP8, known: true, ssrc: uint32(i), cid: cid, mid: cid, rank: topRank, ring: newRing(1)}}.apply(r)
+		for _, tr := range p.tracks {
+			begun += len(*tr.layers.Load())
+			r.dropTrack(tr)
+		}
+	}
+	if most := arrivalsAtOnce + 1 + int(time.Since(start).Seconds())*arrivalsASecond; begun < arrivalsAtOnce || begun > most {
+		t.Errorf("%d tracks begin, want %d to %d", begun, arrivalsAtOnce, most)
 	}
 }
 

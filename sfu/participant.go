@@ -61,6 +61,7 @@ type Participant struct {
 	access      *access                  // who may receive its tracks; nil: everybody
 	asked       *access                  // what access is to be
 	accesses    bucket                   // changes of access
+	arrivals    bucket                   // tracks that begin
 	accessWaits *time.Timer              // until the next is due; nil: none waits
 	told        bucket                   // bytes that others were told of it
 	quality     Quality                  // as last rated
@@ -91,6 +92,7 @@ func newParticipant(r *room, req JoinRequest) *Participant {
 	p.events.Store(&attachment{number: 1, emit: req.Events})
 	p.mayData.Store(req.Permission.PublishData)
 	p.first = req.Offer
+	p.arrivals = bucket{most: arrivalsAtOnce, perSecond: arrivalsASecond}
 	p.accesses = bucket{most: accessAtOnce, perSecond: accessASecond}
 	p.told = bucket{most: tellAtOnce, perSecond: tellASecond}
 	if p.oneConnection {

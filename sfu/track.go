@@ -133,6 +133,10 @@ func (e mediaArrived) apply(r *room) {
 	if len(*t.layers.Load()) >= maxLayers {
 		return // each keeps its packets for a while
 	}
+	if len(*t.layers.Load()) == 0 && !p.arrivals.take(1, time.Now()) {
+		time.AfterFunc(p.arrivals.wait(1), func() { r.post(e) })
+		return
+	}
 	l.track = t
 	l.lastSeen.CompareAndSwap(0, int64(time.Since(clockBase))) // its first packets wait to be read
 	t.addLayer(l)
