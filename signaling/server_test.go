@@ -21,7 +21,7 @@ import (
 )
 
 // wait bounds whatever a test waits for.
-const wait = 20 * time.Second
+const wait = 40 * time.Second
 
 const apiKey = "devkey"
 
