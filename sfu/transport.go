@@ -177,11 +177,12 @@ func (t *transport) close() {
 		for _, closing := range t.closing {
 			closing()
 		}
-		if pc := t.pc.Load(); pc != nil {
-			t.end(pc)
-		}
+		pc := t.pc.Load()
+		ended := pc == nil || t.end(pc)
 		t.streams.close()
-		t.loops.Wait()
+		if ended { // otherwise more may begin, and a WaitGroup that is awaited takes no more
+			t.loops.Wait()
+		}
 	})
 	t.queue.Wait()
 }
@@ -192,8 +193,9 @@ const closeTimeout = 10 * time.Second
 // end closes pc. Pion waits for itself for ever when a connection closes just
 // as it comes up and a stream that the client did not announce begins (its SRTP
 // session hands the stream to a reader that will not come): such a one is given
-// up, so that neither a room nor the server waits with it.
-func (t *transport) end(pc *webrtc.PeerConnection) {
+// up, so that neither a room nor the server waits with it. It reports whether
+// the connection has ended.
+func (t *transport) end(pc *webrtc.PeerConnection) bool {
 	done := make(chan error, 1)
 	go func() {
 		wake(pc)
@@ -208,8 +210,10 @@ func (t *transport) end(pc *webrtc.PeerConnection) {
 		if err != nil {
 			t.p.log.Debug("connection closed badly", "err", err)
 		}
+		return true
 	case <-timer.C:
 		t.p.log.Warn("connection does not close and is given up", "after", closeTimeout)
+		return false
 	}
 }
 
