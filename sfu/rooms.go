@@ -201,34 +201,49 @@ func with[T any](ctx context.Context, s *SFU, name, identity string, do func(*ro
 	})
 }
 
+// result is what a call on a room's loop answers.
+type result[T any] struct {
+	value T
+	err   error
+}
+
+var errClosing = errcode.New(errcode.Unavailable, "the room is closing; try again")
+
 // act calls do on the loop of a room, which it makes if fresh.
 func act[T any](ctx context.Context, s *SFU, name string, fresh bool, do func(*room) (T, error)) (T, error) {
-	type result struct {
-		value T
-		err   error
-	}
 	var none T
 	r, err := s.room(name, fresh)
 	if err != nil {
 		return none, err
 	}
-	done := make(chan result, 1)
-	closing := errcode.New(errcode.Unavailable, "the room is closing; try again")
+	done := make(chan result[T], 1)
 	if !r.post(acted{func() {
 		if len(r.bySID) == 0 && !r.made && !fresh {
-			done <- result{none, errNoRoom} // it is about to end
+			done <- result[T]{none, errNoRoom} // it is about to end
 			return
 		}
 		value, err := do(r)
-		done <- result{value, err}
+		done <- result[T]{value, err}
 	}}) {
-		return none, closing
+		return none, errClosing
 	}
-	select { // a room that somebody asks of does not end before
+	return answerOf(ctx, done, r.done)
+}
+
+// answerOf waits for the answer of a room, or until it has ended. A room that
+// somebody asks of does not end before, but for one that fails; or it was asked
+// to end, and then has answered.
+func answerOf[T any](ctx context.Context, done <-chan result[T], ended <-chan struct{}) (none T, err error) {
+	select {
 	case d := <-done:
 		return d.value, d.err
-	case <-r.done: // but for one that fails
-		return none, closing
+	case <-ended:
+		select {
+		case d := <-done:
+			return d.value, d.err
+		default:
+			return none, errClosing
+		}
 	case <-ctx.Done():
 		return none, errcode.Wrap(ctx.Err(), errcode.Unavailable, "the room does not answer")
 	}
