@@ -74,15 +74,29 @@ func talkers(t *testing.T, s *sfu.SFU, cfg *meetingpeer.MediaConfig, names ...st
 			knock.Stop()
 		}
 	}
-	for i, c := range people { // what was said too often comes before this
-		people[(i+1)%len(people)].send(meetingpeer.Reliable, c.p.Identity()+"|done")
-		for done := false; !done; {
-			select {
-			case d := <-c.Data():
-				done = bytes.HasSuffix(d.Payload, []byte(":done"))
-			case <-time.After(wait):
-				t.Fatal("the hellos do not end")
+	// What was said too often comes before the end of its own channel; the other
+	// may be quicker. An end that is lost is said again.
+	for i, c := range people {
+		for _, label := range []string{meetingpeer.Reliable, meetingpeer.Lossy} {
+			again := time.NewTicker(2 * time.Second)
+			limit := time.After(wait)
+			said := 0
+			say := func() {
+				said++
+				people[(i+1)%len(people)].send(label, fmt.Sprintf("%s|done %d", c.p.Identity(), said))
 			}
+			say()
+			for done := false; !done; {
+				select {
+				case d := <-c.Data():
+					done = d.Label == label && bytes.HasSuffix(d.Payload, fmt.Appendf(nil, ":done %d", said))
+				case <-again.C:
+					say()
+				case <-limit:
+					t.Fatal("the hellos do not end")
+				}
+			}
+			again.Stop()
 		}
 	}
 	return people
