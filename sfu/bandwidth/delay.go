@@ -26,10 +26,11 @@ const (
 	queueJitter = 4   // and this many times the jitter
 	queueLeak   = 1   // ms a second by which the least delay is forgotten: clocks drift
 
-	standLeast  = 25                            // ms that all packets of late have waited: a queue that stands
-	standFor    = int64(100 * time.Millisecond) // of late, and
-	standGroups = 3                             // at least so many groups
-	standDeep   = 2                             // of a deep queue
+	standLeast  = 25  // ms, and the jitter, that all packets of late have waited: a queue that stands
+	standFor    = 100 // ms of late,
+	standJitter = 8   // and this many times the jitter,
+	standGroups = 3   // but at least so many groups
+	standDeep   = 2   // of a deep queue
 )
 
 // usage says what the queue at the bottleneck does.
@@ -79,7 +80,7 @@ type wait struct {
 	ms float64
 }
 
-const standMost = 16 // groups that are looked back at
+const standMost = 32 // groups that are looked back at
 
 func (f *delayFilter) reset() {
 	jitter := f.jitter
@@ -190,7 +191,7 @@ func (f *delayFilter) judge(slope, sentDelta float64, now int64) {
 			f.overFor += sentDelta
 		}
 		f.overCount++
-		if f.overFor > overTime && f.overCount > 1 && slope >= f.slope && f.standing(standGroups) > standLeast {
+		if f.overFor > overTime && f.overCount > 1 && slope >= f.slope && f.standing(standGroups) > standLeast+f.jitter {
 			f.overFor, f.overCount = 0, 0
 			f.usage = over
 		}
@@ -229,7 +230,7 @@ func (f *delayFilter) standing(groups int) float64 {
 	least := newest.ms
 	for i := 2; i <= min(f.count, standMost); i++ {
 		w := f.waits[(f.count-i)%standMost]
-		if i > groups && newest.at-w.at > standFor {
+		if i > groups && ms(newest.at-w.at) > standFor+standJitter*f.jitter {
 			break
 		}
 		least = min(least, w.ms)

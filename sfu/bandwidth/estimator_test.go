@@ -54,19 +54,28 @@ func TestLines(t *testing.T) {
 // is late by as much: that is no queue on the line, with or without padding that
 // could show what the line carries.
 func TestBusyMachines(t *testing.T) {
-	for _, every := range []time.Duration{3 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond, 150 * time.Millisecond} {
+	const ms = time.Millisecond
+	for _, away := range []busy{
+		{every: 3 * ms, least: 5 * ms, most: 30 * ms},
+		{every: 5 * ms, least: 5 * ms, most: 30 * ms},
+		{every: 10 * ms, least: 5 * ms, most: 30 * ms},
+		{every: 20 * ms, least: 5 * ms, most: 30 * ms},
+		{every: 50 * ms, least: 5 * ms, most: 30 * ms},
+		{every: 150 * ms, least: 5 * ms, most: 30 * ms},
+		{every: 50 * ms, least: 10 * ms, most: 60 * ms},
+	} {
 		for seed := range uint64(8) {
-			stalls := func() *busy { return &busy{every: every, least: 5 * time.Millisecond, most: 30 * time.Millisecond} }
-			c := newCall(t, link{rate: constant(40e6), delay: time.Millisecond, sender: stalls(), receiver: stalls()}, seed)
+			sender, receiver := away, away
+			c := newCall(t, link{rate: constant(40e6), delay: ms, sender: &sender, receiver: &receiver}, seed)
 			c.est = bandwidth.New(bandwidth.Config{Start: 3_000_000})
 			c.bare = seed%2 == 0
 			c.run(time.Minute)
 			if got := c.share(2*time.Second, 2); got < 1 {
-				t.Errorf("every %v, seed %d: the best layer flows %.0f %% of the time", every, seed, got*100)
+				t.Errorf("every %v for %v to %v, seed %d: the best layer flows %.0f %% of the time", away.every, away.least, away.most, seed, got*100)
 			}
 			for _, s := range c.history {
 				if s.estimate.Bitrate < 2_100_000 {
-					t.Errorf("every %v, seed %d: after %v the estimate is %d", every, seed, s.at, s.estimate.Bitrate)
+					t.Errorf("every %v for %v to %v, seed %d: after %v the estimate is %d", away.every, away.least, away.most, seed, s.at, s.estimate.Bitrate)
 					break
 				}
 			}
