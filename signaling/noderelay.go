@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"commsd/signaling/owner"
+	"commsd/signaling/turn"
 )
 
 // A relay that a client reaches through a balancer may be another node's than
@@ -27,20 +28,46 @@ const (
 	relayDial = 2 * time.Second
 )
 
+// otherNodes remembers which other nodes live for a moment: clients of the relay
+// make it ask as often as they like.
+type otherNodes struct {
+	mu    sync.Mutex
+	known map[string]string // guarded by mu; addresses by ids
+	err   error             // guarded by mu; why they are not known
+	asked time.Time         // guarded by mu
+}
+
+// othersFor is how long an answer of the database serves all.
+const othersFor = time.Second
+
+func (o *otherNodes) address(ctx context.Context, own *owner.Owner, node string) (address string, lives bool, err error) {
+	o.mu.Lock() // whoever waits gets the same answer
+	defer o.mu.Unlock()
+	if time.Since(o.asked) > othersFor {
+		o.known, o.err = own.Others(ctx)
+		o.asked = time.Now()
+	}
+	address, lives = o.known[node]
+	return address, lives, o.err
+}
+
 // LinkRelay connects to the relay of another node that lives, for the client at
-// an address. The connection ends when that node falls silent.
+// an address. The connection ends when that node falls silent. The error is
+// turn.ErrNoNode where there is no such node.
 func (s *Service) LinkRelay(ctx context.Context, node string, client netip.AddrPort) (net.Conn, error) {
 	if s.cfg.Owner == nil {
 		return nil, errors.New("signaling: this node is alone")
 	}
-	others, err := s.cfg.Owner.Others(ctx)
-	if err != nil {
+	address, lives, err := s.relays.address(ctx, s.cfg.Owner, node)
+	switch {
+	case err != nil:
 		return nil, err
+	case !lives:
+		return nil, turn.ErrNoNode
+	case address == "":
+		return nil, errNoAddress
 	}
-	to := owner.Place{Node: node, Address: others[node]}
-	if to.Address == "" {
-		return nil, fmt.Errorf("signaling: no such node lives, or it names no address: %.64q", node)
-	}
+	to := owner.Place{Node: node, Address: address}
 	watched, done, err := s.watch(context.WithoutCancel(ctx), to)
 	if err != nil {
 		return nil, err

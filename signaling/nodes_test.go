@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -30,6 +31,7 @@ import (
 	"commsd/internal/testpeer/meetingpeer"
 	"commsd/internal/tlscert"
 	"commsd/signaling/owner"
+	"commsd/signaling/turn"
 )
 
 // nodeLease is that of service; it is renewed more often, for busy machines.
@@ -687,6 +689,31 @@ func TestClientThatStaysHoldsNobodyUp(t *testing.T) {
 		t.Error("it is waited for")
 		_ = conn.Close()
 		<-drained
+	}
+}
+
+// TestWhereRelaysLead: to other nodes that live, and that have a relay.
+func TestWhereRelaysLead(t *testing.T) {
+	nodes := serveNodes(t, "a", "b")
+	a, b := nodes[0], nodes[1]
+	for _, n := range nodes {
+		await(t, "a lease", func() bool { return n.lives(t) })
+	}
+	id := func(n *node) (id string) {
+		t.Helper()
+		if err := n.raw.QueryRowContext(ctx(t), `SELECT id FROM signaling_nodes WHERE address = $1`, n.address).Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	client := netip.MustParseAddrPort("203.0.113.66:5000")
+	for what, node := range map[string]string{"the node itself": id(a), "a node that is gone": "nobody"} {
+		if _, err := a.LinkRelay(ctx(t), node, client); !errors.Is(err, turn.ErrNoNode) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := a.LinkRelay(ctx(t), id(b), client); err == nil || errors.Is(err, turn.ErrNoNode) || !strings.Contains(err.Error(), "404") {
+		t.Errorf("a node without a relay: %v", err)
 	}
 }
 

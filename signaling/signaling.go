@@ -92,6 +92,7 @@ type Service struct {
 	joins    joinRates
 	removals removals
 	peers    *http.Transport // reaches other nodes; nil: there are none
+	relays   otherNodes      // that clients of the relay are handed on to
 
 	mu       sync.Mutex
 	sessions map[string]*session // guarded by mu; by participant SID

@@ -120,8 +120,7 @@ func (s *Server) allocateRequest(c *client, m *stun.Message, w who) {
 			s.link(c, m, w)
 			return
 		}
-		s.metrics.refused.WithLabelValues("ended").Inc()
-		s.refuse(c, m, w.key, stun.CodeForbidden, "The session has ended")
+		s.refuseEnded(c, m, w)
 		return
 	}
 	transport, ok := readNumber(m, stun.AttrRequestedTransport)
@@ -205,8 +204,7 @@ func (s *Server) refreshRequest(c *client, m *stun.Message, w who) {
 	case life == 0:
 		s.end(a)
 	case !s.cfg.Alive(w.user):
-		s.metrics.refused.WithLabelValues("ended").Inc()
-		s.refuse(c, m, w.key, stun.CodeForbidden, "The session has ended")
+		s.refuseEnded(c, m, w)
 		return
 	default:
 		a.expires.Store(s.now().Add(life).UnixNano())
@@ -324,6 +322,12 @@ func (s *Server) channelData(c *client, b []byte) {
 	if p := a.byChannel(n, now); p != nil {
 		s.toMedia(a, p, payload, now)
 	}
+}
+
+// refuseEnded answers who has no place any more.
+func (s *Server) refuseEnded(c *client, m *stun.Message, w who) {
+	s.metrics.refused.WithLabelValues("ended").Inc()
+	s.refuse(c, m, w.key, stun.CodeForbidden, "The session has ended")
 }
 
 // refuse answers with an error.

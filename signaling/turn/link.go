@@ -3,6 +3,7 @@ package turn
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -20,6 +21,9 @@ import (
 
 // linkTime bounds how long it takes to reach another node's relay.
 const linkTime = 5 * time.Second
+
+// ErrNoNode says that the node of a credential is not another one that lives.
+var ErrNoNode = errors.New("turn: no such node")
 
 // ServeNode serves a client that another node hands on: what comes by conn is
 // the messages of the client at addr, as a stream has them. It returns when the
@@ -71,7 +75,11 @@ func (s *Server) link(c *client, m *stun.Message, w who) {
 		ctx, cancel := context.WithTimeout(s.stop, linkTime)
 		conn, err := s.cfg.Link(ctx, w.node, c.addr)
 		cancel()
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrNoNode):
+			s.refuseEnded(c, m, w)
+			return
+		case err != nil:
 			s.log.Warn("a client's relay is another node, which cannot be reached", "node", w.node, "user", w.user, "client", c.addr, "err", err)
 			s.metrics.refused.WithLabelValues("link").Inc()
 			s.refuse(c, m, w.key, stun.CodeInsufficientCapacity, "Insufficient Capacity")

@@ -33,8 +33,12 @@ func link(t testing.TB, serving *sync.WaitGroup, home *server, change ...func(*t
 		c.Media = own
 		c.Alive = func(string) bool { return false }
 		c.Link = func(_ context.Context, node string, client netip.AddrPort) (net.Conn, error) {
-			if node != "home" {
-				return nil, errors.New("no such node")
+			switch node {
+			case "home":
+			case "unplugged":
+				return nil, errors.New("no answer")
+			default:
+				return nil, turn.ErrNoNode
 			}
 			near, far, err := pair()
 			if err != nil {
@@ -89,7 +93,10 @@ func TestHandedOnAsTheClientItIs(t *testing.T) {
 	if c := try(s.Credential("PA_one", "")); c != stun.CodeForbidden {
 		t.Errorf("who is on no other node: %d", c)
 	}
-	if c := try(s.Credential("PA_one", "elsewhere")); c != stun.CodeInsufficientCapacity {
+	if c := try(s.Credential("PA_one", "dead")); c != stun.CodeForbidden {
+		t.Errorf("who is on a node that is gone: %d", c)
+	}
+	if c := try(s.Credential("PA_one", "unplugged")); c != stun.CodeInsufficientCapacity {
 		t.Errorf("who is on a node that cannot be reached: %d", c)
 	}
 	forged := s.credential("PA_one")

@@ -77,8 +77,9 @@ type Config struct {
 	// asked before each allocation and refresh, and must not block.
 	Alive func(user string) bool
 	// Link connects to ServeNode of another node, for the client at an address;
-	// nil where there are no others. An error tells the client that its relay is
-	// full.
+	// nil where there are no others. ErrNoNode refuses the client, whose place is
+	// gone with that node; any other error tells it that its relay is full. It is
+	// asked as often as clients like.
 	Link func(ctx context.Context, node string, client netip.AddrPort) (net.Conn, error)
 
 	Limits     Limits
