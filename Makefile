@@ -76,6 +76,7 @@ web/e2e/sdk/node_modules/.package-lock.json: web/e2e/sdk/package-lock.json
 
 e2e: build web/e2e/sdk/node_modules/.package-lock.json
 	cd directory/oidc/contract && go build -o /dev/null ./cmd/provider # the tests build it too, where there is no network to fetch from
+	go build -o /dev/null ./internal/testengine/cmd/withengines # likewise
 	cd web && npm run e2e
 
 bench-directory: ## searches, pages and an import among 1,000,000 people on both engines; half an hour and 10 GB
