@@ -162,6 +162,7 @@ func TestPublisherOfTheServersSSRC(t *testing.T) {
 	}
 	ask := time.NewTicker(100 * time.Millisecond)
 	defer ask.Stop()
+	limit := time.After(wait)
 	for {
 		select {
 		case r := <-cam.RTCP:
@@ -172,7 +173,7 @@ func TestPublisherOfTheServersSSRC(t *testing.T) {
 			if err := an.WriteRTCP(&rtcp.PictureLossIndication{MediaSSRC: received.SSRC}); err != nil {
 				t.Fatal(err)
 			}
-		case <-ctx(t).Done():
+		case <-limit:
 			t.Fatal("a key frame that is asked for is not asked of its publisher")
 		}
 	}

@@ -55,10 +55,11 @@ func TestStrangersOverTCPAreBounded(t *testing.T) {
 		}
 		_ = c.Close()
 	}
+	limit := time.After(wait)
 	for tick := time.NewTicker(10 * time.Millisecond); limited.Open() > 0; {
 		select {
 		case <-tick.C:
-		case <-ctx(t).Done():
+		case <-limit:
 			t.Fatalf("%d connections that have ended count", limited.Open())
 		}
 	}

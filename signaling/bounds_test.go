@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -96,6 +97,49 @@ func TestPlacesOfAnAccount(t *testing.T) {
 		p.left()
 	}
 	s.join(t, "17th", person)
+}
+
+// Nor with more that come at the same moment.
+func TestPlacesTakenAtOnce(t *testing.T) {
+	s := serve(t)
+	var dials sync.WaitGroup
+	sockets := make(chan *websocket.Conn, 50)
+	for i := range cap(sockets) {
+		dials.Go(func() {
+			who := token(t, fmt.Sprint(i), func(c *accesstoken.Claims) { c.Account = "account" })
+			ws, _, err := websocket.DefaultDialer.DialContext(ctx(t), s.ws+"/rtc?access_token="+who, nil)
+			if err != nil {
+				return // refused
+			}
+			sockets <- ws
+			if _, _, err := ws.ReadMessage(); err != nil { // join, or leave
+				t.Error(err)
+			}
+		})
+	}
+	dials.Wait()
+	defer func() {
+		for len(sockets) > 0 {
+			_ = (<-sockets).Close()
+		}
+	}()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(wait)
+	for {
+		in, err := s.Inside(ctx(t), "r")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(in) <= 16 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("%d places are taken", len(in))
+		}
+	}
 }
 
 // Nobody comes and goes all the time.

@@ -206,6 +206,9 @@ func (s *Service) join(so *socket, claims accesstoken.Claims, hold *owner.Hold, 
 	ses.data.sid = p.SID()
 	ses.attach(so, claims, opt.token)
 	s.keep(ses)
+	if s.placeFor(claims) != nil { // others came in at the same moment
+		p.End(sfu.ReasonRoomFull, sfu.ActionDisconnect)
+	}
 	s.metrics.joins.WithLabelValues("ok").Inc()
 	close(started)
 	ses.doFirst(so, opt)
