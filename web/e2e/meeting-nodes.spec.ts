@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -22,7 +22,11 @@ interface Database {
 async function startDatabase(dir: string): Promise<Database> {
   const program = path.join(dir, "withengines");
   execFileSync("go", ["build", "-o", program, "./internal/testengine/cmd/withengines"], { cwd: root });
-  const child = spawn(program, ["--", "sh", "-c", 'echo "$COMMSD_TEST_POSTGRES"; cat'], { stdio: ["pipe", "pipe", "inherit"] });
+  // PostgreSQL does not run as root. Who is root of this run's network alone (tools/alone.sh) is an ordinary user again.
+  const [, outside] = readFileSync("/proc/self/uid_map", "utf8").trim().split(/\s+/);
+  const ordinary = process.getuid?.() === 0 && outside !== "0" ? ["unshare", "--user", "--map-user=1000"] : [];
+  const [command = "", ...args] = [...ordinary, program, "--", "sh", "-c", 'echo "$COMMSD_TEST_POSTGRES"; cat'];
+  const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
   const ended = once(child, "exit");
   const [url] = (await Promise.race([once(createInterface(child.stdout), "line"), ended.then(() => [""])])) as [string];
   if (!url) throw new Error("no PostgreSQL; tools/install-test-packages.sh installs it");
