@@ -86,7 +86,7 @@ func testLongStreamsGoOn(t *testing.T, cfg *meetingpeer.MediaConfig) {
 		return p
 	})
 	tr := chi.track()
-	last := chi.next(tr, nil)
+	last := chi.steady(tr)
 	for leapt := false; ; {
 		p := chi.next(tr, nil)
 		if p.SequenceNumber != last.SequenceNumber+step {
@@ -344,7 +344,7 @@ func testMuteStopsForwarding(t *testing.T, cfg *meetingpeer.MediaConfig) {
 		return p
 	})
 	tr := chi.track()
-	chi.next(tr, nil)
+	chi.steady(tr)
 	an.p.Mute(sid, true)
 	muted := func(want bool) func(sfu.ParticipantInfo) bool {
 		return func(p sfu.ParticipantInfo) bool { return len(p.Tracks) == 1 && p.Tracks[0].Muted == want }
