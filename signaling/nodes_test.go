@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -31,7 +30,6 @@ import (
 	"commsd/internal/testpeer/meetingpeer"
 	"commsd/internal/tlscert"
 	"commsd/signaling/owner"
-	"commsd/signaling/turn"
 )
 
 // nodeLease is that of service; it is renewed more often, for busy machines.
@@ -70,6 +68,11 @@ func (s *shared) Get(_ context.Context, name string, fresh func() ([]byte, error
 // serveNodes runs nodes of these names on one database, with a room service.
 func serveNodes(t *testing.T, names ...string) []*node {
 	t.Helper()
+	return serveNodesWith(t, func(*settings) {}, names...)
+}
+
+func serveNodesWith(t *testing.T, change func(*settings), names ...string) []*node {
+	t.Helper()
 	database := sqldbtest.PostgreSQL(t)
 	raw, err := sql.Open("pgx", database.URL)
 	if err != nil {
@@ -104,6 +107,7 @@ func serveNodes(t *testing.T, names ...string) []*node {
 		n.server = serve(t, func(s *settings) {
 			s.signaling.Owner, s.signaling.Peers, s.signaling.Node = own, n.peers, name
 			n.ledger.serve(s)
+			change(s)
 		})
 		front := &http.Server{Handler: n.NodeHandler(n.api.Handler()), TLSConfig: n.peers.Clone(), ReadHeaderTimeout: wait,
 			ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
@@ -135,6 +139,15 @@ func (n *node) lives(t *testing.T) bool {
 		t.Fatal(err)
 	}
 	return yes
+}
+
+// id is that of the node's lease.
+func (n *node) id(t *testing.T) (id string) {
+	t.Helper()
+	if err := n.raw.QueryRowContext(ctx(t), `SELECT id FROM signaling_nodes WHERE address = $1`, n.address).Scan(&id); err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
 
 // in lists who is in the room on the node itself.
@@ -689,31 +702,6 @@ func TestClientThatStaysHoldsNobodyUp(t *testing.T) {
 		t.Error("it is waited for")
 		_ = conn.Close()
 		<-drained
-	}
-}
-
-// TestWhereRelaysLead: to other nodes that live, and that have a relay.
-func TestWhereRelaysLead(t *testing.T) {
-	nodes := serveNodes(t, "a", "b")
-	a, b := nodes[0], nodes[1]
-	for _, n := range nodes {
-		await(t, "a lease", func() bool { return n.lives(t) })
-	}
-	id := func(n *node) (id string) {
-		t.Helper()
-		if err := n.raw.QueryRowContext(ctx(t), `SELECT id FROM signaling_nodes WHERE address = $1`, n.address).Scan(&id); err != nil {
-			t.Fatal(err)
-		}
-		return id
-	}
-	client := netip.MustParseAddrPort("203.0.113.66:5000")
-	for what, node := range map[string]string{"the node itself": id(a), "a node that is gone": "nobody"} {
-		if _, err := a.LinkRelay(ctx(t), node, client); !errors.Is(err, turn.ErrNoNode) {
-			t.Errorf("%s: %v", what, err)
-		}
-	}
-	if _, err := a.LinkRelay(ctx(t), id(b), client); err == nil || errors.Is(err, turn.ErrNoNode) || !strings.Contains(err.Error(), "404") {
-		t.Errorf("a node without a relay: %v", err)
 	}
 }
 
