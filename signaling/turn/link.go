@@ -71,26 +71,34 @@ func (s *Server) link(c *client, m *stun.Message, w who) {
 	go func() {
 		defer s.serving.Done()
 		defer s.recovered("link to another node")
-		defer s.unlink(c, w.user, acc)
-		ctx, cancel := context.WithTimeout(s.stop, linkTime)
-		conn, err := s.cfg.Link(ctx, w.node, c.addr)
-		cancel()
+		err := s.handOn(c, st, w, acc)
+		// The client is linked no more: this node answers what it asks next.
 		switch {
 		case errors.Is(err, ErrNoNode):
 			s.refuseEnded(c, m, w)
-			return
 		case err != nil:
 			s.log.Warn("a client's relay is another node, which cannot be reached", "node", w.node, "user", w.user, "client", c.addr, "err", err)
 			s.metrics.refused.WithLabelValues("link").Inc()
 			s.refuse(c, m, w.key, stun.CodeInsufficientCapacity, "Insufficient Capacity")
-			return
-		}
-		st.begin(conn)
-		s.pump(st, func() { fromNode(conn, c.way) })
-		if own, ok := c.way.(*stream); ok {
-			own.close() // what it allocated is gone
 		}
 	}()
+}
+
+// handOn serves a link until it ends. An error says why it never began.
+func (s *Server) handOn(c *client, st *stream, w who, acc *account) error {
+	defer s.unlink(c, w.user, acc)
+	ctx, cancel := context.WithTimeout(s.stop, linkTime)
+	conn, err := s.cfg.Link(ctx, w.node, c.addr)
+	cancel()
+	if err != nil {
+		return err
+	}
+	st.begin(conn)
+	s.pump(st, func() { fromNode(conn, c.way) })
+	if own, ok := c.way.(*stream); ok {
+		own.endReading() // what it allocated is gone; the last answer may still wait
+	}
+	return nil
 }
 
 // unlink undoes what link noted.

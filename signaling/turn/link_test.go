@@ -3,10 +3,13 @@ package turn_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/pion/stun/v4"
 
@@ -182,5 +185,89 @@ func TestOtherNodeGoes(t *testing.T) {
 	}
 	if c := code(t, r.ask(stun.MethodAllocate, overUDP)); c != 0 {
 		t.Errorf("anew: %d", c)
+	}
+}
+
+// heldConn is a connection to a client that reads on only when it is let.
+type heldConn struct {
+	net.Conn
+	holds  atomic.Bool
+	let    chan struct{}
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (h *heldConn) Write(b []byte) (int, error) {
+	if h.holds.Load() {
+		select {
+		case <-h.let:
+		case <-h.closed:
+			return 0, net.ErrClosed
+		}
+	}
+	return h.Conn.Write(b)
+}
+
+// SetWriteDeadline gives the client as long as the test takes.
+func (*heldConn) SetWriteDeadline(time.Time) error { return nil }
+
+func (h *heldConn) Close() error {
+	h.once.Do(func() { close(h.closed) })
+	return h.Conn.Close()
+}
+
+// TestLastAnswerOfAnotherNode: who is connected gets it, though the link ends
+// with it, and the connection ends then.
+func TestLastAnswerOfAnotherNode(t *testing.T) {
+	var serving sync.WaitGroup
+	t.Cleanup(serving.Wait)
+	home := serve(t)
+	home.ended.Store("PA_one", true)
+	near, far, err := pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { near.Close() })
+	slow := &heldConn{Conn: far, let: make(chan struct{}), closed: make(chan struct{})}
+	linked := make(chan struct{})
+	s := link(t, &serving, home, func(c *turn.Config) {
+		dial := c.Link
+		c.Link = func(ctx context.Context, node string, client netip.AddrPort) (net.Conn, error) {
+			slow.holds.Store(true)
+			close(linked)
+			return dial(ctx, node, client)
+		}
+	})
+	serving.Go(func() { s.ServeConn(slow) })
+	over := make(chan struct{})
+	t.Cleanup(func() { close(over) })
+	serving.Go(func() { // the client reads once the link has gone
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		select {
+		case <-linked:
+		case <-over:
+			return
+		}
+		for s.Allocations() > 0 {
+			select {
+			case <-tick.C:
+			case <-over:
+				return
+			}
+		}
+		close(slow.let)
+	})
+	c := s.credential("PA_one")
+	r := &raw{t: t, conn: near, name: c.Username, key: stun.NewLongTermIntegrity(c.Username, "g2g.example", c.Credential)}
+	r.greet()
+	if got := code(t, r.ask(stun.MethodAllocate, overUDP)); got != stun.CodeForbidden {
+		t.Errorf("who has no place at home: %d", got)
+	}
+	if err := near.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := near.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("after the answer: %v", err)
 	}
 }

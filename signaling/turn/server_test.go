@@ -177,6 +177,7 @@ func serve(t testing.TB, change ...func(*turn.Config)) *server {
 			t.Errorf("%d allocations are left", n)
 		}
 	})
+	s.client(t, turn.ICEServer{}).barrier() // it runs
 	return s
 }
 

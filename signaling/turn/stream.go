@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"commsd/internal/netlimit"
@@ -32,6 +33,8 @@ type stream struct {
 	of   *client
 	due  chan struct{} // has room for one: pending is not empty
 	done chan struct{} // closed when the reader has ended
+
+	ended atomic.Bool // the reader is to end
 
 	mu      sync.Mutex
 	conn    net.Conn // set once; guarded by mu until then: nil while it is being made
@@ -65,6 +68,15 @@ func (st *stream) close() {
 	if conn != nil {
 		_ = conn.Close() // ends its reader and its writer
 	}
+}
+
+// endReading ends the reader of a client's stream. What waits is still written.
+func (st *stream) endReading() {
+	st.ended.Store(true) // before the deadline: the reader looks after it has set its own
+	st.mu.Lock()
+	conn := st.conn
+	st.mu.Unlock()
+	_ = conn.SetReadDeadline(time.Now()) // it fails once the connection is closed, and the reader has ended
 }
 
 // accept serves the TLS listener until it is closed.
@@ -114,7 +126,7 @@ func (s *Server) serveConn(conn net.Conn) {
 func (s *Server) serveStream(conn net.Conn, c *client) {
 	st := newStream(c, conn)
 	c.way = st
-	s.pump(st, func() { s.read(c, conn) })
+	s.pump(st, func() { s.read(st, conn) })
 	if a := c.alloc.Load(); a != nil {
 		s.end(a)
 	}
@@ -150,8 +162,9 @@ func (s *Server) pump(st *stream, read func()) {
 }
 
 // read serves the messages of a stream until it ends, says nonsense, or is
-// silent for too long.
-func (s *Server) read(c *client, conn net.Conn) {
+// silent for too long, or it is to end.
+func (s *Server) read(st *stream, conn net.Conn) {
+	c := st.of
 	r := bufio.NewReaderSize(conn, 2*maxMessage)
 	first := time.Now().Add(firstTime)
 	buf := make([]byte, maxMessage)
@@ -160,7 +173,7 @@ func (s *Server) read(c *client, conn net.Conn) {
 		if c.alloc.Load() != nil || c.link.Load() != nil {
 			deadline = time.Now().Add(idleTime)
 		}
-		if conn.SetReadDeadline(deadline) != nil {
+		if conn.SetReadDeadline(deadline) != nil || st.ended.Load() {
 			return
 		}
 		b, err := readFrame(r, buf)

@@ -103,8 +103,8 @@ type Server struct {
 
 	mu       sync.RWMutex
 	running  bool                       // guarded by mu
-	datagram map[netip.AddrPort]*client // guarded by mu; UDP clients with an allocation
-	users    map[string]*account        // guarded by mu; those with allocations
+	datagram map[netip.AddrPort]*client // guarded by mu; UDP clients with an allocation or a link
+	users    map[string]*account        // guarded by mu; those with allocations or links
 	count    int                        // guarded by mu; allocations, and clients linked to other nodes
 	streams  map[*stream]struct{}       // guarded by mu
 	serving  sync.WaitGroup             // of streams and links
@@ -208,7 +208,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// Allocations is the number of allocations that stand.
+// Allocations is the number of allocations that stand, and of clients that are
+// linked to other nodes.
 func (s *Server) Allocations() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
