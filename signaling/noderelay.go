@@ -37,17 +37,24 @@ type otherNodes struct {
 	asked time.Time         // guarded by mu
 }
 
-// othersFor is how long an answer of the database serves all.
-const othersFor = time.Second
+const (
+	// othersFor is how long an answer of the database serves all.
+	othersFor = time.Second
+	// missingFor is how long it serves for a node that is not in it: clients take
+	// a no as final, and a node that has just got its lease may be missing.
+	missingFor = 100 * time.Millisecond
+)
 
-func (o *otherNodes) address(ctx context.Context, own *owner.Owner, node string) (address string, lives bool, err error) {
+// address returns the address of a node; others asks the database for all.
+func (o *otherNodes) address(ctx context.Context, others func(context.Context) (map[string]string, error), node string) (address string, lives bool, err error) {
 	o.mu.Lock() // whoever waits gets the same answer
 	defer o.mu.Unlock()
-	if time.Since(o.asked) > othersFor {
-		o.known, o.err = own.Others(ctx)
-		o.asked = time.Now()
-	}
 	address, lives = o.known[node]
+	if age := time.Since(o.asked); age > othersFor || !lives && o.err == nil && age > missingFor {
+		o.known, o.err = others(ctx)
+		o.asked = time.Now()
+		address, lives = o.known[node]
+	}
 	return address, lives, o.err
 }
 
@@ -58,7 +65,7 @@ func (s *Service) LinkRelay(ctx context.Context, node string, client netip.AddrP
 	if s.cfg.Owner == nil {
 		return nil, errors.New("signaling: this node is alone")
 	}
-	address, lives, err := s.relays.address(ctx, s.cfg.Owner, node)
+	address, lives, err := s.relays.address(ctx, s.cfg.Owner.Others, node)
 	switch {
 	case err != nil:
 		return nil, err

@@ -170,7 +170,7 @@ func (s *Service) Run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	s.refuseMore()
-	s.stopAll()
+	s.end()
 	s.sockets.Wait()
 	s.watching.Wait()
 	if s.cfg.Owner != nil {
@@ -189,6 +189,14 @@ func (s *Service) refuseMore() {
 	s.mu.Lock()
 	s.stopping = true
 	s.mu.Unlock()
+}
+
+// end ends whatever runs under s.stop. It holds mu, so that no node is watched
+// any more once Run waits for those that are.
+func (s *Service) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopAll()
 }
 
 // begin has Run wait for a handler, which calls s.sockets.Done at its end. It
@@ -228,7 +236,7 @@ func (s *Service) Drain(ctx context.Context) {
 	select {
 	case <-closed:
 	case <-ctx.Done():
-		s.stopAll() // so that the wait above ends too
+		s.end() // so that the wait above ends too
 		<-closed
 	}
 	done.Wait()
