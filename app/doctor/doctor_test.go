@@ -365,7 +365,10 @@ func TestMediaAddresses(t *testing.T) {
 			c.Media.UDPListen, c.Media.TCPListen = "0.0.0.0:0", "0.0.0.0:0"
 		}, doctor.OK, doctor.OK, "203.0.113.7"},
 		{"without TCP", func(c *app.Config) { c.Media.TCPListen = "" }, doctor.OK, doctor.Skipped, "127.0.0.1"},
-		{"without UDP", func(c *app.Config) { c.Media.UDPListen = "" }, doctor.Warning, doctor.OK, "TCP alone"},
+		{"without UDP", func(c *app.Config) { c.Media.UDPListen = "" }, doctor.Warning, doctor.OK, "media flows over TCP alone"},
+		{"without UDP, with the relay", func(c *app.Config) {
+			c.Media.UDPListen, c.TURN.UDPListen = "", "127.0.0.1:0"
+		}, doctor.Warning, doctor.OK, "media flows over TCP and by the relay alone"},
 	} {
 		t.Run(c.about, func(t *testing.T) {
 			cfg := apptest.Config(t.TempDir())

@@ -130,7 +130,11 @@ func (d *Doctor) checkMedia(context.Context) {
 	const check = "media"
 	listen := d.cfg.Media.UDPListen
 	if listen == "" {
-		d.warn(check, "media flows over TCP alone", "set media.udp_listen: over TCP a lost packet stalls sound and picture")
+		ways := "over TCP"
+		if d.cfg.TURN.On() {
+			ways += " and by the relay"
+		}
+		d.warn(check, "media flows "+ways+" alone", "set media.udp_listen: over TCP a lost packet stalls sound and picture")
 		return
 	}
 	host, _, err := net.SplitHostPort(listen)
