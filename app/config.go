@@ -54,7 +54,7 @@ type HTTPConfig struct {
 	TrustedProxies []string  `yaml:"trusted_proxies"` // addresses or networks whose X-Forwarded-For is believed
 	MaxBodyBytes   int64     `yaml:"max_body_bytes"`  // of one JSON request
 
-	MaxConnections           int `yaml:"max_connections"`             // in all; 0: half of the file descriptors that the process may open
+	MaxConnections           int `yaml:"max_connections"`             // in all, half of them of other nodes where there is cluster.listen; 0: half of the file descriptors that the process may open
 	MaxConnectionsPerAddress int `yaml:"max_connections_per_address"` // trusted proxies are exempt
 }
 
@@ -121,7 +121,7 @@ type MediaConfig struct {
 	FanOut          int           `yaml:"fan_out"`          // subscribers of a track from which on several processors send its packets; 0: one does
 
 	TCPMaxConnections           int `yaml:"tcp_max_connections"`             // of tcp_listen
-	TCPMaxConnectionsPerAddress int `yaml:"tcp_max_connections_per_address"` // of tcp_listen
+	TCPMaxConnectionsPerAddress int `yaml:"tcp_max_connections_per_address"` // of tcp_listen; trusted proxies are exempt
 }
 
 // MailConfig says where mail is accepted and read.
@@ -253,7 +253,7 @@ func Default() Config {
 		},
 		Media: MediaConfig{UDPListen: "127.0.0.1:7882", TCPListen: "127.0.0.1:7881", MaxParticipants: 1000,
 			MaxRooms: 10000, CallsPerSecond: 50, UpdateInterval: 100 * time.Millisecond, ReplayBytes: 1 << 20, MaxVoices: 8, SendHold: 500 * time.Microsecond, FanOut: 50,
-			TCPMaxConnections: 5000, TCPMaxConnectionsPerAddress: 1000},
+			TCPMaxConnections: 5000, TCPMaxConnectionsPerAddress: 2000},
 		TURN: defaultTURN,
 		Mail: MailConfig{
 			SMTPListen: "127.0.0.1:2525", SubmissionListen: "127.0.0.1:2587", SubmissionsListen: "127.0.0.1:2465",

@@ -11,7 +11,6 @@ import (
 	"commsd/chat"
 	"commsd/directory"
 	"commsd/internal/httpapi"
-	"commsd/internal/netlimit"
 	"commsd/internal/sqldb"
 	"commsd/internal/tlscert"
 	"commsd/meeting"
@@ -26,14 +25,7 @@ func (a *App) openMedia(n *node) error {
 		UDPListen: a.cfg.Media.UDPListen, TCPListen: a.cfg.Media.TCPListen, Advertise: a.cfg.Media.Advertise, Relayed: a.cfg.TURN.On(),
 		UDPSockets: a.cfg.Media.UDPSockets, SendHold: cmp.Or(a.cfg.Media.SendHold, -1), FanOut: cmp.Or(a.cfg.Media.FanOut, -1), // 0 is the default there
 		MaxParticipants: a.cfg.Media.MaxParticipants, MaxRooms: a.cfg.Media.MaxRooms, UpdateInterval: a.cfg.Media.UpdateInterval, ReplayBytes: cmp.Or(a.cfg.Media.ReplayBytes, -1),
-		LimitTCP: func(l net.Listener) net.Listener {
-			return netlimit.Wrap(l, netlimit.Config{
-				Max: a.cfg.Media.TCPMaxConnections, PerAddress: a.cfg.Media.TCPMaxConnectionsPerAddress, First: -1, // Pion gives them 30 s
-				Refused: func(remote string) { a.log.Warn("too many media connections over TCP", "remote", remote) },
-				Short:   func(err error) { a.log.Error("media connections over TCP cannot be accepted for now", "err", err) },
-			})
-		},
-		MaxVoices: a.cfg.Media.MaxVoices, MachineAddresses: a.cfg.Demo, Log: a.log, Registerer: a.reg,
+		LimitTCP: a.limitMediaTCP, MaxVoices: a.cfg.Media.MaxVoices, MachineAddresses: a.cfg.Demo, Log: a.log, Registerer: a.reg,
 	})
 	if err != nil {
 		return err
@@ -133,7 +125,7 @@ func (a *App) constructMeetings(ctx context.Context, n *node, api *httpapi.API, 
 	if ln := listeners["cluster.listen"]; ln != nil {
 		n.cluster = newServer(recoverPanics(rooms.NodeHandler(api.Handler()), a.log), a.log)
 		n.cluster.TLSConfig = peers.Clone() // the server writes into it
-		n.fronts = append(n.fronts, service{"cluster", func(context.Context) error { return n.cluster.ServeTLS(a.limitCluster(ln), "", "") }})
+		n.fronts = append(n.fronts, service{"cluster", func(context.Context) error { return n.cluster.ServeTLS(a.limitCluster(ln, n.connections), "", "") }})
 	}
 	rooms.Routes(api)
 	meetings.Routes(api)

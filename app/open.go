@@ -51,13 +51,15 @@ type node struct {
 	admin   *http.Server
 	cluster *http.Server   // for other nodes; nil: they do not reach this one
 	closers []func() error // in the order of opening
+
+	connections int // at once, of pages, and as many of other nodes
 }
 
 // open binds every listener first, then reaches for the outside services, and
 // only then touches the data folder, so that a wrong configuration leaves
 // nothing half-made behind. On an error all that was opened is closed again.
 func (a *App) open(ctx context.Context) (_ *node, err error) {
-	n := &node{addrs: map[string]net.Addr{}}
+	n := &node{addrs: map[string]net.Addr{}, connections: a.mostConnections()}
 	defer func() {
 		if err != nil {
 			n.releaseMedia()
@@ -103,7 +105,7 @@ func (a *App) open(ctx context.Context) (_ *node, err error) {
 	}
 	n.public = newServer(a.gate.handler(handler), a.log)
 	n.admin = newServer(adminHandler(&a.gate, n.db.Ping, a.reg), a.log)
-	pages := a.limitHTTP(listeners["http.listen"])
+	pages := a.limitHTTP(listeners["http.listen"], n.connections)
 	serveHTTP := func(context.Context) error { return n.public.Serve(pages) }
 	if certificate != nil {
 		n.public.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*certificate}}
@@ -209,12 +211,10 @@ func (a *App) httpCertificate() (*tls.Certificate, error) {
 
 // limitHTTP bounds the connections of the public listener, so that whoever
 // opens many leaves file descriptors for mail and media.
-func (a *App) limitHTTP(ln net.Listener) net.Listener {
-	limit := a.mostConnections()
-	proxies := a.cfg.proxies()
+func (a *App) limitHTTP(ln net.Listener, limit int) net.Listener {
 	return netlimit.Wrap(ln, netlimit.Config{
 		Max: limit, PerAddress: a.cfg.HTTP.MaxConnectionsPerAddress, First: -1, // the HTTP server has deadlines of its own
-		Exempt:  func(ip netip.Addr) bool { return within(proxies, ip) },
+		Exempt:  a.trusted(),
 		Refused: func(remote string) { a.log.Warn("too many HTTP connections", "remote", remote) },
 		Short:   func(err error) { a.log.Error("HTTP connections cannot be accepted for now", "err", err) },
 	})
@@ -222,8 +222,7 @@ func (a *App) limitHTTP(ln net.Listener) net.Listener {
 
 // limitCluster is limitHTTP for the other nodes' listener. One of them may hand
 // on everybody's connections, so that addresses are not told apart.
-func (a *App) limitCluster(ln net.Listener) net.Listener {
-	limit := a.mostConnections()
+func (a *App) limitCluster(ln net.Listener, limit int) net.Listener {
 	return netlimit.Wrap(ln, netlimit.Config{
 		Max: limit, PerAddress: limit, First: -1,
 		Refused: func(remote string) { a.log.Warn("too many connections to the port of other nodes", "remote", remote) },
@@ -231,7 +230,26 @@ func (a *App) limitCluster(ln net.Listener) net.Listener {
 	})
 }
 
-// mostConnections bounds the connections of one listener.
+// limitMediaTCP is limitHTTP for ICE over TCP: a browser makes connections
+// where UDP works, too, one for each of its interfaces and our addresses.
+func (a *App) limitMediaTCP(ln net.Listener) net.Listener {
+	return netlimit.Wrap(ln, netlimit.Config{
+		Max: a.cfg.Media.TCPMaxConnections, PerAddress: a.cfg.Media.TCPMaxConnectionsPerAddress, First: -1, // Pion gives them 30 s
+		Exempt:  a.trusted(),
+		Refused: func(remote string) { a.log.Warn("too many media connections over TCP", "remote", remote) },
+		Short:   func(err error) { a.log.Error("media connections over TCP cannot be accepted for now", "err", err) },
+	})
+}
+
+// trusted tells which addresses are those of a proxy in front, whose
+// connections are many people's.
+func (a *App) trusted() func(netip.Addr) bool {
+	proxies := a.cfg.proxies()
+	return func(ip netip.Addr) bool { return within(proxies, ip) }
+}
+
+// mostConnections bounds the connections of one listener: pages and other nodes
+// share what there is, since strangers may reach the port of either.
 func (a *App) mostConnections() int {
 	limit := a.cfg.HTTP.MaxConnections
 	if limit == 0 {
@@ -244,7 +262,10 @@ func (a *App) mostConnections() int {
 			a.log.Warn("the process may open few files; each connection needs one", "limit", files.Cur, "cure", "raise LimitNOFILE or ulimit -n")
 		}
 	}
-	return limit
+	if a.cfg.Cluster.Listen != "" {
+		limit /= 2
+	}
+	return max(limit, 1) // 0 is netlimit's default
 }
 
 func newServer(h http.Handler, log *slog.Logger) *http.Server {
