@@ -177,7 +177,11 @@ func (d *downTrack) forward(l *layer, pkt *packet, v *picture, now int64) bool {
 	e, hollow := &d.epochs[d.epoch%epochs], false
 	if !first {
 		if e, hollow = d.place(pkt, v); e == nil {
+			waits := l == d.target && d.waitsFor(v, now)
 			d.mu.Unlock()
+			if waits {
+				l.tryKeyFrame()
+			}
 			return false
 		}
 	}
@@ -221,11 +225,7 @@ func (d *downTrack) forward(l *layer, pkt *packet, v *picture, now int64) bool {
 		payload = e.payload(o, 0, payload, v)
 	}
 	w, twcc := d.writer, d.out.twccID
-	waits := v.vp8.layered && e.tid < d.most && now-d.raisedAt > int64(raiseWait)
 	d.mu.Unlock()
-	if waits {
-		l.tryKeyFrame()
-	}
 	d.p.sub.congestion.send(w, o, payload, twcc, now, 0)
 	return true
 }

@@ -112,6 +112,14 @@ func (d *downTrack) place(pkt *packet, v *picture) (e *epoch, hollow bool) {
 	return nil, false
 }
 
+// waitsFor tells whether a packet that is left out is of a temporal layer that
+// should be sent, and has waited for too long for a frame that takes it up. That
+// such packets come is what tells: most may be above all that the stream has. d.mu
+// is held.
+func (d *downTrack) waitsFor(v *picture, now int64) bool {
+	return v.vp8.layered && v.vp8.tid > d.epochs[d.epoch%epochs].tid && v.vp8.tid <= d.most && now-d.raisedAt > int64(raiseWait)
+}
+
 // split begins an epoch of the same layer at the packet next, which takes up the
 // numbers after seqs and pids have been left out. The present one has had no
 // packet where it begins at at. d.mu is held.

@@ -17,8 +17,11 @@ import (
 // packets a frame. Every other frame of an upper layer refers to the lowest
 // alone.
 type pyramid struct {
-	t   *testing.T
-	l   *layer
+	t    *testing.T
+	l    *layer
+	tids []byte // of four frames, where they are others
+	bare bool   // no frame says that it refers to the lowest alone
+
 	n   int // frames
 	seq uint16
 	ts  uint32
@@ -29,9 +32,13 @@ type pyramid struct {
 // frame makes the packets of the next frame.
 func (f *pyramid) frame(key bool) (out [2][]byte) {
 	f.t.Helper()
-	tid := []byte{0, 2, 1, 2}[f.n%4]
+	tids := f.tids
+	if tids == nil {
+		tids = []byte{0, 2, 1, 2}
+	}
+	tid := tids[f.n%4]
 	sync := byte(0)
-	if tid > 0 && f.n%8 < 4 {
+	if tid > 0 && f.n%8 < 4 && !f.bare {
 		sync = 1
 	}
 	kind := byte(1)
@@ -244,5 +251,73 @@ func TestFramesAreLeftOutBeforeThePictureIs(t *testing.T) {
 		case got.layer.rank != c.rank || got.tid != c.tid:
 			t.Errorf("%+v: layer %d up to %d", c, got.layer.rank, got.tid)
 		}
+	}
+}
+
+// Who may have more temporal layers waits for a frame that takes them up, and its
+// publisher is asked for a key frame only where there is something to take up and
+// no such frame comes.
+func TestKeyFramesAreAskedForWhereALayerIsNotTakenUp(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		tids  []byte
+		bare  bool
+		most  uint8
+		since time.Duration // the first frames after it was raised
+		other bool          // another layer is waited for
+		want  bool
+	}{
+		{"two layers, all taken up", []byte{0, 1, 0, 1}, false, maxTID, time.Minute, false, false},
+		{"three layers, all taken up", nil, false, maxTID, time.Minute, false, false},
+		{"one layer", []byte{0, 0, 0, 0}, false, maxTID, time.Minute, false, false},
+		{"nothing takes them up", []byte{0, 1, 0, 1}, true, maxTID, time.Minute, false, true},
+		{"not yet", []byte{0, 1, 0, 1}, true, maxTID, raiseWait, false, false},
+		{"not wanted", []byte{0, 1, 0, 1}, true, 0, time.Minute, false, false},
+		{"of what is left for another", []byte{0, 1, 0, 1}, true, maxTID, time.Minute, true, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			high, _ := stage(t, 1)
+			d := (*high.track.subs.Load())[0]
+			out := &recorder{}
+			d.writer = out
+			f := &pyramid{t: t, l: high, tids: c.tids, bare: c.bare}
+			now := clockBase.Add(time.Minute)
+			send := func(key bool) {
+				for _, raw := range f.frame(key) {
+					f.deliver(raw, now)
+				}
+			}
+			d.aim(high, 0)
+			for n := range 8 {
+				send(n == 0)
+			}
+			d.aim(high, c.most)
+			if c.other {
+				d.aim(&layer{pub: high.pub, kind: Video, codec: codecVP8, track: high.track}, c.most)
+			}
+			d.raisedAt = int64(now.Sub(clockBase))
+			high.lastPLI = time.Time{}
+			for n := range 24 {
+				if n == 8 {
+					now = now.Add(c.since)
+				}
+				send(false)
+			}
+			if asked := !high.lastPLI.IsZero(); asked != c.want {
+				t.Errorf("a key frame is asked for: %t, want %t", asked, c.want)
+			}
+			if !c.want {
+				return
+			}
+			send(true) // takes all up
+			high.lastPLI = time.Time{}
+			sent := len(out.got)
+			for range 16 {
+				send(false)
+			}
+			if !high.lastPLI.IsZero() || len(out.got) != sent+32 {
+				t.Errorf("after the key frame %d packets of 32 are sent, asked for another: %t", len(out.got)-sent, !high.lastPLI.IsZero())
+			}
+		})
 	}
 }
