@@ -159,11 +159,11 @@ func (d *downTrack) late(pkt *packet, v *picture) (found *epoch, hollow bool) {
 // mayPadLocked tells whether a packet of padding may come next on the stream
 // itself: not inside a picture, and not before there was one.
 func (d *downTrack) mayPadLocked() bool {
-	fill := d.epochs[d.epoch%epochs].fill
-	return d.sent > 0 && !d.off && (d.ended || d.current == nil) && fill < maxFill
+	return d.sent > 0 && !d.off && (d.ended || d.current == nil)
 }
 
-// maxFill is how many packets of padding may come between two of the layer.
+// maxFill is how many packets of padding one epoch counts. More between two of
+// the layer are of further epochs, which begin with the same packet.
 const maxFill = 250
 
 // fillLocked takes the next number for a packet of padding. What comes next of
@@ -171,7 +171,7 @@ const maxFill = 250
 func (d *downTrack) fillLocked() uint16 {
 	e := d.epochs[d.epoch%epochs]
 	next := d.lastSrc + 1
-	if e.firstSrc != next {
+	if e.firstSrc != next || e.fill == maxFill {
 		e.fill = 0
 		d.epoch++
 	}

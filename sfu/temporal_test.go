@@ -321,3 +321,61 @@ func TestKeyFramesAreAskedForWhereALayerIsNotTakenUp(t *testing.T) {
 		})
 	}
 }
+
+// However much padding a line is probed with between two pictures: each number is
+// had once, and each may be asked for again.
+func TestPaddingHasNoEndBetweenPictures(t *testing.T) {
+	high, _ := stage(t, 1)
+	d := (*high.track.subs.Load())[0]
+	out := &recorder{}
+	d.writer = out
+	f := &pyramid{t: t, l: high, seq: 65000, pid: 32700, ts: 1 << 31}
+	now := clockBase.Add(time.Minute)
+	const pads = 2*maxFill + 100
+	pad := func() {
+		for n := range pads {
+			if !d.pad(int64(now.Sub(clockBase)), 1) {
+				t.Fatalf("after %d packets of padding there is no place for more", n)
+			}
+		}
+	}
+	first := f.frame(true)
+	for _, raw := range first {
+		f.deliver(raw, now)
+	}
+	pad()
+	second := f.frame(true)
+	f.deliver(second[1], now) // overtakes the other
+	f.deliver(second[0], now)
+	f.deliver(first[1], now) // again, late
+	pad()
+	d.aim(high, 0)
+	f.n = 3
+	for _, raw := range f.frame(false) { // is left out
+		f.deliver(raw, now)
+	}
+	for _, raw := range f.frame(false) {
+		f.deliver(raw, now)
+	}
+	if n := len(out.got); n != 2*pads+7 {
+		t.Fatalf("%d packets are sent, want %d", n, 2*pads+7)
+	}
+	got := slices.Clone(out.got)
+	if again := got[pads+4]; again.SequenceNumber != got[1].SequenceNumber || !bytes.Equal(again.Payload, got[1].Payload) {
+		t.Errorf("what comes again is sent as %v", again)
+	}
+	if hollow := whole(t, got, false); hollow != 2*pads {
+		t.Errorf("%d packets are empty", hollow)
+	}
+	for _, i := range []int{0, 1, 2, 3, maxFill + 1, maxFill + 2, pads + 1, pads + 2, pads + 3, pads + 5, 2*pads + 4, 2*pads + 5, 2*pads + 6} {
+		was, sent := got[i], len(out.got)
+		d.resend(was.SequenceNumber)
+		if len(out.got) != sent+1 {
+			t.Fatalf("packet %d is not sent again", i)
+		}
+		again := out.got[sent]
+		if again.SequenceNumber != was.SequenceNumber || !was.Padding && (again.Timestamp != was.Timestamp || !bytes.Equal(again.Payload, was.Payload)) || was.Padding && len(again.Payload) > 0 {
+			t.Errorf("packet %d, %v, is sent again as %v", i, was, again)
+		}
+	}
+}
