@@ -14,13 +14,17 @@ var dataLabels = map[DataKind]string{Reliable: "_reliable", Lossy: "_lossy"}
 const maxDataBytes = 64 << 10
 
 // Most bytes that may wait for a slow subscriber. Past it lossy packets are
-// dropped, as their name says; a subscriber that far behind on reliable ones
-// has lost the thread and is made to join again.
+// dropped, as their name says; a subscriber that far behind on what modest senders
+// say reliably has lost the thread and is made to join again.
 var dataBacklog = [2]uint64{Reliable: 4 << 20, Lossy: 64 << 10}
 
 // modestBacklog is from where on a slow subscriber gets only what modest senders
 // say: it must not lose its place, and what the others say, to one who says more
 // than its line carries. It is more than one participant may say at once.
+//
+// What is left out so is lost, and the subscriber is not told: later packets of
+// the same sender go out once there is room, and a resume brings what follows the
+// last of them, not what is missing before it.
 const modestBacklog = 3 << 20
 
 // dataSender sends packets of one kind to one subscriber.
