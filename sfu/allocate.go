@@ -25,7 +25,8 @@ const (
 	topRank   = 2 // of layers: 0 low, 1 medium, 2 high, or the only one
 )
 
-// meter averages the bitrate of a stream.
+// meter averages the bitrate of a stream, or how often something else comes that
+// is counted in place of octets.
 type meter struct {
 	octets uint64
 	bits   float64 // a second
@@ -42,6 +43,9 @@ func (m *meter) take(octets uint64, since time.Duration) {
 	}
 	m.bits += (now - m.bits) * min(1, since.Seconds()/meterWindow.Seconds())
 }
+
+// perSecond is how many of what is counted come in a second.
+func (m *meter) perSecond() float64 { return m.bits / 8 }
 
 // wantedRank is the highest layer of the track that a subscriber with these
 // settings has use for, -1 for none. A tile is served by the smallest layer
@@ -223,7 +227,7 @@ func (r *room) ask(d *downTrack, now int64) (a bandwidth.Track, steps [bandwidth
 		if l.rank > pick.rank || !l.flows(now) { // above what is wanted, where nothing else flows
 			continue
 		}
-		top := l.enough(d.settings.FPS)
+		top := l.enough(d.settings.FPS, aimed)
 		if a.Max == bandwidth.Paused {
 			for tid := range top {
 				if share := l.share(tid); share > 0 && share < l.share(top) {

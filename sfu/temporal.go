@@ -18,7 +18,8 @@ type temporalLayer struct {
 	octets, frames atomic.Uint64 // received in all
 
 	// Owned by the room's run.
-	rate, pace meter
+	rate meter
+	pace meter // of frames
 }
 
 // take counts a packet.
@@ -57,12 +58,17 @@ func (l *layer) share(tid uint8) float64 {
 }
 
 // enough is the temporal layer up to which there are as many frames a second as
-// are wanted, 0 for all there are.
-func (l *layer) enough(fps uint32) uint8 {
+// are wanted, 0 for all there are. What is sent now stays enough for somewhat
+// longer: a stream's pace is never quite even, and each change shows.
+func (l *layer) enough(fps uint32, sent step) uint8 {
 	frames := 0.0
 	for i := range l.temporal {
-		frames += l.temporal[i].pace.bits / 8
-		if fps > 0 && frames >= 0.9*float64(fps) && l.share(uint8(i)) < 1 {
+		frames += l.temporal[i].pace.perSecond()
+		part := 0.9
+		if sent == (step{l, uint8(i)}) {
+			part = 0.8
+		}
+		if fps > 0 && frames >= part*float64(fps) && l.share(uint8(i)) < 1 {
 			return uint8(i)
 		}
 	}

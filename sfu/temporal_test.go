@@ -379,3 +379,29 @@ func TestPaddingHasNoEndBetweenPictures(t *testing.T) {
 		}
 	}
 }
+
+// A pace a little above and below what is enough does not change what is sent.
+func TestEnoughFramesStayEnough(t *testing.T) {
+	at := clockBase.Add(time.Minute)
+	tr, subs := threeLayers(t, 1, at)
+	d := subs[0]
+	l := (*tr.layers.Load())[0]
+	for tid, bits := range []float64{100_000, 40_000, 60_000} {
+		l.temporal[tid].rate = meter{begun: true, bits: bits}
+	}
+	d.settings = TrackSettings{Quality: 0, FPS: 20}
+	d.aim(l, maxTID)
+	for i, c := range []struct {
+		frames float64 // of the two lowest
+		tid    uint8
+	}{{17.9, maxTID}, {18.1, 1}, {17.9, 1}, {18.1, 1}, {16.1, 1}, {15.9, maxTID}, {16.1, maxTID}, {17.9, maxTID}, {18.1, 1}} {
+		for tid, pace := range []float64{c.frames / 2, c.frames / 2, c.frames} {
+			l.temporal[tid].pace = meter{begun: true, bits: 8 * pace}
+		}
+		a, steps := tr.owner.room.ask(d, int64(at.Sub(clockBase)))
+		if got := steps[a.Max]; got.layer != l || got.tid != c.tid {
+			t.Fatalf("step %d, %v frames a second: layers up to %d, want %d", i, c.frames, got.tid, c.tid)
+		}
+		d.aim(l, c.tid)
+	}
+}
