@@ -254,9 +254,10 @@ func (r *room) mute(t *track, muted bool) {
 	t.info.Muted = muted
 	t.unmuted = time.Now()
 	t.info.Version++
-	// Nothing flows between the two steps, either way: what a subscriber gets
-	// next starts anew, and no number it may ask for stands for a packet that
-	// was sent while muted.
+	// Nothing is taken in between the two steps, either way: what a subscriber
+	// gets next starts anew, and no number it may ask for stands for a packet that
+	// was sent while muted. What lanes had when it was muted they still send; at
+	// the latest unmuting, which pauses again, has them start anew.
 	if muted {
 		t.muted.Store(true)
 	}
