@@ -92,7 +92,7 @@ func testChannelsWithoutEnd(t *testing.T, cfg *meetingpeer.MediaConfig) {
 	an := p[0]
 	for i := range 100 {
 		if _, err := an.Publisher().CreateDataChannel(fmt.Sprint(i), nil); err != nil {
-			t.Fatal(err)
+			break // it has been closed already
 		}
 	}
 	if l := an.left(); l.Reason != sfu.ReasonMediaFailure {
@@ -126,6 +126,9 @@ func testFloodOfReports(t *testing.T, cfg *meetingpeer.MediaConfig) {
 		PacketChunks: []rtcp.PacketStatusChunk{&rtcp.RunLengthChunk{PacketStatusSymbol: rtcp.TypeTCCPacketNotReceived, RunLength: 8000}},
 	}
 	lie.Header.Length = uint16(lie.MarshalSize()/4 - 1)
+	for len(cam.RTCP) > 0 {
+		<-cam.RTCP // what the beginning asked for
+	}
 	start, asked := time.Now(), 0
 	for range 500 {
 		for _, p := range []rtcp.Packet{

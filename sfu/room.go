@@ -167,6 +167,12 @@ func (r *room) recovered() {
 	}
 	r.closing = false
 	r.news = news{departed: make(map[string]departure)}
+	// Who is on the way in finds nobody, and nothing that nobody sends.
+	clear(r.byIdentity)
+	clear(r.tracks)
+	clear(r.speaking)
+	r.published.Store(0)
+	r.publishMembers()
 }
 
 func (r *room) panicked(v any) {
@@ -180,6 +186,7 @@ func (r *room) abandon(p *Participant) {
 		if v := recover(); v != nil {
 			r.panicked(v)
 			delete(r.bySID, p.sid)
+			p.stopTimers()
 			p.emit(EventLeft{Reason: ReasonMediaFailure, Action: ActionReconnect})
 			r.release(p)
 		}

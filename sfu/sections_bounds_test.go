@@ -20,7 +20,7 @@ func TestDescriptionsAreBounded(t *testing.T) {
 	section := func(formats, lines string) string {
 		return "m=video 9 UDP/TLS/RTP/SAVPF" + formats + "\r\nc=IN IP4 0.0.0.0\r\n" + lines
 	}
-	for name, make := range map[string]func(n int) string{
+	for name, write := range map[string]func(n int) string{
 		"sections":         func(n int) string { return head + strings.Repeat(section(" 96", ""), n) },
 		"lines":            func(n int) string { return head + section(" 96", repeat("a=rtcp-fb:96 x%d\r\n", 20*n)) },
 		"lines before all": func(n int) string { return head + repeat("a=x:%d\r\n", 20*n) + section(" 96", "") },
@@ -37,7 +37,7 @@ func TestDescriptionsAreBounded(t *testing.T) {
 		},
 	} {
 		for n, want := range map[int]bool{40: true, 5000: name == "candidates"} {
-			d := make(n)
+			d := write(n)
 			_, _, err := readOffer(d, maxSections)
 			_, answerErr := readAnswer(d, maxSections)
 			if (err == nil) != want || (answerErr == nil) != want {

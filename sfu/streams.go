@@ -367,6 +367,7 @@ func (r *reports) Write(b []byte) (int, error) {
 
 func (r *reports) packet(h rtcp.Header, b []byte) {
 	s := r.s
+	defer s.t.recovered()
 	s.mu.Lock()
 	d := s.out[r.ssrc]
 	var l *layer

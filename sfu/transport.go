@@ -55,7 +55,8 @@ func (t *transport) panicked(v any) {
 	t.p.room.post(left{t.p, ReasonMediaFailure, ActionReconnect})
 }
 
-// recovered is deferred by what Pion calls with something of a client's.
+// recovered is deferred by what Pion calls with something of a client's: all but
+// the forwarding of its media, which Pion's parser does not see.
 func (t *transport) recovered() {
 	if v := recover(); v != nil {
 		t.panicked(v)
@@ -198,6 +199,7 @@ const closeTimeout = 10 * time.Second
 func (t *transport) end(pc *webrtc.PeerConnection) bool {
 	done := make(chan error, 1)
 	go func() {
+		defer t.recovered()
 		wake(pc)
 		err := pc.GracefulClose()
 		wake(pc) // also of what began to be received meanwhile

@@ -51,7 +51,7 @@ fi
 # waits six seconds for one that cannot be reached. So it gets one, in here alone.
 hosts=""
 # shellcheck disable=SC2086 # the options are words
-if ! grep -qE '^::1[[:space:]].*\blocalhost\b' /etc/hosts &&
+if ! grep -qE '^::1[[:space:]](.*[[:space:]])?localhost([[:space:]]|$)' /etc/hosts &&
 	unshare $own --mount mount --bind /etc/hosts /etc/hosts 2>/dev/null; then
 	own="$own --mount"
 	hosts=$(mktemp)

@@ -15,7 +15,7 @@ const lockOf = (page: Page) => page.getByRole("dialog", { name: "Phiên đã kh�
 const isLocked = (page: Page) => page.request.get("/api/v1/sessions/current").then(async (r) => ((await r.json()) as { locked: boolean }).locked);
 const patience = { timeout: 40_000, interval: 250 };
 
-it.concurrent("asks who it is before a sensitive act, locks when nobody is there, and goes on where one was", { timeout: 90_000 }, async () => {
+it.concurrent("asks who it is before a sensitive act, locks when nobody is there, and goes on where one was", async () => {
   mkdirSync(shots, { recursive: true });
   const page = await app.newPage({ viewport: { width: 1280, height: 800 } });
   await page.goto("/account/security");
@@ -75,7 +75,7 @@ it.concurrent("asks who it is before a sensitive act, locks when nobody is there
   await page.context().close();
 });
 
-it.concurrent("opens by a passkey, and sends what was written before it locked", { timeout: 90_000 }, async () => {
+it.concurrent("opens by a passkey, and sends what was written before it locked", async () => {
   const [binh, chi] = await Promise.all([hand(app, "binh"), hand(app, "chi")]);
   const { id } = await binh.api<{ id: string }>("post", "/api/v1/chat/conversations", { kind: "direct", person: chi.id });
   const page = await app.newPage();
@@ -114,7 +114,7 @@ it.concurrent("opens by a passkey, and sends what was written before it locked",
   await Promise.all([page, binh.page, chi.page, reader.page].map((p) => p.context().close()));
 });
 
-it.concurrent("does not lock while a call is on, and does after it", { timeout: 90_000 }, async () => {
+it.concurrent("does not lock while a call is on, and does after it", async () => {
   const page = await app.newPage();
   await signIn(page, "dung");
   await page.goto("/meetings");

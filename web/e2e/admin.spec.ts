@@ -188,7 +188,7 @@ test("groups, rooms, mailboxes, roles and policies are looked after", async () =
   expect(wrong).toEqual([]);
 });
 
-test("a partner agency is given a role, sends somebody for it, and loses it again", { timeout: 90_000 }, async () => {
+test("a partner agency is given a role, sends somebody for it, and loses it again", async () => {
   const { page, wrong } = await administrator();
   await page.goto("/admin/partners");
   await page.getByRole("button", { name: "Giao vai trò" }).click();

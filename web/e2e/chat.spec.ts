@@ -1,9 +1,8 @@
 import type { Page } from "playwright-core";
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { hand } from "./content";
 import { expectAccessible, screenshots, signIn, typeHere, useServer, type Who } from "./harness";
 
-vi.setConfig({ testTimeout: 120_000 });
 const app = useServer();
 
 /** A person of the demo at the chat page, in a window of their own. */

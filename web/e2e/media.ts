@@ -115,8 +115,8 @@ export interface Evaluates {
 /** From now on further frames are decoded and further sound comes in. */
 export async function seesAndHears(page: Evaluates): Promise<void> {
   const before = await page.evaluate(countReceived);
-  await expect.poll(async () => (await page.evaluate(countReceived)).frames, { timeout: 20_000 }).toBeGreaterThan(before.frames + 5);
-  await expect.poll(async () => (await page.evaluate(countReceived)).sound, { timeout: 20_000 }).toBeGreaterThan(before.sound + 500);
+  await expect.poll(async () => (await page.evaluate(countReceived)).frames).toBeGreaterThan(before.frames + 5);
+  await expect.poll(async () => (await page.evaluate(countReceived)).sound).toBeGreaterThan(before.sound + 500);
 }
 
 /** An makes a meeting and Chi comes in; both pages run `scripts` before their own. */

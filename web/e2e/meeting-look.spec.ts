@@ -75,4 +75,4 @@ test("every page and state of meetings can be shown, and axe finds nothing", asy
   await page.getByRole("listitem", { name: /Lê Thị Kim Chi/ }).getByLabel("Lê Thị Kim Chi", { exact: true }).waitFor();
   await keep(page, "meeting-call-en");
   await Promise.all([page.context().close(), chi.context().close()]);
-}, 120_000);
+});

@@ -60,7 +60,7 @@ beforeAll(async () => {
     await node.start();
   }
   browser = await launchChromium();
-}, 90_000);
+}, 240_000);
 
 afterAll(async () => {
   await browser?.close();
@@ -96,4 +96,4 @@ test("people on two nodes meet, and when the meeting's node is killed they meet 
   expect(new Set(gate.opened().map((o) => o.at))).toEqual(new Set([nodes[1]?.url]));
   await an.getByRole("listitem", { name: /Lê Thị Kim Chi/ }).waitFor();
   await Promise.all(both.map((page) => page.context().close()));
-}, 120_000);
+}, 240_000);

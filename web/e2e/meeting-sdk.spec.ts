@@ -28,7 +28,7 @@ async function layers({ room }: There): Promise<Record<string, Layer>> {
 }
 
 describe.each(sdks)("livekit-client $version", (sdk) => {
-  it("meets, mutes, speaks, comes back after a broken socket and a restart, and leaves", { timeout: 120_000 }, async () => {
+  it("meets, mutes, speaks, comes back after a broken socket and a restart, and leaves", { timeout: 240_000 }, async () => {
     outside.gate.opened();
     const room = `contract-${sdk.version}`;
     const [a, b] = await Promise.all([outside.enter(sdk, room, "a"), outside.enter(sdk, room, "b")]);
@@ -143,7 +143,7 @@ async function sends(guest: Guest, wanted: string[]): Promise<void> {
   );
 }
 
-test("who looks gets the picture in the size it is shown in, and what nobody looks at is not sent", { timeout: 120_000 }, async () => {
+test("who looks gets the picture in the size it is shown in, and what nobody looks at is not sent", { timeout: 240_000 }, async () => {
   const a = await outside.enter(newest, "layers", "a", { options: { dynacast: true }, layers: 3 });
   const b = await outside.enter(newest, "layers", "b", { options: { adaptiveStream: true }, layers: 0 });
   await sees(b, 240); // in a tile

@@ -13,4 +13,4 @@ test("where UDP is blocked, people meet over ICE-TCP and hear and see each other
     expect(await page.evaluate(iceServers), "servers that the operator did not name").toEqual([]);
   }
   await Promise.all([an.context().close(), chi.context().close()]);
-}, 90_000);
+});

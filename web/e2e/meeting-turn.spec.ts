@@ -33,7 +33,7 @@ describe("over UDP", async () => {
 
   test("by the relay alone people meet and hear and see each other", async () => {
     await meet(app, "udp", `turn:127.0.0.1:${port}?transport=udp`);
-  }, 90_000);
+  });
 });
 
 // And where nothing but the pages is open: the relay on their port.
@@ -42,5 +42,5 @@ describe("over TLS on the port of the pages", () => {
 
   test("by the relay alone people meet and hear and see each other", async () => {
     await meet(app, "tls", `turns:localhost:${new URL(app.url).port}?transport=tcp`);
-  }, 90_000);
+  });
 });

@@ -158,7 +158,7 @@ export class Guest {
 
   /** Once it has been told this, it forgets it and what came before. */
   async isTold(what: string): Promise<void> {
-    await expect.poll(() => this.do(({ told }) => told, null), { timeout: 20_000, message: what }).toContain(what);
+    await expect.poll(() => this.do(({ told }) => told, null), { message: what }).toContain(what);
     await this.do(({ told }, w) => told.splice(0, told.indexOf(w) + 1), what);
   }
 
