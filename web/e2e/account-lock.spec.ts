@@ -58,6 +58,7 @@ it.concurrent("asks who it is before a sensitive act, locks when nobody is there
     }
   }
   // Nothing but the dialog is reached, by keys or by who listens.
+  await locked.evaluate((dialog) => dialog.addEventListener("close", () => { dialog.dataset["closed"] = "for a moment"; }));
   await page.keyboard.press("Escape");
   await page.keyboard.press("Escape");
   expect(await locked.isVisible()).toBe(true);
@@ -65,6 +66,7 @@ it.concurrent("asks who it is before a sensitive act, locks when nobody is there
     await page.keyboard.press("Tab");
     expect(await page.evaluate(() => document.activeElement === document.body || document.activeElement?.closest("dialog") !== null)).toBe(true);
   }
+  expect(await locked.getAttribute("data-closed")).toBeNull();
   expect(await page.request.get("/api/v1/mail/mailboxes").then((r) => r.status())).toBe(423);
 
   await locked.getByLabel("Mật khẩu hiện tại").fill(password);

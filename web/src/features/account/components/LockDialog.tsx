@@ -47,6 +47,17 @@ export function LockDialog({ kind }: Props) {
     };
   }, []);
 
+  // The browser closes a dialog at the second Escape whoever objects, and what lies
+  // behind would be seen until it opens again. So it hears of none.
+  useEffect(() => {
+    if (!locked) return;
+    const swallow = (e: KeyboardEvent) => {
+      if (e.key === "Escape") e.preventDefault();
+    };
+    window.addEventListener("keydown", swallow, true);
+    return () => window.removeEventListener("keydown", swallow, true);
+  }, [locked]);
+
   // The tab's name may say whose conversation lies behind.
   const title = t(`lock.${kind}.title`);
   useEffect(() => {
@@ -86,7 +97,7 @@ export function LockDialog({ kind }: Props) {
         e.preventDefault();
         cancel();
       }}
-      onClose={() => dialog.current?.isConnected && dialog.current.showModal()} // the browser lets a second Escape through
+      onClose={() => dialog.current?.isConnected && dialog.current.showModal()} // phones have other ways to close one
     >
       <form
         noValidate
