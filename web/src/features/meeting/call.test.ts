@@ -118,6 +118,9 @@ describe("going in", () => {
     world.connect = () => Promise.reject(ConnectionError.leaveRequest("left", DisconnectReason.JOIN_FAILURE));
     await settle(retryDelays[1]);
     expect(call.store.get()).toMatchObject({ phase: "joining", attempt: 3, obstacle: "full" });
+    world.connect = () => Promise.reject(ConnectionError.leaveRequest("left", DisconnectReason.SERVER_SHUTDOWN));
+    await settle(retryDelays[2]);
+    expect(call.store.get()).toMatchObject({ phase: "joining", attempt: 4, obstacle: null });
   });
 
   it("says that the browser is too old", async () => {

@@ -386,7 +386,8 @@ function obstacleOf(kit: LiveKit, err: unknown, answered: boolean): CallState["o
   if (!(err instanceof kit.ConnectionError)) return null;
   switch (err.reason) {
     case kit.ConnectionErrorReason.LeaveRequest:
-      return "full";
+      // It is also what a server says that stops, or whose room ended just now.
+      return err.context === kit.DisconnectReason.JOIN_FAILURE ? "full" : null;
     case kit.ConnectionErrorReason.InternalError:
       return answered ? "network" : null;
     default:

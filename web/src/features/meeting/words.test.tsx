@@ -19,11 +19,11 @@ it("says of a network that lets no media through what it is, and not that the se
   await screen.findByRole("status");
   for (const phase of ["joining", "rejoining"] as const) {
     act(() => call.store.set({ phase, attempt: 2, obstacle: "network" }));
-    expect(screen.getByRole("status").textContent).toContain("mạng ở đây chưa cho âm thanh và hình ảnh đi qua");
+    expect(screen.getByRole("status").textContent).toContain("mạng tại đây không cho âm thanh, hình ảnh đi qua");
     act(() => call.store.set({ obstacle: "full" }));
-    expect(screen.getByRole("status").textContent).toContain("phòng họp có thể đã đủ");
+    expect(screen.getByRole("status").textContent).toContain("phòng họp có thể đã đủ người");
     act(() => call.store.set({ obstacle: null }));
-    expect(screen.getByRole("status").textContent).not.toMatch(/mạng ở đây|đã đủ/);
+    expect(screen.getByRole("status").textContent).not.toMatch(/mạng tại đây|đã đủ/);
   }
 });
 
@@ -34,6 +34,6 @@ it("says that a picture is held back, and shows who it is of", async () => {
     camera: { attach() {}, detach() {} }, screen: null, cameraHeld: true, screenHeld: false, weak: false,
   } as unknown as Member;
   renderRoutes((parent) => [createRoute({ getParentRoute: () => parent, path: "/", component: () => <ul><Tile member={chi} media={media} /></ul> })], "/");
-  await screen.findByText("Tạm dừng hình vì đường truyền của bạn yếu");
+  await screen.findByText("Hình ảnh tạm dừng vì đường truyền của bạn yếu");
   expect(screen.getByLabelText("Lê Thị Kim Chi", { selector: "video" }).getAttribute("aria-hidden")).toBe("true");
 });
