@@ -157,11 +157,16 @@ func (j *joinRates) forgetLocked(now time.Time) {
 // placeFor tells whether the holder of claims may have a further place in its
 // room.
 func (s *Service) placeFor(c accesstoken.Claims) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.placeForLocked(c)
+}
+
+// placeForLocked is placeFor; s.mu is held.
+func (s *Service) placeForLocked(c accesstoken.Claims) error {
 	if c.Account == "" {
 		return nil // an operator's own business
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	places := 0
 	for _, ses := range s.sessions {
 		o := ses.currentClaims()

@@ -4,11 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"google.golang.org/protobuf/proto"
 
 	"commsd/identity"
@@ -86,6 +91,29 @@ func TestPlacesOfAnAccount(t *testing.T) {
 	if refused := new(meetingpeer.Refused); !errors.As(err, &refused) || refused.Status != http.StatusForbidden {
 		t.Fatalf("the 17th place: %v", err)
 	}
+	// A browser cannot read why a socket was refused, and asks.
+	validate := func(version1, again bool, who string) int {
+		t.Helper()
+		path, q := "/rtc/validate?", url.Values{"access_token": {token(t, who, person)}}
+		if again {
+			q.Set("reconnect", "1")
+		}
+		if version1 {
+			request, err := proto.Marshal(&lk.JoinRequest{Reconnect: again})
+			if err != nil {
+				t.Fatal(err)
+			}
+			path = "/rtc/v1/validate?"
+			q.Set("join_request", wrapped(t, lk.WrappedJoinRequest_NONE, request))
+		}
+		status, _, _ := s.get(t, "GET", path+q.Encode())
+		return status
+	}
+	for _, version1 := range []bool{false, true} {
+		if other, again, own := validate(version1, false, "17th"), validate(version1, true, "17th"), validate(version1, false, "3"); other != 403 || again != 200 || own != 200 {
+			t.Errorf("version 1 %t: validate says %d of a 17th place, %d of a place to come back to, %d of one's own", version1, other, again, own)
+		}
+	}
 	people = append(people, s.join(t, "3", person))
 	s.join(t, "17th", person, func(c *accesstoken.Claims) { c.Video.Room = "another" })
 	s.join(t, "somebody else")
@@ -99,20 +127,40 @@ func TestPlacesOfAnAccount(t *testing.T) {
 	s.join(t, "17th", person)
 }
 
-// Nor with more that come at the same moment.
+// Nor with more that come at the same moment: as many as may be get in, and all
+// others hear why not.
 func TestPlacesTakenAtOnce(t *testing.T) {
-	s := serve(t)
-	var dials sync.WaitGroup
+	reg := prometheus.NewRegistry()
+	s := serve(t, func(c *settings) {
+		c.signaling.Registerer = reg
+		c.media.MediaTimeout, c.media.ResumeWindow = 2*wait, 2*wait // nobody loses a place who is slow
+	})
 	sockets := make(chan *websocket.Conn, 50)
+	// All are past the first look at their places before any has one.
+	var asked atomic.Int32
+	all, until := make(chan struct{}), ctx(t)
+	s.door.onAsk(func(accesstoken.Claims) {
+		if int(asked.Add(1)) == cap(sockets) {
+			close(all)
+		}
+		select {
+		case <-all:
+		case <-until.Done():
+		}
+	})
+	var dials sync.WaitGroup
 	for i := range cap(sockets) {
 		dials.Go(func() {
 			who := token(t, fmt.Sprint(i), func(c *accesstoken.Claims) { c.Account = "account" })
-			ws, _, err := websocket.DefaultDialer.DialContext(ctx(t), s.ws+"/rtc?access_token="+who, nil)
+			ws, answer, err := websocket.DefaultDialer.DialContext(until, s.ws+"/rtc?access_token="+who, nil)
 			if err != nil {
-				return // refused
+				if answer == nil || answer.StatusCode != http.StatusForbidden {
+					t.Error(err)
+				}
+				return
 			}
 			sockets <- ws
-			if _, _, err := ws.ReadMessage(); err != nil { // join, or leave
+			if _, _, err := ws.ReadMessage(); err != nil { // join, whose place may be ending
 				t.Error(err)
 			}
 		})
@@ -123,22 +171,17 @@ func TestPlacesTakenAtOnce(t *testing.T) {
 			_ = (<-sockets).Close()
 		}
 	}()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	limit := time.After(wait)
-	for {
-		in, err := s.Inside(ctx(t), "r")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(in) <= 16 {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-limit:
-			t.Fatalf("%d places are taken", len(in))
-		}
+	// The room answers after it has ended the places that are too many.
+	in, err := s.media.Participants(ctx(t), "r")
+	if err != nil || len(in) != 16 {
+		t.Errorf("%d places are taken, %v", len(in), err)
+	}
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(`# HELP commsd_signaling_joins_total Attempts to join or resume, by result.
+# TYPE commsd_signaling_joins_total counter
+commsd_signaling_joins_total{result="forbidden"} 34
+commsd_signaling_joins_total{result="ok"} 16
+`), "commsd_signaling_joins_total"); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -2,7 +2,6 @@ package signaling
 
 import (
 	"context"
-	"crypto/sha256"
 	"net/http"
 	"net/url"
 	"strings"
@@ -102,25 +101,28 @@ func (s *Service) serveValidate(w http.ResponseWriter, r *http.Request) {
 	}
 	claims, err := s.authorize(r.Context(), tokenOf(r))
 	if err == nil {
-		err = s.removals.refuse(claims, sha256.Sum256([]byte(tokenOf(r))), s.now())
-	}
-	if err == nil && isVersion1(r) {
-		// Whether that will do, the node knows that has the room.
+		// The rest, the node knows that has the room.
 		err = s.atOwner(w, r, reach{room: claims.Video.Room, wait: validateFor}, func(hold *owner.Hold) {
 			defer hold.Release()
-			switch opt, err := optionsOf(r); {
-			case err != nil:
-				status, message := refusal(err)
-				refuse(w, status, message)
-			case s.crowded(r, opt, claims.Video.Room):
-				refuseCrowded(w)
-			default:
-				refuse(w, http.StatusOK, "success")
-			}
+			s.validateHere(w, r, claims)
 		})
-		if err == nil {
-			return
-		}
+	}
+	if err != nil {
+		status, message := refusal(err)
+		refuse(w, status, message)
+	}
+}
+
+// validateHere asks what upgrade would, in a room that is on this node or on
+// none.
+func (s *Service) validateHere(w http.ResponseWriter, r *http.Request, claims accesstoken.Claims) {
+	opt, err := optionsOf(r)
+	if err == nil && s.crowded(r, opt, claims.Video.Room) {
+		refuseCrowded(w)
+		return
+	}
+	if err == nil {
+		err = s.mayEnter(claims, opt)
 	}
 	if err != nil {
 		status, message := refusal(err)
@@ -128,6 +130,15 @@ func (s *Service) serveValidate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	refuse(w, http.StatusOK, "success")
+}
+
+// mayEnter tells whether claims that have been admitted open a room that is on
+// this node.
+func (s *Service) mayEnter(claims accesstoken.Claims, opt options) error {
+	if err := s.removals.refuse(claims, opt.token, s.now()); err != nil || opt.reconnect {
+		return err
+	}
+	return s.placeFor(claims)
 }
 
 // authorize reads a token and asks whether its holder may be in its room now.
@@ -234,11 +245,7 @@ func (s *Service) upgrade(w http.ResponseWriter, r *http.Request, claims accesst
 		refuseCrowded(w)
 		return
 	}
-	err := s.removals.refuse(claims, opt.token, s.now())
-	if err == nil && !opt.reconnect {
-		err = s.placeFor(claims)
-	}
-	if err != nil {
+	if err := s.mayEnter(claims, opt); err != nil {
 		hold.Release()
 		s.refuseJoin(w, err)
 		return

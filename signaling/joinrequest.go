@@ -3,7 +3,6 @@ package signaling
 import (
 	"bytes"
 	"compress/gzip"
-	"crypto/sha256"
 	"encoding/base64"
 	"io"
 	"net/http"
@@ -34,7 +33,7 @@ func (s *Service) crowded(r *http.Request, opt options, room string) bool {
 // join_request out, and say it as in version 0.
 func optionsOf(r *http.Request) (options, error) {
 	q := r.URL.Query()
-	token := sha256.Sum256([]byte(tokenOf(r)))
+	token := hashOf(tokenOf(r))
 	opt := readOptions(q)
 	opt.token = token
 	if !isVersion1(r) {
@@ -124,7 +123,8 @@ func joinOptions(r *lk.JoinRequest) options {
 	return opt
 }
 
-// doFirst does what a join request asked for beyond the place.
+// doFirst does what a join request asked for beyond the place, as far as the
+// place's share goes.
 func (ses *session) doFirst(so *socket, opt options) {
 	for _, r := range opt.first {
 		if !ses.share.take(weight(r), 0) {

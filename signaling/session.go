@@ -47,10 +47,12 @@ type session struct {
 	hold  *owner.Hold   // of the room, until the place ends; nil on a node that is alone
 	share *share        // of what it may say
 
-	mu     sync.Mutex
-	claims accesstoken.Claims // guarded by mu
-	socket *socket            // guarded by mu; the latest
-	used   []tokenHash        // guarded by mu; of the tokens it came with
+	mu      sync.Mutex
+	claims  accesstoken.Claims // guarded by mu
+	socket  *socket            // guarded by mu; the latest
+	used    []tokenHash        // guarded by mu; of the tokens it came with, but for those made here
+	made    []tokenHash        // guarded by mu; of those that it was given last
+	removed bool               // guarded by mu; an operator puts it out
 }
 
 func (ses *session) currentClaims() accesstoken.Claims {
@@ -65,8 +67,8 @@ func (ses *session) attach(so *socket, c accesstoken.Claims, token tokenHash) {
 	ses.mu.Lock()
 	old := ses.socket
 	ses.socket, ses.claims = so, c
-	if !slices.Contains(ses.used, token) && len(ses.used) < maxUsed {
-		ses.used = append(ses.used, token)
+	if !slices.Contains(ses.made, token) {
+		ses.used = remember(ses.used, token)
 	}
 	ses.mu.Unlock()
 	if old != nil {
@@ -205,11 +207,12 @@ func (s *Service) join(so *socket, claims accesstoken.Claims, hold *owner.Hold, 
 	ses.p = p
 	ses.data.sid = p.SID()
 	ses.attach(so, claims, opt.token)
-	s.keep(ses)
-	if s.placeFor(claims) != nil { // others came in at the same moment
+	result := "ok"
+	if err := s.keep(ses); err != nil { // others came in at the same moment
 		p.End(sfu.ReasonRoomFull, sfu.ActionDisconnect)
+		result = errcode.Of(err).String()
 	}
-	s.metrics.joins.WithLabelValues("ok").Inc()
+	s.metrics.joins.WithLabelValues(result).Inc()
 	close(started)
 	ses.doFirst(so, opt)
 	return ses, 1
@@ -312,6 +315,21 @@ func (ses *session) refresh(ctx context.Context, so *socket) {
 			ses.log.Error("token not refreshed", "err", err)
 			continue
 		}
+		if !ses.note(token) {
+			return
+		}
 		so.send(&lk.SignalResponse{Message: &lk.SignalResponse_RefreshToken{RefreshToken: token}})
 	}
+}
+
+// note remembers a token that the client is about to be given. It reports false
+// where an operator puts it out, who must not be given any.
+func (ses *session) note(token string) bool {
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	if ses.removed {
+		return false
+	}
+	ses.made = remember(ses.made, hashOf(token))
+	return true
 }

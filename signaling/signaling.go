@@ -273,10 +273,15 @@ func (s *Service) session(sid string) *session {
 	return s.sessions[sid]
 }
 
-func (s *Service) keep(ses *session) {
+// keep gives ses its place, unless its holder has no further one in the room.
+func (s *Service) keep(ses *session) error {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.placeForLocked(ses.currentClaims()); err != nil {
+		return err
+	}
 	s.sessions[ses.p.SID()] = ses
-	s.mu.Unlock()
+	return nil
 }
 
 func (s *Service) forget(sid string) {
