@@ -92,6 +92,7 @@ type Media struct {
 	early   map[*webrtc.PeerConnection][]webrtc.ICECandidateInit // guarded by mu; before their description
 	pending bool                                                 // guarded by mu; pub's offer is not answered
 	mids    map[string]string                                    // guarded by mu; what the last answer sends where
+	playing map[*webrtc.TrackRemote]string                       // guarded by mu; sections of the tracks received
 	unblock []func()                                             // guarded by mu; what readers of tracks wait for
 	failed  []error                                              // guarded by mu; of negotiations nobody waits for
 }
@@ -112,7 +113,7 @@ func NewMedia(cfg MediaConfig) (*Media, error) {
 	m := &Media{
 		cfg: cfg, own: make(map[string]*webrtc.DataChannel), open: make(map[string]chan struct{}),
 		tracks: make(chan *Track, 64), data: make(chan Data, 1024), up: make(chan struct{}), answers: make(chan answer, 1),
-		early: make(map[*webrtc.PeerConnection][]webrtc.ICECandidateInit),
+		early: make(map[*webrtc.PeerConnection][]webrtc.ICECandidateInit), playing: make(map[*webrtc.TrackRemote]string),
 	}
 	m.life, m.end = context.WithCancel(context.Background())
 	api, err := cfg.api()
@@ -397,10 +398,31 @@ func (m *Media) answered(ctx context.Context, id uint32) error {
 			if err != nil {
 				return fmt.Errorf("meetingpeer: answer: %w", err)
 			}
+			m.endSilent()
 			return m.late(m.pub)
 		case <-ctx.Done():
 			return fmt.Errorf("meetingpeer: no answer: %w", ctx.Err())
 		}
+	}
+}
+
+// endSilent ends the tracks of sections in which the server no longer sends. Of
+// two who read one, Pion wakes one, which may be who looked for its section.
+func (m *Media) endSilent() {
+	if !m.cfg.OneConnection {
+		return
+	}
+	m.mu.Lock()
+	var ended []*webrtc.TrackRemote
+	for remote, mid := range m.playing {
+		if m.mids[mid] == "" {
+			ended = append(ended, remote)
+			delete(m.playing, remote)
+		}
+	}
+	m.mu.Unlock()
+	for _, remote := range ended {
+		giveUp(remote)
 	}
 }
 

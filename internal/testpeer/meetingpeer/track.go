@@ -28,6 +28,7 @@ func (m *Media) received(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceive
 		Packets: make(chan *rtp.Packet, 4096), RTCP: make(chan rtcp.Packet, 256),
 	}
 	m.mu.Lock()
+	m.playing[remote] = t.MID
 	m.unblock = append(m.unblock, func() {
 		_ = remote.SetReadDeadline(time.Now()) // where it has ended nobody reads
 		_ = receiver.SetReadDeadline(time.Now())
