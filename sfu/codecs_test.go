@@ -63,15 +63,7 @@ func TestREDForThoseWithoutIt(t *testing.T) {
 	}
 	subs[1].out.redPT = 64
 	red := []byte("\xEF\x0F\x00\x03\x6Foldnew")
-	raw, err := (&rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 63, SequenceNumber: 9, Timestamp: 960}, Payload: red}).Marshal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var pkt packet
-	if !pkt.parse(raw) {
-		t.Fatal("not a packet")
-	}
-	l.packet(&pkt, raw, clockBase.Add(time.Second))
+	receive(t, l, &rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 63, SequenceNumber: 9, Timestamp: 960}, Payload: red}, clockBase.Add(time.Second))
 	for i, want := range []rtp.Packet{
 		{Header: rtp.Header{PayloadType: 111}, Payload: []byte("new")},
 		{Header: rtp.Header{PayloadType: 64}, Payload: red},

@@ -36,18 +36,10 @@ func TestEncryptedPayloadsPassAsTheyAre(t *testing.T) {
 			now := clockBase.Add(time.Minute)
 			var want [][]byte
 			send := func(l *layer, seq uint16, payload []byte) {
-				raw, err := (&rtp.Packet{
+				receive(t, l, &rtp.Packet{
 					Header:  rtp.Header{Version: 2, Marker: true, PayloadType: 96, SequenceNumber: seq, Timestamp: uint32(seq) * 3000},
 					Payload: payload,
-				}).Marshal()
-				if err != nil {
-					t.Fatal(err)
-				}
-				var pkt packet
-				if !pkt.parse(raw) {
-					t.Fatal("not a packet")
-				}
-				l.packet(&pkt, raw, now)
+				}, now)
 			}
 			for i, l := range []*layer{low, low, low, high, high, high} {
 				l.lastSeen.Store(int64(now.Sub(clockBase))) // it flows

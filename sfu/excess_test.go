@@ -15,16 +15,7 @@ func TestSoundIsBounded(t *testing.T) {
 	layers, outs := microphones(t, "an", "binh")
 	at := clockBase.Add(time.Minute)
 	flood := func(l *layer, n int) {
-		p := &rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 111, SequenceNumber: uint16(n), Timestamp: uint32(n) * 960}, Payload: make([]byte, 1200)}
-		raw, err := p.Marshal()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var pkt packet
-		if !pkt.parse(raw) {
-			t.Fatal("not a packet")
-		}
-		l.packet(&pkt, raw, at)
+		receive(t, l, &rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 111, SequenceNumber: uint16(n), Timestamp: uint32(n) * 960}, Payload: make([]byte, 1200)}, at)
 	}
 	const seconds = 10
 	for n := range seconds * 2000 {

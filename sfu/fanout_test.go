@@ -157,7 +157,7 @@ func TestFullLaneIsWaitedFor(t *testing.T) {
 // Lanes cost the garbage collector nothing either.
 func TestFanOutAllocatesNothing(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector allocates, and has pools forget")
+		t.Skip("the race detector allocates, and has pools forget; make go-test runs this without")
 	}
 	l, sinks := stage(t, 100)
 	l.pub.p.room.sfu.procs = 2

@@ -42,7 +42,7 @@ func TestParticipantsLeaveNothingBehind(t *testing.T) {
 // readers on Pion's side. Neither outlives the connection.
 func TestEarlyStreamsEnd(t *testing.T) {
 	if sfu.RaceEnabled {
-		t.Skip("Pion's two readers race for what they peek at")
+		t.Skip("Pion's two readers race for what they peek at; make go-test runs this without")
 	}
 	bothForms(t, func(t *testing.T, cfg *meetingpeer.MediaConfig) {
 		s := serve(t)

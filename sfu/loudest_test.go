@@ -38,15 +38,7 @@ func say(t *testing.T, l *layer, n int, level uint8, at time.Time) {
 	if err := p.SetExtension(1, []byte{level}); err != nil {
 		t.Fatal(err)
 	}
-	raw, err := p.Marshal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var pkt packet
-	if !pkt.parse(raw) {
-		t.Fatal("not a packet")
-	}
-	l.packet(&pkt, raw, at)
+	receive(t, l, p, at)
 }
 
 // Two of three voices are heard; the third takes the place of the quieter one

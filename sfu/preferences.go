@@ -57,14 +57,14 @@ func (p *preferences) apply(pc *webrtc.PeerConnection, sections map[string]secti
 		if mime == "" {
 			continue
 		}
-		others := func(c webrtc.RTPCodecParameters) int {
+		rank := func(c webrtc.RTPCodecParameters) int {
 			if strings.EqualFold(c.MimeType, mime) {
 				return 0
 			}
 			return 1
 		}
 		codecs := slices.Clone(t.Receiver().GetParameters().Codecs)
-		slices.SortStableFunc(codecs, func(a, b webrtc.RTPCodecParameters) int { return others(a) - others(b) })
+		slices.SortStableFunc(codecs, func(a, b webrtc.RTPCodecParameters) int { return rank(a) - rank(b) })
 		if err := t.SetCodecPreferences(codecs); err != nil {
 			return fmt.Errorf("prefer %s: %w", mime, err)
 		}

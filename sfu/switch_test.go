@@ -35,18 +35,10 @@ func (s *source) frame(t *testing.T, key bool, at time.Time) {
 	if key {
 		kind = 0
 	}
-	raw, err := (&rtp.Packet{
+	receive(t, s.l, &rtp.Packet{
 		Header:  rtp.Header{Version: 2, Marker: true, PayloadType: 96, SequenceNumber: s.seq, Timestamp: s.ts},
 		Payload: []byte{0x90, 0xC0, 0x80 | byte(s.pid>>8)&0x7F, byte(s.pid), s.tl0, kind, s.name},
-	}).Marshal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var pkt packet
-	if !pkt.parse(raw) {
-		t.Fatal("not a packet")
-	}
-	s.l.packet(&pkt, raw, at)
+	}, at)
 }
 
 // A subscriber gets the better of two layers from its next key frame on, and

@@ -145,8 +145,10 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signaling: %w", err)
 	}
-	s := &Service{cfg: cfg, log: cfg.Log, now: cfg.Now, metrics: m, rates: keyRates{by: make(map[string]*rate)}, joins: joinRates{by: make(map[string]*rate)}, removals: removals{by: make(map[removedFrom]removal)}, peers: newPeers(cfg), sessions: make(map[string]*session),
-		watched: make(map[string]*watched),
+	s := &Service{
+		cfg: cfg, log: cfg.Log, now: cfg.Now, metrics: m, peers: newPeers(cfg),
+		rates: keyRates{by: make(map[string]*rate)}, joins: joinRates{by: make(map[string]*rate)}, removals: removals{by: make(map[removedFrom]removal)},
+		sessions: make(map[string]*session), watched: make(map[string]*watched),
 	}
 	s.stop, s.stopAll = context.WithCancel(context.Background())
 	s.tunnels, s.cutTunnels = context.WithCancel(s.stop)

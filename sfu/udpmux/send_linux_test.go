@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"github.com/pion/ice/v4"
-	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"golang.org/x/sys/unix"
 )
 
 // sends counts the system calls that sent, so far.
-func sends(t testing.TB, m *Mux) float64 { return counted(t, m.metrics.Sends) }
+func sends(m *Mux) float64 { return testutil.ToFloat64(m.metrics.Sends) }
 
 // A frame's packets leave with one system call, in order and unchanged, and as
 // soon as the frame ends.
@@ -32,7 +32,7 @@ func TestFrameLeavesAtOnce(t *testing.T) {
 		"a key frame of many": slices1100(60),
 		"more than one send":  {1400, 1400, 1400, 1400, 1400, 1400, 1400, 1400, 1400, 1400, 1400, 1400, 1400},
 	} {
-		before := sends(t, m)
+		before := sends(m)
 		for i, size := range frame {
 			b := media(i, size, i == len(frame)-1)
 			b[size-1] = byte(i)
@@ -47,7 +47,7 @@ func TestFrameLeavesAtOnce(t *testing.T) {
 				t.Fatalf("%s: packet %d has %d bytes, number %d", name, i, len(got), binary.BigEndian.Uint16(got[2:]))
 			}
 		}
-		used := int(sends(t, m) - before)
+		used := int(sends(m) - before)
 		want := map[string]int{"one packet": 1, "equal packets": 1, "a shorter last": 1, "about equal": 2, "a key frame of many": 7, "more than one send": 2}[name]
 		if segments && used != want {
 			t.Errorf("%s: %d system calls, want %d", name, used, want)
@@ -135,13 +135,13 @@ func TestGatheredPacketsLeaveAtTheEnd(t *testing.T) {
 	t.Cleanup(func() { got.Close() })
 	h, c := got.(*udpHandle), remote(t, "127.0.0.1:0")
 	meet(t, c, h)
-	before := sends(t, m)
+	before := sends(m)
 	for i := range 3 {
 		if _, err := h.WriteToAddrPort(media(i, 1000, false), addrOf(c)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if used := sends(t, m) - before; used != 0 {
+	if used := sends(m) - before; used != 0 {
 		t.Errorf("%v system calls before the end", used)
 	}
 	with.End()
@@ -150,7 +150,7 @@ func TestGatheredPacketsLeaveAtTheEnd(t *testing.T) {
 			t.Fatalf("packet %d is %d", i, got[3])
 		}
 	}
-	if used := sends(t, m) - before; m.groups[0].sockets[0].segments.Load() && used != 1 {
+	if used := sends(m) - before; m.groups[0].sockets[0].segments.Load() && used != 1 {
 		t.Errorf("%v system calls", used)
 	}
 	if len(m.groups[0].sockets[0].holding.peers) != 0 {
@@ -178,7 +178,7 @@ func TestRefusedRunGoesOneByOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range 2 {
-		before := sends(t, m)
+		before := sends(m)
 		for i := range 4 {
 			if _, err := h.WriteToAddrPort(media(i, 1200, i == 3), addrOf(c)); err != nil {
 				t.Fatal(err)
@@ -189,7 +189,7 @@ func TestRefusedRunGoesOneByOne(t *testing.T) {
 				t.Fatalf("packet %d is %d of %d bytes", i, got[3], len(got))
 			}
 		}
-		if used := sends(t, m) - before; used != 4 {
+		if used := sends(m) - before; used != 4 {
 			t.Errorf("round %d: %v packets were sent", n, used)
 		}
 	}
@@ -362,17 +362,4 @@ func cpuTime(t testing.TB) int64 {
 		t.Fatal(err)
 	}
 	return r.Utime.Nano() + r.Stime.Nano()
-}
-
-func counted(t testing.TB, c prometheus.Counter) float64 {
-	t.Helper()
-	r := prometheus.NewRegistry()
-	if err := r.Register(c); err != nil {
-		t.Fatal(err)
-	}
-	families, err := r.Gather()
-	if err != nil || len(families) != 1 {
-		t.Fatalf("%v, %v", families, err)
-	}
-	return families[0].GetMetric()[0].GetCounter().GetValue()
 }
